@@ -1,0 +1,114 @@
+//! A consumer's settings.
+
+use crate::error::{Error, Result};
+
+/// Where a partition without a usable position begins: one that has no committed offset, or whose position lies
+/// outside the log (rule 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum AutoOffsetReset {
+    /// At the first record that is there. The default here; Kafka's is `Latest`, which skips what was produced
+    /// before the consumer came.
+    #[default]
+    Earliest,
+    /// Behind the last record: only what comes from now on.
+    Latest,
+    /// Nowhere: [`poll`](crate::Consumer::poll) fails with [`Error::NoOffsetForPartition`] or
+    /// [`Error::OffsetOutOfRange`].
+    None,
+}
+
+/// What a consumer is made with. Checked by [`subscribe`](crate::ConsumerBuilder::subscribe) and
+/// [`assign`](crate::ConsumerBuilder::assign).
+///
+/// ```
+/// use brooklet::{AutoOffsetReset, ConsumerConfig};
+/// let config = ConsumerConfig::new("billing").auto_offset_reset(AutoOffsetReset::Latest);
+/// assert_eq!(config.group(), Some("billing"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct ConsumerConfig {
+    pub(crate) group: Option<String>,
+    pub(crate) auto_offset_reset: AutoOffsetReset,
+    pub(crate) max_poll_records: usize,
+    pub(crate) fetch_max_bytes: usize,
+    pub(crate) max_partition_fetch_bytes: usize,
+}
+
+impl Default for ConsumerConfig {
+    fn default() -> Self {
+        Self {
+            group: None,
+            auto_offset_reset: AutoOffsetReset::default(),
+            max_poll_records: 500,
+            fetch_max_bytes: 50 << 20,
+            max_partition_fetch_bytes: 1 << 20,
+        }
+    }
+}
+
+impl ConsumerConfig {
+    /// A consumer of the group `group`, 1 to 32,767 bytes of name.
+    pub fn new(group: impl Into<String>) -> Self {
+        Self { group: Some(group.into()), ..Self::default() }
+    }
+
+    /// A consumer without a group: it commits nothing, and `subscribe` gives it all partitions.
+    pub fn standalone() -> Self {
+        Self::default()
+    }
+
+    /// The group's name, if there is one.
+    pub fn group(&self) -> Option<&str> {
+        self.group.as_deref()
+    }
+
+    /// Where to begin without a usable position. Default [`AutoOffsetReset::Earliest`].
+    pub fn auto_offset_reset(mut self, reset: AutoOffsetReset) -> Self {
+        self.auto_offset_reset = reset;
+        self
+    }
+
+    /// The most records that one `poll` hands out, at least 1. Default 500.
+    pub fn max_poll_records(mut self, records: usize) -> Self {
+        self.max_poll_records = records;
+        self
+    }
+
+    /// About how many bytes one fetch takes from all partitions together, at least 1. The first batch of the first
+    /// partition that has one comes even if it is larger (rule 5). Default 50 MiB.
+    pub fn fetch_max_bytes(mut self, bytes: usize) -> Self {
+        self.fetch_max_bytes = bytes;
+        self
+    }
+
+    /// About how many bytes one fetch takes from one partition, at least 1. Default 1 MiB.
+    pub fn max_partition_fetch_bytes(mut self, bytes: usize) -> Self {
+        self.max_partition_fetch_bytes = bytes;
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        let sizes = [
+            ("max.poll.records", self.max_poll_records),
+            ("fetch.max.bytes", self.fetch_max_bytes),
+            ("max.partition.fetch.bytes", self.max_partition_fetch_bytes),
+        ];
+        if let Some((key, value)) = sizes.into_iter().find(|(_, value)| *value == 0) {
+            let reason = "at least 1 is needed".to_owned();
+            return Err(Error::InvalidConfig { key: key.to_owned(), value: value.to_string(), reason });
+        }
+        match &self.group {
+            Some(group) if group.is_empty() || group.len() > 32_767 => Err(Error::InvalidGroupId { group: group.clone() }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The consumer of a group, with the defaults.
+impl From<&str> for ConsumerConfig {
+    fn from(group: &str) -> Self {
+        Self::new(group)
+    }
+}

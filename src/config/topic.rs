@@ -1,0 +1,243 @@
+//! A topic's settings: what the user set, and what holds in the end.
+
+use crate::{
+    error::{Error, Result},
+    types::{Durability, millis},
+};
+use std::{collections::BTreeMap, time::Duration};
+
+/// The most partitions that one topic may have.
+const MAX_PARTITIONS: i32 = 100_000;
+
+/// What a topic is made with. Whatever is not set has Kafka's default, but for `flush_interval`, which is 1 s: an
+/// embedded broker has no replicas behind it.
+///
+/// The settings are checked by the call that uses them.
+///
+/// ```
+/// use brooklet::TopicConfig;
+/// let config = TopicConfig::new().partitions(3).segment_bytes(64 << 20);
+/// assert_eq!(config.get("segment.bytes"), Some("67108864"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[must_use]
+pub struct TopicConfig {
+    partitions: Option<i32>,
+    values: BTreeMap<String, String>,
+}
+
+impl TopicConfig {
+    /// All defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many partitions, 1 to 100,000. Default 1.
+    pub fn partitions(mut self, count: i32) -> Self {
+        self.partitions = Some(count);
+        self
+    }
+
+    /// The largest size of a segment file, in bytes; at least 1024. Default 1 GiB.
+    pub fn segment_bytes(self, bytes: u32) -> Self {
+        self.with("segment.bytes", bytes)
+    }
+
+    /// How many bytes of log lie between two entries of its indexes, at least. Default 4096.
+    pub fn index_interval_bytes(self, bytes: u32) -> Self {
+        self.with("index.interval.bytes", bytes)
+    }
+
+    /// The largest record batch, in bytes with its header; a batch of just this size passes. Default 1,048,588.
+    pub fn max_message_bytes(self, bytes: u32) -> Self {
+        self.with("max.message.bytes", bytes)
+    }
+
+    /// How long a record is kept at least; [`Duration::MAX`] is for ever. Default 7 days.
+    ///
+    /// It is a promise of how long records stay, and this version removes none on its own.
+    pub fn retention_time(self, at_least: Duration) -> Self {
+        self.with("retention.ms", duration_value(at_least))
+    }
+
+    /// How far every record has come when its `produce` returns. Default [`Durability::Buffered`].
+    ///
+    /// With [`Durability::Flushed`] consumers, too, get only what is flushed, so that nothing that was read can
+    /// vanish. Kafka's name for it is `flush.messages` = 1.
+    pub fn durability(self, at_least: Durability) -> Self {
+        let messages = match at_least {
+            Durability::Flushed => 1,
+            Durability::Buffered => i64::MAX,
+        };
+        self.with("flush.messages", messages)
+    }
+
+    /// How long an appended record may wait for the background flush; [`Duration::MAX`] is for ever. Default 1 s
+    /// (Kafka: for ever).
+    pub fn flush_interval(self, at_most: Duration) -> Self {
+        self.with("flush.ms", if at_most == Duration::MAX { i64::MAX } else { millis(at_most) })
+    }
+
+    /// What a setting was set to, by Kafka's name for it; `None` if it was not set here.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.values.get(key).map(String::as_str)
+    }
+
+    fn with(mut self, key: &str, value: impl ToString) -> Self {
+        self.values.insert(key.to_owned(), value.to_string());
+        self
+    }
+
+    /// The settings as stored, by Kafka's names.
+    pub(crate) fn values(&self) -> &BTreeMap<String, String> {
+        &self.values
+    }
+
+    /// What was stored.
+    pub(crate) fn from_stored(partitions: i32, values: BTreeMap<String, String>) -> Self {
+        Self { partitions: Some(partitions), values }
+    }
+
+    /// These settings, and those of `defaults` where these have none.
+    pub(crate) fn or(mut self, defaults: &Self) -> Self {
+        self.partitions = self.partitions.or(defaults.partitions);
+        for (key, value) in &defaults.values {
+            self.values.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+        self
+    }
+
+    /// The first setting that differs from that of `other`, where it is set here.
+    pub(crate) fn difference(&self, other: &Self) -> Option<(String, String, String)> {
+        let counts = self.partitions.filter(|n| other.partitions.unwrap_or(1) != *n);
+        if let Some(count) = counts {
+            let there = other.partitions.unwrap_or(1);
+            return Some(("num.partitions".to_owned(), count.to_string(), there.to_string()));
+        }
+        self.values.iter().find_map(|(key, value)| {
+            let there = other.get(key).map_or_else(|| default_of(key), ToOwned::to_owned);
+            (there != *value).then(|| (key.clone(), value.clone(), there))
+        })
+    }
+
+    pub(crate) fn partition_count(&self) -> Result<i32> {
+        let count = self.partitions.unwrap_or(1);
+        if (1..=MAX_PARTITIONS).contains(&count) {
+            return Ok(count);
+        }
+        Err(invalid("num.partitions", &count.to_string(), "1 to 100000 is allowed"))
+    }
+
+    /// What holds, with the defaults filled in.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfig`] for a value out of its range.
+    pub(crate) fn settings(&self) -> Result<TopicSettings> {
+        Ok(TopicSettings {
+            segment_bytes: self.number("segment.bytes", 1024..=i64::from(i32::MAX))? as u32,
+            index_interval_bytes: self.number("index.interval.bytes", 0..=i64::from(i32::MAX))? as u32,
+            max_message_bytes: self.number("max.message.bytes", 61..=i64::from(i32::MAX))? as usize,
+            flush_messages: self.number("flush.messages", 1..=i64::MAX)?,
+            flush_interval: self.duration("flush.ms")?,
+            retention_time: self.duration("retention.ms")?,
+        })
+    }
+
+    fn number(&self, key: &str, range: std::ops::RangeInclusive<i64>) -> Result<i64> {
+        let value = self.get(key).map_or_else(|| default_of(key), ToOwned::to_owned);
+        let number = value.parse().ok().filter(|n| range.contains(n));
+        number.ok_or_else(|| invalid(key, &value, &format!("{} to {} is allowed", range.start(), range.end())))
+    }
+
+    fn duration(&self, key: &str) -> Result<Duration> {
+        let ms = self.number(key, -1..=i64::MAX)?;
+        Ok(match u64::try_from(ms) {
+            Ok(ms) if ms < i64::MAX as u64 => Duration::from_millis(ms),
+            _ => Duration::MAX,
+        })
+    }
+}
+
+/// Kafka's way to write a span: milliseconds, -1 for ever.
+fn duration_value(span: Duration) -> i64 {
+    if span == Duration::MAX { -1 } else { millis(span) }
+}
+
+fn default_of(key: &str) -> String {
+    match key {
+        "segment.bytes" => "1073741824",
+        "index.interval.bytes" => "4096",
+        "max.message.bytes" => "1048588",
+        "retention.ms" => "604800000",
+        "flush.messages" => "9223372036854775807",
+        "flush.ms" => "1000",
+        _ => "",
+    }
+    .to_owned()
+}
+
+fn invalid(key: &str, value: &str, reason: &str) -> Error {
+    Error::InvalidConfig { key: key.to_owned(), value: value.to_owned(), reason: reason.to_owned() }
+}
+
+/// A topic's settings with the defaults filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TopicSettings {
+    pub(crate) segment_bytes: u32,
+    pub(crate) index_interval_bytes: u32,
+    pub(crate) max_message_bytes: usize,
+    pub(crate) flush_messages: i64,
+    pub(crate) flush_interval: Duration,
+    pub(crate) retention_time: Duration,
+}
+
+impl TopicSettings {
+    /// What every record of the topic is promised.
+    pub(crate) fn durability(&self) -> Durability {
+        if self.flush_messages == 1 { Durability::Flushed } else { Durability::Buffered }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_kafkas_and_a_second_of_flush_interval() {
+        let settings = TopicConfig::new().settings().unwrap();
+        assert_eq!(settings.segment_bytes, 1 << 30);
+        assert_eq!(settings.index_interval_bytes, 4096);
+        assert_eq!(settings.max_message_bytes, 1_048_588);
+        assert_eq!(settings.flush_interval, Duration::from_secs(1));
+        assert_eq!(settings.retention_time, Duration::from_secs(7 * 24 * 3600));
+        assert_eq!(settings.durability(), Durability::Buffered);
+    }
+
+    #[test]
+    fn a_setting_out_of_its_range_is_refused_by_name() {
+        let refused = |config: TopicConfig| match config.settings().and(config.partition_count().map(drop)) {
+            Err(Error::InvalidConfig { key, .. }) => key,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(refused(TopicConfig::new().segment_bytes(1023)), "segment.bytes");
+        assert_eq!(refused(TopicConfig::new().segment_bytes(u32::MAX)), "segment.bytes");
+        assert_eq!(refused(TopicConfig::new().partitions(0)), "num.partitions");
+        assert_eq!(refused(TopicConfig::new().max_message_bytes(60)), "max.message.bytes");
+    }
+
+    #[test]
+    fn for_ever_is_written_as_kafka_writes_it() {
+        let config = TopicConfig::new().retention_time(Duration::MAX).flush_interval(Duration::MAX);
+        assert_eq!(config.get("retention.ms"), Some("-1"));
+        assert_eq!(config.settings().map(|s| (s.retention_time, s.flush_interval)).unwrap(), (Duration::MAX, Duration::MAX));
+    }
+
+    #[test]
+    fn a_difference_is_only_what_is_set_here() {
+        let there = TopicConfig::new().partitions(3).segment_bytes(2048);
+        assert_eq!(TopicConfig::new().difference(&there), None);
+        assert_eq!(TopicConfig::new().partitions(3).index_interval_bytes(4096).difference(&there), None);
+        assert!(TopicConfig::new().segment_bytes(4096).difference(&there).is_some());
+        assert!(TopicConfig::new().partitions(2).difference(&there).is_some());
+    }
+}

@@ -1,0 +1,110 @@
+//! Waiting: the only timed waits of the crate.
+
+use super::clock::Clock;
+use crate::{
+    sync::{Condvar, Mutex},
+    types::Instant,
+};
+use std::{fmt, time::Duration};
+
+/// A place that a value is put into once, by whoever has the answer, and taken out of once, by whoever waits for it.
+pub(crate) struct Slot<T> {
+    value: Mutex<State<T>>,
+    filled: Condvar,
+}
+
+enum State<T> {
+    Empty,
+    Full(T),
+    Taken,
+}
+
+impl<T> Slot<T> {
+    pub(crate) fn new() -> Self {
+        Self { value: Mutex::new(State::Empty), filled: Condvar::new() }
+    }
+
+    /// Puts the value in; `false`, and nothing happens, if there was one before.
+    pub(crate) fn fill(&self, value: T) -> bool {
+        let mut state = self.value.lock();
+        if !matches!(*state, State::Empty) {
+            return false;
+        }
+        *state = State::Full(value);
+        drop(state);
+        self.filled.notify_all();
+        true
+    }
+
+    /// Whether a value was put in.
+    pub(crate) fn is_filled(&self) -> bool {
+        !matches!(*self.value.lock(), State::Empty)
+    }
+
+    /// Takes the value out.
+    pub(crate) fn take(&self) -> Option<T> {
+        let mut state = self.value.lock();
+        match std::mem::replace(&mut *state, State::Taken) {
+            State::Full(value) => Some(value),
+            other => {
+                *state = other;
+                None
+            }
+        }
+    }
+
+    /// Waits until there is a value, at most until `deadline`, and takes it out. On a manual clock the caller drives:
+    /// it fires what is due, in order, and moves the time.
+    pub(crate) fn wait(&self, clock: &Clock, deadline: Instant) -> Option<T> {
+        match clock {
+            Clock::System(system) => {
+                let mut state = self.value.lock();
+                while matches!(*state, State::Empty) {
+                    let left = deadline.since(system.now());
+                    if left.is_zero() {
+                        break;
+                    }
+                    self.filled.wait_for(&mut state, left.min(LONGEST_WAIT));
+                }
+            }
+            Clock::Manual(manual) => manual.drive(deadline, || self.is_filled()),
+        }
+        self.take()
+    }
+}
+
+/// A wait that is longer is done in parts: the system's own calls overflow on very long ones.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+impl<T> fmt::Debug for Slot<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").field("filled", &self.is_filled()).finish_non_exhaustive()
+    }
+}
+
+/// Wakes the thread that drives a queue of timers when something earlier came into it, or when it shall end.
+#[derive(Debug, Default)]
+pub(crate) struct Alarm {
+    rung: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Alarm {
+    pub(crate) fn ring(&self) {
+        *self.rung.lock() = true;
+        self.changed.notify_one();
+    }
+
+    /// Sleeps until the alarm rings, or by the system's clock until `deadline`.
+    pub(crate) fn sleep(&self, clock: &Clock, deadline: Instant) {
+        let mut rung = self.rung.lock();
+        while !*rung {
+            let left = deadline.since(clock.now());
+            if left.is_zero() {
+                break;
+            }
+            self.changed.wait_for(&mut rung, left.min(LONGEST_WAIT));
+        }
+        *rung = false;
+    }
+}

@@ -1,0 +1,314 @@
+//! What can go wrong, by Kafka's names where Kafka has one.
+
+use crate::types::{RecordMetadata, TopicPartition};
+use std::{io, path::Path, path::PathBuf, sync::Arc};
+
+/// Short for a result with brooklet's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong.
+///
+/// Cloned freely: the failure of one batch goes to each of its records. [`code`](Self::code) is Kafka's number of
+/// the error, [`is_retriable`](Self::is_retriable) says whether the same call may succeed later.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The broker behind this handle was closed.
+    #[error("the broker is closed")]
+    Closed,
+    /// [`ConsumerHandle::wakeup`](crate::ConsumerHandle::wakeup) was called.
+    #[error("woken up from another thread")]
+    Wakeup,
+    /// The call's time was up.
+    #[error("timed out")]
+    Timeout,
+    /// A setting that cannot be.
+    #[error("{key} = {value}: {reason}")]
+    #[non_exhaustive]
+    InvalidConfig {
+        /// The setting, by Kafka's name.
+        key: String,
+        /// What it was set to.
+        value: String,
+        /// What it should be.
+        reason: String,
+    },
+    /// The call does not fit the state that the object is in.
+    #[error("{0}")]
+    IllegalState(String),
+    /// Another broker, in this process or another, has the directory open.
+    #[error("{} is in use by another broker (or by a Kafka)", path.display())]
+    #[non_exhaustive]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Some records of a [`produce_all`](crate::Client::produce_all) failed.
+    #[error("{} of {} records were not produced; the first: {}", failures(results), results.len(), first_failure(results))]
+    #[non_exhaustive]
+    PartialProduce {
+        /// What became of each record, in the order given.
+        results: Arc<[Result<RecordMetadata>]>,
+    },
+    /// An error of the user's own, handed through.
+    #[error("{0}")]
+    Other(Arc<dyn std::error::Error + Send + Sync>),
+    /// There is no such topic, or it has no such partition.
+    #[error("unknown topic or partition: {topic}{}", partition.map(|p| format!("-{p}")).unwrap_or_default())]
+    #[non_exhaustive]
+    UnknownTopicOrPartition {
+        /// The topic.
+        topic: String,
+        /// The partition, if it was one that was missing.
+        partition: Option<i32>,
+    },
+    /// The topic was deleted, and perhaps made again: what was known of the old one does not apply to the new.
+    #[error("the topic {topic} was deleted or made anew")]
+    #[non_exhaustive]
+    UnknownTopicId {
+        /// The topic's name.
+        topic: String,
+    },
+    /// There is a topic of this name.
+    #[error("the topic {topic} exists already")]
+    #[non_exhaustive]
+    TopicAlreadyExists {
+        /// The topic.
+        topic: String,
+    },
+    /// A name that no topic can have, or a topic that the call is not for.
+    #[error("invalid topic {topic:?}: {reason}")]
+    #[non_exhaustive]
+    InvalidTopic {
+        /// The topic.
+        topic: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The broker asked is not the partition's leader.
+    #[error("not the leader of the partition")]
+    NotLeaderOrFollower,
+    /// The leader epoch that the caller knows is older than the partition's.
+    #[error("the leader epoch is older than the partition's")]
+    FencedLeaderEpoch,
+    /// The offset lies outside the log.
+    #[error("{partition}: offset {offset} is not in [{log_start_offset}, {log_end_offset}]")]
+    #[non_exhaustive]
+    OffsetOutOfRange {
+        /// The partition.
+        partition: TopicPartition,
+        /// The offset that was asked for.
+        offset: i64,
+        /// The first offset there is.
+        log_start_offset: i64,
+        /// One more than the last offset there is.
+        log_end_offset: i64,
+    },
+    /// There is no committed offset, and `auto_offset_reset` is `None`.
+    #[error("{partition}: no committed offset, and auto_offset_reset is none")]
+    #[non_exhaustive]
+    NoOffsetForPartition {
+        /// The partition.
+        partition: TopicPartition,
+    },
+    /// A record batch larger than the topic's `max_message_bytes`.
+    #[error("a batch of {size} bytes is larger than the topic's max.message.bytes, {limit}")]
+    #[non_exhaustive]
+    MessageTooLarge {
+        /// The batch's size in bytes, its header included.
+        size: usize,
+        /// The limit in bytes; a batch of just this size passes.
+        limit: usize,
+    },
+    /// A record batch larger than a segment.
+    #[error("a batch of {size} bytes is larger than a segment, {limit} bytes")]
+    #[non_exhaustive]
+    RecordListTooLarge {
+        /// The batch's size in bytes, its header included.
+        size: usize,
+        /// The topic's `segment_bytes`.
+        limit: usize,
+    },
+    /// A batch that breaks a rule of the format.
+    #[error("invalid record: {0}")]
+    InvalidRecord(String),
+    /// A timestamp further ahead than the topic allows.
+    #[error("the timestamp {timestamp} is more than {limit_ms} ms ahead of the broker's clock")]
+    #[non_exhaustive]
+    InvalidTimestamp {
+        /// The record's timestamp.
+        timestamp: crate::types::Timestamp,
+        /// The topic's `message_timestamp_after_max`, in milliseconds.
+        limit_ms: i64,
+    },
+    /// No such group, or a name that no group can have.
+    #[error("invalid group id {group:?}")]
+    #[non_exhaustive]
+    InvalidGroupId {
+        /// The group.
+        group: String,
+    },
+    /// The group has as many members as it may have. In this version that is one.
+    #[error("the group {group} has {limit} member(s) already, as many as this version allows; close that consumer first")]
+    #[non_exhaustive]
+    GroupMaxSizeReached {
+        /// The group.
+        group: String,
+        /// How many members it may have.
+        limit: usize,
+    },
+    /// A generation was given, and there is no such group.
+    #[error("the group {group} does not exist")]
+    #[non_exhaustive]
+    GroupIdNotFound {
+        /// The group.
+        group: String,
+    },
+    /// The group does not know the member, any more.
+    #[error("unknown member of the group {group}")]
+    #[non_exhaustive]
+    UnknownMemberId {
+        /// The group.
+        group: String,
+    },
+    /// The group has rebalanced since.
+    #[error("the group {group} has rebalanced since")]
+    #[non_exhaustive]
+    IllegalGeneration {
+        /// The group.
+        group: String,
+    },
+    /// The note of a committed offset is longer than 4096 UTF-16 code units.
+    #[error("the metadata of an offset has at most 4096 UTF-16 code units")]
+    OffsetMetadataTooLarge,
+    /// Bytes that are not what was written: a bad checksum or a bad structure.
+    #[error("{partition}: the batch at offset {offset} is corrupt: {reason} (the next one is at {next_offset})")]
+    #[non_exhaustive]
+    CorruptMessage {
+        /// The partition.
+        partition: TopicPartition,
+        /// Where the bad batch is.
+        offset: i64,
+        /// Where to go on behind it: `seek` there to skip it.
+        next_offset: i64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// What the store should hold, since it was made durable, is not there or is not what was written. Nothing was
+    /// changed.
+    #[error("{} is damaged: {reason}", path.display())]
+    #[non_exhaustive]
+    KafkaStorageError {
+        /// The file or directory.
+        path: PathBuf,
+        /// The partition, if it is one's.
+        partition: Option<TopicPartition>,
+        /// The offset from which it is damaged, if it is known.
+        offset: Option<i64>,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The disk, or what stands in for it, refused.
+    #[error("{}: {source}", path.display())]
+    #[non_exhaustive]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+}
+
+fn failures(results: &[Result<RecordMetadata>]) -> usize {
+    results.iter().filter(|result| result.is_err()).count()
+}
+
+fn first_failure(results: &[Result<RecordMetadata>]) -> String {
+    results.iter().find_map(|result| result.as_ref().err()).map(ToString::to_string).unwrap_or_default()
+}
+
+impl Error {
+    /// Wraps an error of the user's own.
+    ///
+    /// ```
+    /// let error = brooklet::Error::other("the database is away");
+    /// assert_eq!(error.to_string(), "the database is away");
+    /// ```
+    pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Other(error.into().into())
+    }
+
+    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source: Arc::new(source) }
+    }
+
+    /// Whether the same call may succeed if it is made again, with nothing changed by the caller.
+    pub fn is_retriable(&self) -> bool {
+        matches!(
+            self,
+            Self::Timeout
+                | Self::UnknownTopicOrPartition { .. }
+                | Self::UnknownTopicId { .. }
+                | Self::NotLeaderOrFollower
+                | Self::FencedLeaderEpoch
+                | Self::CorruptMessage { .. }
+                | Self::KafkaStorageError { .. }
+        )
+    }
+
+    /// Whether the caller's place in its group is gone: it must subscribe anew.
+    pub fn is_fenced(&self) -> bool {
+        matches!(self, Self::UnknownMemberId { .. } | Self::IllegalGeneration { .. })
+    }
+
+    /// Whether what was to be written may be in the log all the same: the write went through, or may have, but what
+    /// was promised of it could not be confirmed.
+    pub fn is_indeterminate(&self) -> bool {
+        match self {
+            Self::Timeout | Self::Io { .. } | Self::KafkaStorageError { .. } => true,
+            Self::PartialProduce { results } => {
+                results.iter().any(|result| result.as_ref().is_err_and(Self::is_indeterminate))
+            }
+            _ => false,
+        }
+    }
+
+    /// Kafka's number of the error, for those that Kafka knows.
+    pub fn code(&self) -> Option<i16> {
+        Some(match self {
+            Self::OffsetOutOfRange { .. } => 1,
+            Self::CorruptMessage { .. } => 2,
+            Self::UnknownTopicOrPartition { .. } => 3,
+            Self::NotLeaderOrFollower => 6,
+            Self::Timeout => 7,
+            Self::MessageTooLarge { .. } => 10,
+            Self::OffsetMetadataTooLarge => 12,
+            Self::InvalidTopic { .. } => 17,
+            Self::RecordListTooLarge { .. } => 18,
+            Self::IllegalGeneration { .. } => 22,
+            Self::InvalidGroupId { .. } => 24,
+            Self::UnknownMemberId { .. } => 25,
+            Self::InvalidTimestamp { .. } => 32,
+            Self::TopicAlreadyExists { .. } => 36,
+            Self::InvalidConfig { .. } => 40,
+            Self::KafkaStorageError { .. } | Self::Io { .. } => 56,
+            Self::GroupIdNotFound { .. } => 69,
+            Self::FencedLeaderEpoch => 74,
+            Self::GroupMaxSizeReached { .. } => 81,
+            Self::InvalidRecord(_) => 87,
+            Self::UnknownTopicId { .. } => 100,
+            _ => return None,
+        })
+    }
+
+    /// The partition that the error is about, if it is about one.
+    pub fn topic_partition(&self) -> Option<&TopicPartition> {
+        match self {
+            Self::OffsetOutOfRange { partition, .. }
+            | Self::NoOffsetForPartition { partition }
+            | Self::CorruptMessage { partition, .. } => Some(partition),
+            Self::KafkaStorageError { partition, .. } => partition.as_ref(),
+            _ => None,
+        }
+    }
+}

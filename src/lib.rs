@@ -1,0 +1,9 @@
+//! brooklet
+
+mod config;
+mod env;
+mod error;
+mod prng;
+mod record;
+mod sync;
+mod types;

@@ -1,0 +1,45 @@
+//! Words that every layer shares: what is counted, where, and when.
+
+mod ids;
+mod numbers;
+mod offsets;
+mod timestamp;
+
+pub use ids::{BrokerId, TopicId, TopicPartition};
+pub(crate) use numbers::{Generation, LeaderEpoch, Offset};
+pub use offsets::{OffsetAndMetadata, OffsetSpec, Offsets};
+pub use timestamp::{ParseTimestampError, Timestamp};
+pub(crate) use timestamp::{Instant, millis};
+
+/// How far an acknowledged record has come on the disk that holds it.
+///
+/// Ordered: `Buffered < Flushed`. Where a topic, and a record ask for different ones, the strictest wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Durability {
+    /// In the operating system's page cache: survives the end of the process, `kill -9` included, but not a power
+    /// cut. A background flush follows within the topic's `flush_interval`.
+    #[default]
+    Buffered,
+    /// Synced to the disk: survives a power cut.
+    Flushed,
+}
+
+/// Where a produced record went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordMetadata {
+    /// The partition, `>= 0`.
+    pub partition: i32,
+    /// The record's offset in that partition, `>= 0`.
+    pub offset: i64,
+    /// The record's timestamp as stored.
+    pub timestamp: Timestamp,
+    /// How far the record had come when the call returned; at least what was asked for.
+    pub durability: Durability,
+}
+
+impl RecordMetadata {
+    pub(crate) fn new(partition: i32, offset: i64, timestamp: Timestamp, durability: Durability) -> Self {
+        Self { partition, offset, timestamp, durability }
+    }
+}
