@@ -98,6 +98,11 @@ impl TopicConfig {
         Self { partitions: Some(partitions), values }
     }
 
+    /// The settings of the topic of committed offsets, as Kafka makes it.
+    pub(crate) fn offsets_topic(partitions: i32) -> Self {
+        Self::new().partitions(partitions).segment_bytes(100 << 20).with("cleanup.policy", "compact")
+    }
+
     /// These settings, and those of `defaults` where these have none.
     pub(crate) fn or(mut self, defaults: &Self) -> Self {
         self.partitions = self.partitions.or(defaults.partitions);

@@ -1,0 +1,70 @@
+//! Kafka's checkpoint files: an offset for each partition, as text. [CheckpointFile]
+
+use crate::{
+    env::{Storage, read_file, replace_file},
+    error::{Error, Result},
+    types::{Offset, TopicPartition},
+};
+use std::{collections::BTreeMap, path::Path};
+
+/// The broker-wide file of recovery points.
+pub(crate) const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
+
+/// A checkpoint has a line of at most 270 bytes or so for each partition; this is room for three million.
+const LIMIT: u64 = 1 << 30;
+
+pub(crate) type OffsetsByPartition = BTreeMap<TopicPartition, Offset>;
+
+/// Reads a checkpoint. A file that is not there, or is empty, has no entries; one that is anything else than a
+/// checkpoint is damage, since it is only ever replaced as a whole.
+pub(crate) fn read_checkpoint(storage: &dyn Storage, path: &Path) -> Result<OffsetsByPartition> {
+    let Some(bytes) = read_file(storage, path, LIMIT)?.filter(|bytes| !bytes.is_empty()) else {
+        return Ok(BTreeMap::new());
+    };
+    let parsed = std::str::from_utf8(&bytes).ok().and_then(parse);
+    parsed.ok_or_else(|| Error::KafkaStorageError {
+        path: path.to_owned(),
+        partition: None,
+        offset: None,
+        reason: "it is not a checkpoint of version 0".to_owned(),
+    })
+}
+
+/// Replaces a checkpoint, durably.
+pub(crate) fn write_checkpoint(storage: &dyn Storage, path: &Path, offsets: &OffsetsByPartition) -> Result<()> {
+    replace_file(storage, path, to_text(offsets).as_bytes())
+}
+
+fn to_text(offsets: &OffsetsByPartition) -> String {
+    let line = |(of, offset): (&TopicPartition, &Offset)| format!("{} {} {offset}\n", of.topic(), of.partition());
+    let lines: String = offsets.iter().map(line).collect();
+    format!("0\n{}\n{lines}", offsets.len())
+}
+
+fn parse(text: &str) -> Option<OffsetsByPartition> {
+    let mut lines = text.lines();
+    let version = lines.next()?;
+    let count: usize = lines.next()?.parse().ok()?;
+    let entry = |line: &str| {
+        let mut words = line.split(' ');
+        let of = TopicPartition::new(words.next()?, words.next()?.parse().ok()?);
+        let offset = Offset::new(words.next()?.parse().ok()?);
+        (words.next().is_none() && offset >= Offset::ZERO).then_some((of, offset))
+    };
+    let offsets: OffsetsByPartition = lines.map(entry).collect::<Option<_>>()?;
+    (version == "0" && offsets.len() == count).then_some(offsets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_back_kafkas_text_and_refuses_any_other() {
+        let text = "0\n2\na-b 0 7\nplain 2 207\n";
+        assert_eq!(parse(text).map(|offsets| to_text(&offsets)).as_deref(), Some(text));
+        for bad in ["0", "1\n0\n", "0\n1\n", "0\n1\na 0\n", "0\n1\na 0 -1\n", "0\n1\na 0 1 2\n", "0\n2\na 0 1\na 0 1\n"] {
+            assert_eq!(parse(bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The leader-epoch cache: at which offset each leader epoch began. [LeaderEpochFileCache]
+
+use crate::types::{LeaderEpoch, Offset};
+
+/// Rising epochs with rising start offsets.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct LeaderEpochs {
+    entries: Vec<(LeaderEpoch, Offset)>,
+}
+
+impl LeaderEpochs {
+    pub(crate) fn latest(&self) -> Option<LeaderEpoch> {
+        self.entries.last().map(|(epoch, _)| *epoch)
+    }
+
+    /// Notes that `epoch` begins at `start`, in place of entries that begin there or later; an epoch that is not
+    /// newer than the latest changes nothing. Says whether anything changed.
+    pub(crate) fn assign(&mut self, epoch: LeaderEpoch, start: Offset) -> bool {
+        if self.latest().is_some_and(|latest| epoch <= latest) {
+            return false;
+        }
+        self.entries.retain(|(_, begun)| *begun < start);
+        self.entries.push((epoch, start));
+        true
+    }
+
+    /// Forgets the epochs that begin at or beyond the log's end.
+    pub(crate) fn truncate_end(&mut self, end: Offset) {
+        self.entries.retain(|(_, start)| *start < end);
+    }
+
+    /// Where the records of `epoch`, or of the newest one before it, end: the start of the next, or the log's end.
+    /// `None` if there is nothing that old.
+    pub(crate) fn end_offset(&self, epoch: LeaderEpoch, log_end: Offset) -> Option<Offset> {
+        let after = self.entries.partition_point(|(entry, _)| *entry <= epoch);
+        after.checked_sub(1)?;
+        Some(self.entries.get(after).map_or(log_end, |(_, start)| *start))
+    }
+
+    /// The file's text: version 0, a count, and a line for each epoch.
+    pub(crate) fn to_text(&self) -> String {
+        let lines: String = self.entries.iter().map(|(epoch, start)| format!("{epoch} {start}\n")).collect();
+        format!("0\n{}\n{lines}", self.entries.len())
+    }
+
+    /// Reads the file's text; `None` if it is anything but that.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        let version = lines.next()?;
+        let count: usize = lines.next()?.parse().ok()?;
+        let mut epochs = Self::default();
+        for line in lines {
+            let (epoch, start) = line.split_once(' ')?;
+            let (epoch, start) = (LeaderEpoch(epoch.parse().ok()?), Offset::new(start.parse().ok()?));
+            let rises = epochs.entries.last().is_none_or(|(e, s)| epoch > *e && start > *s);
+            if !rises || epoch.0 < 0 || start < Offset::ZERO {
+                return None;
+            }
+            epochs.entries.push((epoch, start));
+        }
+        (version == "0" && epochs.entries.len() == count).then_some(epochs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn epochs(entries: &[(i32, i64)]) -> LeaderEpochs {
+        LeaderEpochs { entries: entries.iter().map(|(e, o)| (LeaderEpoch(*e), Offset::new(*o))).collect() }
+    }
+
+    #[test]
+    fn an_epoch_ends_where_the_next_begins() {
+        let epochs = epochs(&[(0, 0), (2, 113)]);
+        let end = |epoch| epochs.end_offset(LeaderEpoch(epoch), Offset::new(135)).map(Offset::get);
+        assert_eq!([end(-1), end(0), end(1), end(2), end(9)], [None, Some(113), Some(113), Some(135), Some(135)]);
+    }
+
+    #[test]
+    fn assigning_replaces_an_epoch_without_records() {
+        let mut some = epochs(&[(0, 0), (1, 5)]);
+        assert!(some.assign(LeaderEpoch(2), Offset::new(5)));
+        assert_eq!(some, epochs(&[(0, 0), (2, 5)]));
+        assert!(!some.assign(LeaderEpoch(2), Offset::new(9)));
+    }
+
+    #[test]
+    fn reads_back_kafkas_text_and_refuses_any_other() {
+        let text = "0\n2\n0 0\n2 113\n";
+        assert_eq!(LeaderEpochs::parse(text).map(|e| e.to_text()).as_deref(), Some(text));
+        for bad in ["", "1\n0\n", "0\n1\n", "0\n2\n0 0\n", "0\n2\n1 0\n0 5\n", "0\n2\n0 5\n1 5\n", "0\n1\nx 0\n", "0\n1\n0\n", "0\n1\n-1 0\n"] {
+            assert_eq!(LeaderEpochs::parse(bad), None, "{bad:?}");
+        }
+    }
+}

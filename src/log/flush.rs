@@ -1,0 +1,52 @@
+//! Making a log durable, in two steps that need no lock: what is to be synced is noted under the log's lock, synced
+//! without it, and then noted as done.
+
+use super::segment::IndexUpdate;
+use crate::{
+    env::{File, Storage, replace_file},
+    error::Result,
+    types::Offset,
+};
+use std::{path::PathBuf, sync::Arc};
+
+/// How much a flush covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// What an acknowledgement needs: the records, and the names of their files.
+    Records,
+    /// That, and what recovery begins with: indexes and leader epochs. Moves the recovery point.
+    Everything,
+}
+
+/// What a flush has to sync.
+#[derive(Debug)]
+pub(crate) struct Flush {
+    pub(super) extent: Extent,
+    /// The log's end when the flush was noted, exclusive.
+    pub(super) up_to: Offset,
+    /// Log files with records that are not durable, oldest first.
+    pub(super) files: Vec<Arc<dyn File>>,
+    /// The index entries of each segment that has any to write, by the segment's base offset.
+    pub(super) indexes: Vec<(Offset, IndexUpdate)>,
+    /// The leader-epoch checkpoint, if it changed.
+    pub(super) epochs: Option<(PathBuf, String)>,
+    /// The directories whose names are not durable, the partition's own first.
+    pub(super) dirs: Vec<PathBuf>,
+}
+
+impl Flush {
+    /// Does it. On an error nothing may be taken for durable that was not before.
+    pub(crate) fn run(&self, storage: &dyn Storage) -> Result<()> {
+        self.files.iter().try_for_each(|file| file.sync())?;
+        self.indexes.iter().try_for_each(|(_, update)| update.write(storage))?;
+        if let Some((path, text)) = &self.epochs {
+            replace_file(storage, path, text.as_bytes())?;
+        }
+        self.dirs.iter().try_for_each(|dir| storage.sync_dir(dir))
+    }
+
+    /// What will be durable, exclusive.
+    pub(crate) fn up_to(&self) -> Offset {
+        self.up_to
+    }
+}

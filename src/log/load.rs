@@ -1,0 +1,305 @@
+//! Opening a log: after a clean close by its checkpoint, after a crash by reading on from the recovery point.
+//!
+//! Two regions. Below the recovery point everything was made durable, so whatever is missing or bad there is damage
+//! and an error. At or above it the first thing that is not the next batch ends the log, whatever follows: pages
+//! reach a disk in any order. What is cut is kept aside in files that no loader reads.
+
+use super::{
+    LeaderEpochs, Log, LogConfig,
+    names::{Kind, LEADER_EPOCHS, base_of_log, cut_file, segment_file},
+    scan::end_of_nonzero,
+    segment::Segment,
+};
+use crate::{
+    env::{File, Open, Storage, read_file, replace_file},
+    error::{Error, Result},
+    types::{LeaderEpoch, Offset},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// What the broker's own files say of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LoadedFrom {
+    /// It was made just now: there is nothing to load.
+    New,
+    /// It was closed, with this end.
+    CleanClose(Offset),
+    /// It was not closed; all below this offset was made durable.
+    Crash(Offset),
+}
+
+/// What opening a log found and did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Recovered {
+    pub(crate) bytes_scanned: u64,
+    /// Bytes that were cut, up to the last that was not zero. They are kept aside.
+    pub(crate) bytes_cut: u64,
+}
+
+/// The leader-epoch checkpoint has a line of about 20 bytes for each epoch.
+const EPOCHS_LIMIT: u64 = 64 << 20;
+
+/// How many files with cut bytes one place in a log can have.
+const MAX_CUT_FILES: u32 = 10_000;
+
+impl Log {
+    /// Opens a log, or makes it where there is none.
+    pub(crate) fn open(storage: &Arc<dyn Storage>, config: LogConfig, from: LoadedFrom) -> Result<(Self, Recovered)> {
+        let mut log = Self {
+            storage: Arc::clone(storage),
+            segments: BTreeMap::new(),
+            log_start: Offset::ZERO,
+            durable: Offset::ZERO,
+            recovery_point: Offset::ZERO,
+            epochs: LeaderEpochs::default(),
+            epoch: LeaderEpoch::default(),
+            epochs_dirty: false,
+            dirty_dirs: BTreeSet::new(),
+            unflushed: BTreeSet::new(),
+            poison: None,
+            config,
+        };
+        log.find_segments()?;
+        log.load_epochs()?;
+        let recovered = match from {
+            LoadedFrom::New => {
+                let dir = &log.config.dir;
+                log.dirty_dirs = [Some(dir.as_path()), dir.parent()].into_iter().flatten().map(Into::into).collect();
+                Recovered::default()
+            }
+            LoadedFrom::CleanClose(end) => log.load_closed(end)?,
+            LoadedFrom::Crash(recovery_point) => log.recover(recovery_point)?,
+        };
+        log.ensure_active_segment()?;
+        log.lead(from)?;
+        Ok((log, recovered))
+    }
+
+    fn find_segments(&mut self) -> Result<()> {
+        let dir = &self.config.dir;
+        let entries = match self.storage.list(dir)? {
+            Some(entries) => entries,
+            None => {
+                self.storage.create_dir(dir)?;
+                Vec::new()
+            }
+        };
+        let logs = entries.iter().filter(|entry| !entry.is_dir).filter_map(|entry| base_of_log(&entry.name));
+        self.segments = logs.map(|base| (base, None)).collect();
+        self.log_start = self.segments.keys().next().copied().unwrap_or_default();
+        Ok(())
+    }
+
+    /// Leader epochs are derived: a checkpoint that is not one counts as none, and is written anew.
+    fn load_epochs(&mut self) -> Result<()> {
+        let text = read_file(&*self.storage, &self.config.dir.join(LEADER_EPOCHS), EPOCHS_LIMIT)?;
+        let parsed = text.and_then(|bytes| LeaderEpochs::parse(&String::from_utf8(bytes).ok()?));
+        self.epochs_dirty = parsed.is_none();
+        self.epochs = parsed.unwrap_or_default();
+        Ok(())
+    }
+
+    /// Takes up a log that was closed at `end`. Only the end of its last segment is read.
+    fn load_closed(&mut self, end: Offset) -> Result<Recovered> {
+        let interval = self.config.settings.index_interval_bytes;
+        let Some(base) = self.segments.keys().next_back().copied() else {
+            return if end == Offset::ZERO { Ok(Recovered::default()) } else { Err(self.missing(Offset::ZERO)) };
+        };
+        let mut segment = self.open_segment(base, Offset::new(i64::MAX))?;
+        let scan = segment.scan(interval)?;
+        if segment.end() != end || scan.bad.is_some() {
+            let ends = format!("the log ends at offset {} and was closed at {end}", segment.end());
+            return Err(self.damage(segment.file(), segment.end(), &scan.bad.unwrap_or(ends)));
+        }
+        self.segments.insert(base, Some(segment));
+        (self.durable, self.recovery_point) = (end, end);
+        Ok(Recovered { bytes_scanned: scan.bytes_read, bytes_cut: 0 })
+    }
+
+    /// Takes up a log that was not closed: reads on from the recovery point, and ends the log at the first thing that
+    /// is not the next batch.
+    fn recover(&mut self, recovery_point: Offset) -> Result<Recovered> {
+        let interval = self.config.settings.index_interval_bytes;
+        let mut recovered = Recovered::default();
+        let Some(first) = self.segment_of(recovery_point) else {
+            return if recovery_point == Offset::ZERO { Ok(recovered) } else { Err(self.missing(recovery_point)) };
+        };
+        let mut expected = first;
+        let bases: Vec<Offset> = self.segments.range(first..).map(|(base, _)| *base).collect();
+        for base in bases {
+            if base != expected {
+                recovered.bytes_cut += self.set_aside(base)?;
+                continue;
+            }
+            let mut segment = self.open_segment(base, recovery_point)?;
+            let scan = segment.scan(interval)?;
+            recovered.bytes_scanned += scan.bytes_read;
+            for (epoch, start) in scan.epochs {
+                self.epochs.assign(epoch, start);
+            }
+            if let Some(why) = scan.bad {
+                if segment.end() < recovery_point {
+                    return Err(self.damage(segment.file(), segment.end(), &why));
+                }
+                recovered.bytes_cut += self.cut(&segment)?;
+            }
+            segment.note_largest_timestamp();
+            expected = segment.end();
+            self.unflushed.insert(base);
+            self.segments.insert(base, Some(segment));
+        }
+        if expected < recovery_point {
+            return Err(self.missing(expected));
+        }
+        self.settle(recovery_point, expected)?;
+        Ok(recovered)
+    }
+
+    /// Makes durable what recovery did, before anything is appended: bytes that were cut must not come back from an
+    /// older state of the disk and be taken for what follows.
+    fn settle(&mut self, recovery_point: Offset, end: Offset) -> Result<()> {
+        for base in &self.unflushed {
+            if let Some(Some(segment)) = self.segments.get(base) {
+                segment.file().sync()?;
+            }
+        }
+        self.storage.sync_dir(&self.config.dir)?;
+        if let Some(parent) = self.config.dir.parent() {
+            self.storage.sync_dir(parent)?;
+        }
+        (self.durable, self.recovery_point) = (end, recovery_point);
+        Ok(())
+    }
+
+    fn open_segment(&self, base: Offset, trusted: Offset) -> Result<Segment> {
+        let last = self.segments.keys().next_back() == Some(&base);
+        let capacity = u64::from(self.config.settings.segment_bytes);
+        let how = if last { Open::Append { capacity } } else { Open::Write };
+        Segment::open(&*self.storage, &self.config.dir, base, how, trusted)
+    }
+
+    /// The segment `base`, opened now if nobody has asked for it before.
+    pub(super) fn segment(&mut self, base: Offset) -> Result<&mut Segment> {
+        let next = self.segments.range(base.plus(1)..).next().map(|(base, _)| *base);
+        let closed = matches!(self.segments.get(&base), Some(None));
+        if closed {
+            let mut segment = Segment::open(&*self.storage, &self.config.dir, base, Open::Read, Offset::new(i64::MAX))?;
+            let scan = segment.scan(self.config.settings.index_interval_bytes)?;
+            let gap = next.is_some_and(|next| segment.end() != next);
+            if let Some(why) = scan.bad.or_else(|| gap.then(|| "it ends before the next segment".to_owned())) {
+                return Err(self.damage(segment.file(), segment.end(), &why));
+            }
+            self.segments.insert(base, Some(segment));
+        }
+        let segment = self.segments.get_mut(&base).and_then(Option::as_mut);
+        segment.ok_or_else(|| Error::IllegalState(format!("no segment at {base}")))
+    }
+
+    /// Cuts a segment behind its last good batch, and keeps aside what was there.
+    fn cut(&self, segment: &Segment) -> Result<u64> {
+        let (file, size) = (segment.file(), segment.size());
+        let len = file.len()?;
+        let end = end_of_nonzero(&**file, size, len)?;
+        if end > size {
+            self.keep_aside(&**file, segment.base(), size, end)?;
+        }
+        file.set_len(size)?;
+        Ok(end - size)
+    }
+
+    fn keep_aside(&self, file: &dyn File, base: Offset, from: u64, to: u64) -> Result<()> {
+        let aside = self.storage.open(&self.free_cut_file(base, from)?, Open::Write)?;
+        let mut buffer = vec![0; usize::try_from(to - from).unwrap_or(usize::MAX).min(1 << 20)];
+        let mut position = from;
+        while position < to {
+            let want = usize::try_from(to - position).unwrap_or(usize::MAX).min(buffer.len());
+            let read = file.read_at(position, buffer.get_mut(..want).unwrap_or_default())?;
+            if read == 0 {
+                break;
+            }
+            aside.write_at(position - from, buffer.get(..read).unwrap_or_default())?;
+            position += read as u64;
+        }
+        aside.sync()
+    }
+
+    /// Takes a whole segment that lies behind the log's end out of the log.
+    fn set_aside(&mut self, base: Offset) -> Result<u64> {
+        let path = segment_file(&self.config.dir, base, Kind::Log);
+        let file = self.storage.open(&path, Open::Read)?;
+        let end = end_of_nonzero(&*file, 0, file.len()?)?;
+        drop(file);
+        if end > 0 {
+            self.storage.rename(&path, &self.free_cut_file(base, 0)?)?;
+        } else {
+            self.storage.remove_file(&path)?;
+        }
+        for kind in [Kind::Index, Kind::TimeIndex] {
+            self.storage.remove_file(&segment_file(&self.config.dir, base, kind))?;
+        }
+        self.segments.remove(&base);
+        Ok(end)
+    }
+
+    fn free_cut_file(&self, base: Offset, position: u64) -> Result<std::path::PathBuf> {
+        let there = self.storage.list(&self.config.dir)?.unwrap_or_default();
+        let is_free = |path: &std::path::PathBuf| !there.iter().any(|entry| path.ends_with(&entry.name));
+        let mut names = (0..MAX_CUT_FILES).map(|attempt| cut_file(&self.config.dir, base, position, attempt));
+        names.find(is_free).ok_or_else(|| Error::KafkaStorageError {
+            path: self.config.dir.clone(),
+            partition: Some(self.config.partition.clone()),
+            offset: None,
+            reason: format!("{MAX_CUT_FILES} files with bytes that were cut; move them away"),
+        })
+    }
+
+    fn ensure_active_segment(&mut self) -> Result<()> {
+        let end = match self.segments.last_key_value() {
+            Some((_, Some(_))) => return Ok(()),
+            _ => self.log_start.max(self.recovery_point),
+        };
+        let capacity = u64::from(self.config.settings.segment_bytes);
+        let segment = Segment::create(&*self.storage, &self.config.dir, end, capacity)?;
+        self.segments.insert(end, Some(segment));
+        self.dirty_dirs.insert(self.config.dir.clone());
+        Ok(())
+    }
+
+    /// Becomes leader: in the epoch of before after a clean close, in a new one after a crash, so that offsets which
+    /// were cut and given out again can be told from each other (KIP-320).
+    fn lead(&mut self, from: LoadedFrom) -> Result<()> {
+        let latest = self.epochs.latest();
+        let end = self.end();
+        let LoadedFrom::Crash(_) = from else {
+            self.epoch = latest.unwrap_or_default();
+            self.epochs_dirty |= self.epochs.assign(self.epoch, end);
+            return Ok(());
+        };
+        // Newer than any that a record or a commit may carry, also one that was lost with the epoch's own entry: a
+        // log begins in epoch 0, and a later epoch is durable, here, before its first record.
+        self.epoch = LeaderEpoch(latest.unwrap_or_default().0.saturating_add(1));
+        self.epochs.truncate_end(end);
+        self.epochs.assign(self.epoch, end);
+        replace_file(&*self.storage, &self.config.dir.join(LEADER_EPOCHS), self.epochs.to_text().as_bytes())?;
+        self.epochs_dirty = false;
+        self.check();
+        Ok(())
+    }
+
+    fn missing(&self, from: Offset) -> Error {
+        self.damaged(self.config.dir.clone(), from, "a segment that was made durable is missing")
+    }
+
+    fn damage(&self, file: &Arc<dyn File>, from: Offset, why: &str) -> Error {
+        self.damaged(file.path().to_owned(), from, why)
+    }
+
+    fn damaged(&self, path: std::path::PathBuf, from: Offset, why: &str) -> Error {
+        let partition = Some(self.config.partition.clone());
+        let reason = format!("{} from offset {from} on: {why}", self.config.partition);
+        Error::KafkaStorageError { path, partition, offset: Some(from.get()), reason }
+    }
+}

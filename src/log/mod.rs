@@ -1,0 +1,282 @@
+//! One partition's log: segments of record batches, the indexes over them, leader epochs, and how they come back
+//! after a crash. No locks and no clock: whoever owns a [`Log`] brings both.
+//!
+//! Invariant, asserted in one place: log start <= durable end <= log end, and recovery point <= durable end.
+
+mod checkpoint;
+mod epochs;
+mod flush;
+mod load;
+mod names;
+mod offset_index;
+mod scan;
+mod segment;
+mod time_index;
+
+pub(crate) use checkpoint::{OffsetsByPartition, RECOVERY_POINTS, read_checkpoint, write_checkpoint};
+pub(crate) use epochs::LeaderEpochs;
+pub(crate) use flush::{Extent, Flush};
+pub(crate) use load::{LoadedFrom, Recovered};
+pub(crate) use names::PARTITION_METADATA;
+
+use crate::{
+    config::TopicSettings,
+    env::{Bytes, Storage},
+    error::{Error, Result},
+    record::ValidBatch,
+    types::{LeaderEpoch, Offset, Timestamp, TopicPartition},
+};
+use segment::Segment;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+    path::PathBuf,
+    sync::Arc,
+};
+
+/// What a log is, before it is opened.
+#[derive(Debug, Clone)]
+pub(crate) struct LogConfig {
+    pub(crate) partition: TopicPartition,
+    pub(crate) dir: PathBuf,
+    pub(crate) settings: TopicSettings,
+}
+
+/// What an append did.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Appended {
+    /// The batch's base offset.
+    pub(crate) base: Offset,
+    /// The log's end behind it, exclusive.
+    pub(crate) end: Offset,
+    /// Whether a segment was closed for it, which a background flush should now make durable.
+    pub(crate) rolled: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Log {
+    config: LogConfig,
+    storage: Arc<dyn Storage>,
+    /// By base offset. `None`: not opened yet, since nobody has asked for it. Never empty, and the last one is open.
+    segments: BTreeMap<Offset, Option<Segment>>,
+    log_start: Offset,
+    /// Exclusive: what lies below it survives a power cut.
+    durable: Offset,
+    /// Below it, too, indexes and leader epochs are durable: a recovery starts there.
+    recovery_point: Offset,
+    epochs: LeaderEpochs,
+    epoch: LeaderEpoch,
+    epochs_dirty: bool,
+    /// Directories whose names are not durable.
+    dirty_dirs: BTreeSet<PathBuf>,
+    /// Segments below the active one that are not durable or whose indexes are not.
+    unflushed: BTreeSet<Offset>,
+    /// Set by a flush that failed: what the disk holds is not known any more, until the log is opened anew.
+    poison: Option<Error>,
+}
+
+impl Log {
+    /// Appends a batch, and says where, and whether a segment was closed for it.
+    ///
+    /// # Errors
+    /// [`Error::MessageTooLarge`], [`Error::RecordListTooLarge`], or the disk's. Then nothing is appended.
+    pub(crate) fn append(&mut self, batch: &mut ValidBatch<'_>) -> Result<Appended> {
+        self.check_append(batch)?;
+        let base = self.end();
+        batch.place(base, self.epoch);
+        let (segment_bytes, interval) = (self.config.settings.segment_bytes, self.config.settings.index_interval_bytes);
+        let last = batch.header().last_offset();
+        let rolled = !self.active()?.has_room(batch.bytes().len(), last, segment_bytes);
+        if rolled {
+            self.roll()?;
+        }
+        let header = *batch.header();
+        self.active()?.append(batch.bytes(), &header, interval)?;
+        Ok(Appended { base, end: last.plus(1), rolled })
+    }
+
+    fn check_append(&self, batch: &ValidBatch<'_>) -> Result<()> {
+        if let Some(poison) = &self.poison {
+            return Err(poison.clone());
+        }
+        let (size, settings) = (batch.bytes().len(), &self.config.settings);
+        if size > settings.max_message_bytes {
+            return Err(Error::MessageTooLarge { size, limit: settings.max_message_bytes });
+        }
+        if size > settings.segment_bytes as usize {
+            return Err(Error::RecordListTooLarge { size, limit: settings.segment_bytes as usize });
+        }
+        Ok(())
+    }
+
+    /// Closes the active segment and begins another at the log's end. On an error the log goes on in the old one.
+    fn roll(&mut self) -> Result<()> {
+        let capacity = u64::from(self.config.settings.segment_bytes);
+        let active = self.active()?;
+        active.trim()?;
+        active.note_largest_timestamp();
+        let (old, end) = (active.base(), active.end());
+        let new = Segment::create(&*self.storage, &self.config.dir, end, capacity)?;
+        self.unflushed.insert(old);
+        self.dirty_dirs.insert(self.config.dir.clone());
+        self.segments.insert(end, Some(new));
+        Ok(())
+    }
+
+    fn active(&mut self) -> Result<&mut Segment> {
+        let last = self.segments.last_entry().and_then(|entry| entry.into_mut().as_mut());
+        last.ok_or_else(|| Error::IllegalState("a log without an active segment".to_owned()))
+    }
+
+    fn last_segment(&self) -> Option<&Segment> {
+        self.segments.last_key_value().and_then(|(_, segment)| segment.as_ref())
+    }
+
+    /// The offset of the next record, exclusive end of the log.
+    pub(crate) fn end(&self) -> Offset {
+        self.last_segment().map_or(self.log_start, Segment::end)
+    }
+
+    pub(crate) fn start(&self) -> Offset {
+        self.log_start
+    }
+
+    /// Exclusive: what lies below it survives a power cut.
+    pub(crate) fn durable(&self) -> Offset {
+        self.durable
+    }
+
+    /// Where a recovery would start.
+    pub(crate) fn recovery_point(&self) -> Offset {
+        self.recovery_point
+    }
+
+    pub(crate) fn epoch(&self) -> LeaderEpoch {
+        self.epoch
+    }
+
+    pub(crate) fn config(&self) -> &LogConfig {
+        &self.config
+    }
+
+    /// Where the records of `epoch` end. (KIP-320)
+    pub(crate) fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Option<Offset> {
+        self.epochs.end_offset(epoch, self.end())
+    }
+
+    /// Whether a flush has anything to do, or to say.
+    pub(crate) fn is_dirty(&self) -> bool {
+        let behind = self.recovery_point < self.end() || self.epochs_dirty || !self.dirty_dirs.is_empty();
+        behind || self.poison.is_some()
+    }
+
+    /// Whole batches from the one on that holds `from`, up to `below` (exclusive), `max_bytes` of them; the last one
+    /// perhaps cut short. A first batch that is larger comes whole if `at_least_one`, else not at all. Empty at `below`
+    /// and above.
+    pub(crate) fn read(&mut self, from: Offset, below: Offset, max_bytes: usize, at_least_one: bool) -> Result<Bytes> {
+        if from < self.log_start || from > self.end() {
+            return Err(self.out_of_range(from));
+        }
+        let interval = self.config.settings.index_interval_bytes;
+        let mut base = self.segment_of(from);
+        while let Some(at) = base.filter(|_| from < below) {
+            let segment = self.segment(at)?;
+            if let Some(first) = segment.locate(from, interval)? {
+                let end = match segment.end() {
+                    end if below >= end => segment.size(),
+                    _ => segment.locate(below, interval)?.map_or(segment.size(), |at| at.position),
+                };
+                let left = usize::try_from(end.saturating_sub(first.position)).unwrap_or(usize::MAX);
+                let len = match first.header.size {
+                    size if size <= max_bytes => max_bytes,
+                    size if at_least_one => size,
+                    _ => break,
+                };
+                return segment.file().bytes(first.position, left.min(len));
+            }
+            base = self.segments.range((Bound::Excluded(at), Bound::Unbounded)).next().map(|(base, _)| *base);
+        }
+        Ok(Bytes::from(Vec::new()))
+    }
+
+    /// The first record, at or beyond the log's start, with a timestamp of `timestamp` or later.
+    pub(crate) fn find_time(&mut self, timestamp: Timestamp) -> Result<Option<Offset>> {
+        let interval = self.config.settings.index_interval_bytes;
+        let bases: Vec<Offset> = self.segments.keys().copied().collect();
+        for base in bases {
+            let found = self.segment(base)?.find_time(timestamp.as_millis(), interval)?;
+            if let Some(offset) = found.filter(|offset| *offset >= self.log_start) {
+                return Ok(Some(offset));
+            }
+        }
+        Ok(None)
+    }
+
+    fn out_of_range(&self, offset: Offset) -> Error {
+        Error::OffsetOutOfRange {
+            partition: self.config.partition.clone(),
+            offset: offset.get(),
+            log_start_offset: self.log_start.get(),
+            log_end_offset: self.end().get(),
+        }
+    }
+
+    fn segment_of(&self, offset: Offset) -> Option<Offset> {
+        self.segments.range(..=offset).next_back().map(|(base, _)| *base)
+    }
+
+    /// Notes what a flush has to sync. A log whose flush failed before gives that failure again.
+    pub(crate) fn begin_flush(&self, extent: Extent) -> Result<Flush> {
+        if let Some(poison) = &self.poison {
+            return Err(poison.clone());
+        }
+        let everything = extent == Extent::Everything;
+        let active = self.segments.last_key_value().map(|(base, _)| *base);
+        let touched = self.unflushed.iter().copied().chain(active);
+        let segments: Vec<&Segment> = touched.filter_map(|base| self.segments.get(&base)?.as_ref()).collect();
+        let indexed = segments.iter().filter(|_| everything);
+        Ok(Flush {
+            extent,
+            up_to: self.end(),
+            files: segments.iter().filter(|s| everything || s.end() > self.durable).map(|s| Arc::clone(s.file())).collect(),
+            indexes: indexed.map(|segment| (segment.base(), segment.unpersisted())).collect(),
+            epochs: (everything && self.epochs_dirty).then(|| (self.config.dir.join(names::LEADER_EPOCHS), self.epochs.to_text())),
+            dirs: self.dirty_dirs.iter().rev().cloned().collect(),
+        })
+    }
+
+    /// Notes what became of a flush. A failed one poisons the log: what the disk holds is not known any more.
+    pub(crate) fn end_flush(&mut self, flush: &Flush, result: Result<()>) -> Result<()> {
+        if let Err(error) = result {
+            self.poison = Some(error.clone());
+            return Err(error);
+        }
+        self.durable = self.durable.max(flush.up_to);
+        self.dirty_dirs.retain(|dir| !flush.dirs.contains(dir));
+        if flush.extent == Extent::Everything {
+            for (base, update) in &flush.indexes {
+                if let Some(Some(segment)) = self.segments.get_mut(base) {
+                    segment.persisted(update);
+                }
+            }
+            let closed_below = self.segments.last_key_value().map(|(base, _)| *base);
+            self.unflushed.retain(|base| !flush.indexes.iter().any(|(flushed, _)| flushed == base) || Some(*base) >= closed_below);
+            self.epochs_dirty &= flush.epochs.as_ref().is_none_or(|(_, text)| *text != self.epochs.to_text());
+            self.recovery_point = self.recovery_point.max(flush.up_to);
+        }
+        self.check();
+        Ok(())
+    }
+
+    fn check(&self) {
+        assert!(self.log_start <= self.durable && self.durable <= self.end(), "durable end outside the log: {self:?}");
+        assert!(self.recovery_point <= self.durable, "recovery point beyond the durable end: {self:?}");
+    }
+
+    /// Cuts what is reserved off the active segment, and notes its largest timestamp: before the last flush.
+    pub(crate) fn prepare_close(&mut self) -> Result<()> {
+        let active = self.active()?;
+        active.note_largest_timestamp();
+        active.trim()
+    }
+}

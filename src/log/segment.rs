@@ -1,0 +1,354 @@
+//! One segment: a log file and the two indexes over it. [LogSegment]
+
+use super::{
+    names::{Kind, segment_file},
+    offset_index::OffsetIndex,
+    scan::{Found, Scanner},
+    time_index::TimeIndex,
+};
+use crate::{
+    env::{Bytes, File, Open, Storage, read_file},
+    error::{Error, Result},
+    record::{BATCH_HEADER_LEN, Batch, BatchHeader},
+    types::{LeaderEpoch, Offset},
+};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// What an index may hold at most, as Kafka has it by default (`segment.index.bytes`).
+const INDEX_BYTES: u64 = 10 << 20;
+
+/// How much of a log is looked at at once in search of an offset: two default index intervals.
+const WINDOW: u64 = 8192;
+
+/// Where a batch is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Located {
+    pub(crate) position: u64,
+    pub(crate) header: BatchHeader,
+}
+
+/// A segment whose end is known.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    dir: PathBuf,
+    base: Offset,
+    file: Arc<dyn File>,
+    /// The bytes of whole batches. The file may be longer by what is reserved.
+    size: u64,
+    /// Exclusive.
+    end: Offset,
+    index: OffsetIndex,
+    times: TimeIndex,
+    /// The largest timestamp, and the last offset of the first batch that reached it.
+    largest: (i64, Offset),
+    /// Bytes since the last index entry.
+    unindexed: u64,
+}
+
+impl Segment {
+    /// A new, empty segment at the end of a log.
+    pub(crate) fn create(storage: &dyn Storage, dir: &Path, base: Offset, capacity: u64) -> Result<Self> {
+        let file = storage.open(&segment_file(dir, base, Kind::Log), Open::Append { capacity })?;
+        Ok(Self::empty(dir, base, file))
+    }
+
+    fn empty(dir: &Path, base: Offset, file: Arc<dyn File>) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            base,
+            file,
+            size: 0,
+            end: base,
+            index: OffsetIndex::new(base),
+            times: TimeIndex::new(base),
+            largest: (-1, base),
+            unindexed: 0,
+        }
+    }
+
+    /// Opens the segment `base` with what its indexes know of the offsets below `trusted`, checked against the log.
+    /// What lies behind that is yet to be scanned: see [`scan`](Self::scan).
+    pub(crate) fn open(storage: &dyn Storage, dir: &Path, base: Offset, how: Open, trusted: Offset) -> Result<Self> {
+        let file = storage.open(&segment_file(dir, base, Kind::Log), how)?;
+        let mut segment = Self::empty(dir, base, file);
+        let read = |kind| Ok::<_, Error>(read_file(storage, &segment_file(dir, base, kind), INDEX_BYTES)?.unwrap_or_default());
+        segment.index = OffsetIndex::parse(base, &read(Kind::Index)?, segment.file.len()?);
+        segment.times = TimeIndex::parse(base, &read(Kind::TimeIndex)?);
+        segment.index.truncate(trusted);
+        if !segment.resume()? {
+            segment.forget_indexes();
+        }
+        Ok(segment)
+    }
+
+    /// Takes up the state at the last index entry, so that a scan can go on from there. `false`: the indexes are not
+    /// this log's.
+    fn resume(&mut self) -> Result<bool> {
+        let Some((last_offset, position)) = self.index.last() else {
+            return Ok(self.times.len() == 0);
+        };
+        let mut bytes = [0; BATCH_HEADER_LEN];
+        let read = self.file.read_at(position, &mut bytes)?;
+        let header = BatchHeader::parse(bytes.get(..read).unwrap_or_default());
+        let Ok(header) = header else { return Ok(false) };
+        self.times.truncate(header.base_offset);
+        self.size = position;
+        self.end = header.base_offset;
+        self.largest = self.times.last().unwrap_or((-1, self.base));
+        self.unindexed = 0;
+        Ok(header.last_offset() == last_offset && self.times.len() > 0)
+    }
+
+    fn forget_indexes(&mut self) {
+        let fresh = Self::empty(&self.dir, self.base, Arc::clone(&self.file));
+        *self = fresh;
+    }
+
+    /// Reads on from the known end and takes every batch in, up to the first that is bad or does not go on where the
+    /// last one ended.
+    pub(crate) fn scan(&mut self, interval: u32) -> Result<Scan> {
+        let file = Arc::clone(&self.file);
+        let mut scanner = Scanner::new(&*file, self.size, file.len()?);
+        let mut epochs: Vec<(LeaderEpoch, Offset)> = Vec::new();
+        let bad = loop {
+            let position = scanner.position();
+            let header = match scanner.next()? {
+                Found::Batch(header) => header,
+                Found::End => break None,
+                Found::Bad(error) => break Some(error.to_string()),
+            };
+            if header.base_offset != self.end {
+                break Some(format!("a batch at offset {} where {} should be", header.base_offset, self.end));
+            }
+            let newest = epochs.last().map(|(epoch, _)| *epoch);
+            match newest {
+                Some(newest) if header.leader_epoch < newest => break Some("its leader epoch goes back".to_owned()),
+                Some(newest) if header.leader_epoch == newest => {}
+                _ => epochs.push((header.leader_epoch, header.base_offset)),
+            }
+            self.note(&header, position, interval);
+        };
+        Ok(Scan { bad, bytes_read: scanner.bytes_read(), epochs })
+    }
+
+    pub(crate) fn base(&self) -> Offset {
+        self.base
+    }
+
+    /// The offset behind the last record.
+    pub(crate) fn end(&self) -> Offset {
+        self.end
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(crate) fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
+    /// The largest timestamp in the segment; -1 if it has none.
+    pub(crate) fn largest_timestamp(&self) -> i64 {
+        self.largest.0
+    }
+
+    /// Whether a batch of `size` bytes that ends at `last` (inclusive) has room.
+    pub(crate) fn has_room(&self, size: usize, last: Offset, segment_bytes: u32) -> bool {
+        let fits = self.size + size as u64 <= u64::from(segment_bytes);
+        let expressible = i32::try_from(last.since(self.base)).is_ok();
+        let indexable = (self.index.len() as u64 + 1) * 12 < INDEX_BYTES;
+        self.size == 0 || (fits && expressible && indexable)
+    }
+
+    /// Appends a batch whose offsets are set. On an error nothing is changed that a reader could see.
+    pub(crate) fn append(&mut self, bytes: &[u8], header: &BatchHeader, interval: u32) -> Result<()> {
+        self.file.write_at(self.size, bytes)?;
+        self.note(header, self.size, interval);
+        Ok(())
+    }
+
+    /// Takes in the batch at `position`, the end so far: indexes first, then the ends.
+    fn note(&mut self, header: &BatchHeader, position: u64, interval: u32) {
+        if self.unindexed > u64::from(interval) {
+            self.index.push(header.last_offset(), position);
+            self.times.push(self.largest.0, self.largest.1);
+            self.unindexed = 0;
+        }
+        self.unindexed += header.size as u64;
+        if header.max_timestamp > self.largest.0 {
+            self.largest = (header.max_timestamp, header.last_offset());
+        }
+        self.size = position + header.size as u64;
+        self.end = header.next_offset();
+    }
+
+    /// The batch that holds `offset`, or the first one behind it; `None` if the segment ends before.
+    pub(crate) fn locate(&mut self, offset: Offset, interval: u32) -> Result<Option<Located>> {
+        let entry = self.index.floor(offset);
+        let start = entry.map_or(0, |(_, position)| position);
+        match self.walk(start, |header| header.last_offset() >= offset, entry.map(|(last, _)| last))? {
+            Walk::Found(located) => Ok(Some(located)),
+            Walk::End => Ok(None),
+            // An index is never evidence: what it says was not so. It is made anew, from the log.
+            Walk::IndexLied => {
+                self.rebuild(interval)?;
+                let start = self.index.floor(offset).map_or(0, |(_, position)| position);
+                match self.walk(start, |header| header.last_offset() >= offset, None)? {
+                    Walk::Found(located) => Ok(Some(located)),
+                    _ => Ok(None),
+                }
+            }
+        }
+    }
+
+    /// The first record with a timestamp of `timestamp` or later.
+    pub(crate) fn find_time(&mut self, timestamp: i64, interval: u32) -> Result<Option<Offset>> {
+        if self.largest.0 < timestamp {
+            return Ok(None);
+        }
+        let from = self.times.below(timestamp).map_or(self.base, |(_, offset)| offset.plus(1));
+        let Some(first) = self.locate(from, interval)? else { return Ok(None) };
+        let mut position = first.position;
+        while let Walk::Found(found) = self.walk(position, |header| header.max_timestamp >= timestamp, None)? {
+            let bytes = self.file.bytes(found.position, found.header.size)?;
+            let batch = Batch::unchecked(&bytes).into_iter().flat_map(|batch| batch.records());
+            if let Some(record) = batch.into_iter().find(|record| record.timestamp.as_millis() >= timestamp) {
+                return Ok(Some(record.offset));
+            }
+            position = found.position + found.header.size as u64;
+        }
+        Ok(None)
+    }
+
+    /// Goes through headers from `position` on to the first that is `wanted`. Where an index said that the first one
+    /// ends at `expected` and it does not, the index lied.
+    fn walk(&self, position: u64, wanted: impl Fn(&BatchHeader) -> bool, expected: Option<Offset>) -> Result<Walk> {
+        let mut position = position;
+        let mut expected = expected;
+        let mut window = Bytes::from(Vec::new());
+        let mut window_at = position;
+        while position < self.size {
+            let offset_in_window = usize::try_from(position - window_at).unwrap_or(usize::MAX);
+            let header = match BatchHeader::parse(window.get(offset_in_window..).unwrap_or_default()) {
+                Ok(header) => header,
+                Err(_) if position > window_at || window.is_empty() => {
+                    let len = WINDOW.min(self.size - position);
+                    window = self.file.bytes(position, usize::try_from(len).unwrap_or(0))?;
+                    window_at = position;
+                    match BatchHeader::parse(&window) {
+                        Ok(header) => header,
+                        Err(_) if expected.is_some() => return Ok(Walk::IndexLied),
+                        Err(error) => return Err(self.damage(position, &error.to_string())),
+                    }
+                }
+                Err(error) => return Err(self.damage(position, &error.to_string())),
+            };
+            if expected.take().is_some_and(|last| last != header.last_offset()) {
+                return Ok(Walk::IndexLied);
+            }
+            if position + header.size as u64 > self.size {
+                return Err(self.damage(position, "a batch is longer than the segment"));
+            }
+            if wanted(&header) {
+                return Ok(Walk::Found(Located { position, header }));
+            }
+            position += header.size as u64;
+        }
+        Ok(Walk::End)
+    }
+
+    /// Makes both indexes anew from the log.
+    fn rebuild(&mut self, interval: u32) -> Result<()> {
+        let (end, size) = (self.end, self.size);
+        self.forget_indexes();
+        let scan = self.scan(interval)?;
+        if self.end < end {
+            let damage = self.damage(self.size, scan.bad.as_deref().unwrap_or("it ends too early"));
+            (self.end, self.size) = (end, size);
+            return Err(damage);
+        }
+        Ok(())
+    }
+
+    fn damage(&self, position: u64, why: &str) -> Error {
+        Error::KafkaStorageError {
+            path: self.file.path().to_owned(),
+            partition: None,
+            offset: None,
+            reason: format!("at byte {position}: {why}"),
+        }
+    }
+
+    /// Says in the time index what the largest timestamp is: at roll, at close and behind recovery.
+    pub(crate) fn note_largest_timestamp(&mut self) {
+        self.times.push(self.largest.0, self.largest.1);
+    }
+
+    /// Cuts the file to its batches.
+    pub(crate) fn trim(&self) -> Result<()> {
+        if self.file.len()? > self.size { self.file.set_len(self.size) } else { Ok(()) }
+    }
+
+    /// What the index files lack, to be written without a lock on the log.
+    pub(crate) fn unpersisted(&self) -> IndexUpdate {
+        let update = |kind, (at, bytes): (u64, Vec<u8>), len: usize| {
+            (segment_file(&self.dir, self.base, kind), at, bytes, len)
+        };
+        IndexUpdate {
+            files: [
+                update(Kind::Index, self.index.unpersisted(), self.index.len()),
+                update(Kind::TimeIndex, self.times.unpersisted(), self.times.len()),
+            ],
+        }
+    }
+
+    /// Says that `update` was written.
+    pub(crate) fn persisted(&mut self, update: &IndexUpdate) {
+        let [(_, _, _, index), (_, _, _, times)] = &update.files;
+        self.index.set_persisted(*index);
+        self.times.set_persisted(*times);
+    }
+}
+
+enum Walk {
+    Found(Located),
+    End,
+    IndexLied,
+}
+
+/// What a scan found.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    /// Why it ended, if not at the end of the file just behind a batch.
+    pub(crate) bad: Option<String>,
+    pub(crate) bytes_read: u64,
+    /// The leader epochs met, each with the first offset it was met at.
+    pub(crate) epochs: Vec<(LeaderEpoch, Offset)>,
+}
+
+/// Entries for a segment's index files: path, position, bytes, and how many entries the file has then.
+#[derive(Debug)]
+pub(crate) struct IndexUpdate {
+    files: [(PathBuf, u64, Vec<u8>, usize); 2],
+}
+
+impl IndexUpdate {
+    /// Writes and syncs the entries; whatever lay behind them in the files is cut off.
+    pub(crate) fn write(&self, storage: &dyn Storage) -> Result<()> {
+        for (path, at, bytes, _) in &self.files {
+            let file = storage.open(path, Open::Write)?;
+            let end = at + bytes.len() as u64;
+            if bytes.is_empty() && file.len()? == end {
+                continue;
+            }
+            file.set_len(*at)?;
+            file.write_at(*at, bytes)?;
+            file.sync()?;
+        }
+        Ok(())
+    }
+}

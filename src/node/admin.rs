@@ -1,0 +1,223 @@
+//! Topics: make, delete, describe; and questions about a partition's offsets.
+
+use super::{
+    Node,
+    partition::Partition,
+    topics::{TopicEntry, read_partition_metadata, removed_dir, write_partition_metadata},
+};
+use crate::{
+    config::TopicConfig,
+    error::{Error, Result},
+    log::{LoadedFrom, Log, LogConfig},
+    rpc::{
+        CreateTopicRequest, CreateTopicResponse, DeleteTopicRequest, Done, ListOffsetsRequest, ListOffsetsResponse,
+        MetadataRequest, MetadataResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+    },
+    types::{Offset, OffsetSpec, TopicId, check_topic_name},
+};
+use std::sync::Arc;
+
+/// The topic that committed offsets are kept in.
+pub(super) const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
+/// How many partitions it has.
+const OFFSETS_PARTITIONS: i32 = 50;
+
+impl Node {
+    pub(super) fn handle_metadata(&self, request: &MetadataRequest) -> MetadataResponse {
+        let topics = self.topics.read();
+        let described = match &request.topics {
+            Some(names) => {
+                let mut found: Vec<_> = names.iter().filter_map(|name| topics.get(name)).collect();
+                found.sort_by(|a, b| a.entry.name.cmp(&b.entry.name));
+                found.iter().map(|topic| topics.metadata(topic, self.id)).collect()
+            }
+            None => topics.iter().map(|topic| topics.metadata(topic, self.id)).collect(),
+        };
+        MetadataResponse { topics: described }
+    }
+
+    /// Makes a topic: durable in the metadata file before anything else, then on the disk, then for clients to see.
+    pub(super) fn handle_create_topic(&self, request: &CreateTopicRequest) -> Result<CreateTopicResponse> {
+        check_topic_name(&request.name)?;
+        if request.name == OFFSETS_TOPIC {
+            let reason = "the name is an internal topic's".to_owned();
+            return Err(Error::InvalidTopic { topic: request.name.clone(), reason });
+        }
+        let config = request.config.clone().or(&self.topic_defaults);
+        Ok(CreateTopicResponse { id: self.create_topic(&request.name, config, true)? })
+    }
+
+    /// Makes the topic of committed offsets, if there is none. Its partitions get directories as they get records.
+    pub(super) fn ensure_offsets_topic(&self) -> Result<()> {
+        if self.topics.read().get(OFFSETS_TOPIC).is_some() {
+            return Ok(());
+        }
+        let config = TopicConfig::offsets_topic(OFFSETS_PARTITIONS);
+        match self.create_topic(OFFSETS_TOPIC, config, false) {
+            Ok(_) | Err(Error::TopicAlreadyExists { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn create_topic(&self, name: &str, config: TopicConfig, with_logs: bool) -> Result<TopicId> {
+        let (settings, partitions) = (config.settings()?, config.partition_count()?);
+        let _one_at_a_time = self.admin.lock();
+        self.check_open()?;
+        self.check_new_name(name)?;
+        self.finish_removals()?;
+        let id = TopicId::random(&mut self.prng.lock());
+        let entry = TopicEntry { name: name.into(), id, config: TopicConfig::from_stored(partitions, config.values().clone()), removed: false };
+        let configs: Vec<_> = (0..partitions).map(|n| entry.log_config(&self.dir, n, &settings)).collect();
+        configs.iter().try_for_each(|config| self.check_unused(config))?;
+        self.topics.read().persist(&*self.storage, &self.dir, Some(&entry))?;
+        let make = |config: LogConfig| {
+            let log = if with_logs { Some(self.make_log(&config, id)?) } else { None };
+            Ok(Partition::new(&self.storage, id, config, log))
+        };
+        let partitions = configs.into_iter().map(make).collect::<Result<Vec<_>>>()?;
+        self.topics.write().insert(entry, partitions);
+        Ok(id)
+    }
+
+    fn make_log(&self, config: &LogConfig, id: TopicId) -> Result<Log> {
+        write_partition_metadata(&*self.storage, &config.dir, id)?;
+        Ok(Log::open(&self.storage, config.clone(), LoadedFrom::New)?.0)
+    }
+
+    /// Rule 21: two names collide that differ only by `.` and `_`, since metrics cannot tell them apart.
+    fn check_new_name(&self, name: &str) -> Result<()> {
+        let topics = self.topics.read();
+        if topics.get(name).is_some() {
+            return Err(Error::TopicAlreadyExists { topic: name.to_owned() });
+        }
+        let plain = |name: &str| name.replace('.', "_");
+        match topics.iter().find(|topic| plain(&topic.entry.name) == plain(name)) {
+            Some(other) => {
+                let reason = format!("it collides with {}: '.' and '_' are taken for the same", other.entry.name);
+                Err(Error::InvalidTopic { topic: name.to_owned(), reason })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A directory that is there already and has records is somebody's: it is never taken over.
+    fn check_unused(&self, config: &LogConfig) -> Result<()> {
+        let entries = self.storage.list(&config.dir)?.unwrap_or_default();
+        for log in entries.iter().filter(|entry| entry.name.ends_with(".log")) {
+            let file = self.storage.open(&config.dir.join(&log.name), crate::env::Open::Read)?;
+            if file.len()? > 0 {
+                let partition = Some(config.partition.clone());
+                let reason = "a directory with records of a topic that is not known".to_owned();
+                return Err(Error::KafkaStorageError { path: config.dir.clone(), partition, offset: None, reason });
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes a topic: from the metadata file first, so that no crash brings it back; its committed offsets go too
+    /// (rule 11). Who holds records of it keeps them.
+    pub(super) fn handle_delete_topic(&self, request: &DeleteTopicRequest) -> Result<Done> {
+        let name = &request.name;
+        if name == OFFSETS_TOPIC {
+            let reason = "an internal topic cannot be deleted".to_owned();
+            return Err(Error::InvalidTopic { topic: name.clone(), reason });
+        }
+        let _one_at_a_time = self.admin.lock();
+        self.check_open()?;
+        let (topic, persisted) = {
+            let mut topics = self.topics.write();
+            let unknown = || Error::UnknownTopicOrPartition { topic: name.clone(), partition: None };
+            let topic = topics.remove(name).ok_or_else(unknown)?;
+            topics.removed.push(TopicEntry { removed: true, ..topic.entry.clone() });
+            let persisted = topics.persist(&*self.storage, &self.dir, None);
+            if persisted.is_err() {
+                topics.removed.pop();
+                topics.insert(topic.entry.clone(), topic.partitions.clone());
+            }
+            (topic, persisted)
+        };
+        persisted?;
+        for partition in &topic.partitions {
+            drop(partition.take_log(Error::UnknownTopicId { topic: name.clone() }));
+        }
+        self.finish_removals()?;
+        Ok(Done)
+    }
+
+    /// Ends the deletions that are begun: just now, or before a crash or an error.
+    pub(super) fn finish_removals(&self) -> Result<()> {
+        let removed = self.topics.read().removed.clone();
+        if removed.is_empty() {
+            return Ok(());
+        }
+        // A recovery point of the old topic must not be taken for one of a new topic of that name.
+        self.write_recovery_points()?;
+        for entry in removed {
+            self.forget_offsets(&entry.name)?;
+            self.remove_directories(&entry)?;
+        }
+        Ok(())
+    }
+
+    /// Removes what is left of a deleted topic: the directories get a name first that no topic can have.
+    fn remove_directories(&self, entry: &TopicEntry) -> Result<()> {
+        let mut removed = Vec::new();
+        for number in 0..entry.config.partition_count()? {
+            let dir = self.dir.join(format!("{}-{number}", entry.name));
+            if read_partition_metadata(&*self.storage, &dir)? == Some(entry.id) {
+                let aside = removed_dir(&dir, entry.id);
+                self.storage.remove_dir(&aside)?;
+                self.storage.rename(&dir, &aside)?;
+                removed.push(aside);
+            }
+        }
+        self.storage.sync_dir(&self.dir)?;
+        removed.iter().try_for_each(|dir| self.storage.remove_dir(dir))?;
+        let mut topics = self.topics.write();
+        topics.removed.retain(|other| other.id != entry.id);
+        topics.persist(&*self.storage, &self.dir, None)
+    }
+
+    /// Rules 7 and 8.
+    pub(super) fn handle_list_offsets(&self, request: ListOffsetsRequest) -> Result<ListOffsetsResponse> {
+        let partition = self.partition(request.partition)?;
+        let mut state = partition.lock();
+        let Some(log) = state.log_if_any()? else {
+            let known = !matches!(request.spec, OffsetSpec::Timestamp(_));
+            return Ok(ListOffsetsResponse { offset: known.then_some(Offset::ZERO) });
+        };
+        let high_watermark = partition.high_watermark(log);
+        let offset = match request.spec {
+            OffsetSpec::Earliest => Some(log.start()),
+            OffsetSpec::Latest => Some(high_watermark),
+            OffsetSpec::Timestamp(at) => log.find_time(at)?.filter(|found| *found < high_watermark),
+            OffsetSpec::At(offset) => Some(Offset::new(offset)),
+        };
+        Ok(ListOffsetsResponse { offset })
+    }
+
+    /// KIP-320.
+    pub(super) fn handle_offset_for_leader_epoch(
+        &self,
+        request: OffsetForLeaderEpochRequest,
+    ) -> Result<OffsetForLeaderEpochResponse> {
+        let partition = self.partition(request.partition)?;
+        let mut state = partition.lock();
+        let log = state.log_if_any()?;
+        Ok(OffsetForLeaderEpochResponse {
+            end_offset: log.and_then(|log| log.end_offset_for_epoch(request.leader_epoch)),
+        })
+    }
+
+    /// The ids of topics by their names.
+    pub(super) fn topic_id(&self, name: &str) -> Option<TopicId> {
+        self.topics.read().get(name).map(|topic| topic.entry.id)
+    }
+
+    /// The partition `number` of a topic, if there is one.
+    pub(super) fn partition_named(&self, topic: &str, number: i32) -> Option<Arc<Partition>> {
+        let topics = self.topics.read();
+        topics.get(topic)?.partitions.get(usize::try_from(number).ok()?).cloned()
+    }
+}

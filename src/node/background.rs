@@ -1,0 +1,129 @@
+//! What goes on beside the requests: flushing, and the threads that see to it by the wall clock.
+//!
+//! By the wall clock one thread drives the timers and another does what touches the disk. On a manual clock there are
+//! no threads: whoever moves the time does both.
+
+use super::{Node, partition::Partition};
+use crate::{
+    error::{Error, Result},
+    log::{Extent, OffsetsByPartition, RECOVERY_POINTS, write_checkpoint},
+    sync::{JoinHandle, Mutex, Ordering, channel, is_current, spawn},
+    types::{Instant, Offset},
+};
+use std::sync::{Arc, Weak};
+
+/// Work for the disk.
+#[derive(Debug)]
+pub(super) enum Job {
+    Flush(Weak<Partition>),
+}
+
+/// How many jobs may wait for the worker: as many as there may be partitions with records to flush is plenty. A queue
+/// that is full holds the timers up, not the appends.
+const MAX_JOBS: usize = 10_000;
+
+/// The threads, if there are any.
+#[derive(Debug, Default)]
+pub(super) struct Background {
+    jobs: Mutex<Option<channel::Sender<Job>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Node {
+    /// Starts the threads, by the wall clock.
+    pub(super) fn start(self: &Arc<Self>) -> Result<()> {
+        let failed = |error| Error::io(&self.dir, error);
+        let (jobs, waiting) = channel::bounded(MAX_JOBS);
+        let node = Arc::downgrade(self);
+        let worker = spawn("brooklet-worker", move || {
+            for job in waiting {
+                let Some(node) = node.upgrade() else { break };
+                node.run(job);
+            }
+        });
+        self.background.threads.lock().push(worker.map_err(failed)?);
+        *self.background.jobs.lock() = Some(jobs);
+        let node = Arc::clone(self);
+        let timers = spawn("brooklet-timers", move || {
+            while node.check_open().is_ok() {
+                node.timers.alarm().sleep(&node.clock, node.timers.next().unwrap_or(Instant::MAX));
+                node.run_timers(node.clock.now());
+            }
+        });
+        self.background.threads.lock().push(timers.map_err(failed)?);
+        Ok(())
+    }
+
+    /// Ends the threads, and waits for what they are at.
+    pub(super) fn stop(&self) {
+        *self.background.jobs.lock() = None;
+        self.timers.alarm().ring();
+        let threads = std::mem::take(&mut *self.background.threads.lock());
+        for thread in threads.into_iter().filter(|thread| !is_current(thread)) {
+            // A thread of ours that panicked has said so on its own.
+            drop(thread.join());
+        }
+    }
+
+    /// Has a job done: by the worker, or here where there is none.
+    pub(super) fn submit(&self, job: Job) {
+        let jobs = self.background.jobs.lock().clone();
+        let left = match jobs {
+            Some(jobs) => jobs.send(job).err().map(|unsent| unsent.0),
+            None => Some(job),
+        };
+        if let Some(job) = left {
+            self.run(job);
+        }
+    }
+
+    fn run(&self, Job::Flush(partition): Job) {
+        let Some(partition) = partition.upgrade().filter(|_| self.check_open().is_ok()) else { return };
+        partition.lock().flush_armed = false;
+        // A flush that fails poisons the partition: its next append or flush gives the error. A checkpoint that fails
+        // loses nothing: the next recovery starts earlier.
+        if partition.flush(Offset::new(i64::MAX), Extent::Everything).is_ok() {
+            drop(self.write_recovery_points());
+        }
+    }
+
+    /// Writes the recovery points of all partitions.
+    pub(super) fn write_recovery_points(&self) -> Result<()> {
+        let _one_at_a_time = self.checkpoint.lock();
+        let partitions: Vec<Arc<Partition>> = self.topics.read().partitions().cloned().collect();
+        let mut points = OffsetsByPartition::new();
+        for partition in partitions {
+            if let Ok(Some(log)) = partition.lock().log_if_any() {
+                points.insert(partition.name().clone(), log.recovery_point());
+            }
+        }
+        write_checkpoint(&*self.storage, &self.dir.join(RECOVERY_POINTS), &points)
+    }
+
+    /// Makes all records durable that are in the logs now.
+    pub(crate) fn flush_all(&self) -> Result<()> {
+        self.check_open()?;
+        let partitions: Vec<Arc<Partition>> = self.topics.read().partitions().cloned().collect();
+        for partition in &partitions {
+            let dirty = partition.lock().log_if_any()?.is_some_and(|log| log.is_dirty());
+            if dirty {
+                partition.flush(Offset::new(i64::MAX), Extent::Everything)?;
+            }
+        }
+        self.write_recovery_points()
+    }
+
+    /// The offset below which the records of a partition survive a power cut, exclusive.
+    pub(crate) fn durable_offset(&self, topic: &str, partition: i32) -> Result<Offset> {
+        self.check_open()?;
+        let unknown = || Error::UnknownTopicOrPartition { topic: topic.to_owned(), partition: Some(partition) };
+        let partition = self.partition_named(topic, partition).ok_or_else(unknown)?;
+        let mut state = partition.lock();
+        Ok(state.log_if_any()?.map_or(Offset::ZERO, |log| log.durable()))
+    }
+
+    /// Says that nothing more will be answered. `false`: it was said before.
+    pub(super) fn begin_close(&self) -> bool {
+        !self.closed.swap(true, Ordering::AcqRel)
+    }
+}

@@ -1,0 +1,113 @@
+//! Fetch: reads from partitions up to their high watermarks, and waits for records where there are too few.
+
+use super::{Node, Task, parked::ParkedFetch, partition::Partition};
+use crate::{
+    env::Bytes,
+    error::{Error, Result},
+    rpc::{Answer, FetchPartition, FetchRequest, FetchResponse, Fetched},
+    types::{Offset, TopicPartition},
+};
+use std::sync::Arc;
+
+impl Node {
+    pub(super) fn handle_fetch(&self, request: &FetchRequest) -> Answer<FetchResponse> {
+        let response = self.read(request);
+        if is_enough(request, &response) || request.deadline <= self.clock.now() {
+            return Answer::Ready(Ok(response));
+        }
+        let Some(fetch) = self.parked.park(&self.me, request) else {
+            return Answer::Ready(Err(Error::IllegalState("too many requests wait in this broker".to_owned())));
+        };
+        // From here on others may answer it. What came before they could know of it is looked for once more.
+        self.watch(&fetch);
+        let response = self.read(request);
+        if is_enough(request, &response) {
+            self.answer_fetch(&fetch, Ok(response));
+        } else if let Err(closed) = self.check_open() {
+            self.answer_fetch(&fetch, Err(closed));
+        } else {
+            let timer = self.timers.arm(request.deadline, Task::ExpireFetch(fetch.id));
+            if let Err(answered) = self.parked.set_timer(fetch.id, timer) {
+                self.timers.disarm(answered);
+            }
+        }
+        Answer::Parked(Arc::clone(&fetch.ticket))
+    }
+
+    fn watch(&self, fetch: &Arc<ParkedFetch>) {
+        for wanted in &fetch.request.partitions {
+            if let Ok(partition) = self.partition(wanted.partition) {
+                partition.lock().wait(fetch);
+            }
+        }
+    }
+
+    /// Answers a parked fetch if there is enough by now, else it waits on.
+    pub(super) fn retry_fetch(&self, fetch: &Arc<ParkedFetch>) {
+        let mut response = self.read(&fetch.request);
+        if !is_enough(&fetch.request, &response) {
+            self.watch(fetch);
+            response = self.read(&fetch.request);
+        }
+        if is_enough(&fetch.request, &response) {
+            self.answer_fetch(fetch, Ok(response));
+        }
+    }
+
+    pub(super) fn expire_fetch(&self, id: u64) {
+        if let Some((fetch, _)) = self.parked.unpark(id) {
+            fetch.ticket.fill(Ok(self.read(&fetch.request)));
+        }
+    }
+
+    fn answer_fetch(&self, fetch: &Arc<ParkedFetch>, response: Result<FetchResponse>) {
+        if let Some((fetch, timer)) = self.parked.unpark(fetch.id) {
+            if let Some(timer) = timer {
+                self.timers.disarm(timer);
+            }
+            fetch.ticket.fill(response);
+        }
+    }
+
+    /// What there is now.
+    fn read(&self, request: &FetchRequest) -> FetchResponse {
+        let mut left = request.max_bytes;
+        let mut found = false;
+        let mut read = |wanted: &FetchPartition| {
+            let max_bytes = wanted.max_bytes.min(left);
+            let fetched = self.partition(wanted.partition).and_then(|partition| {
+                read_partition(&partition, wanted.offset, max_bytes, !found)
+            })?;
+            left = left.saturating_sub(fetched.records.len());
+            found |= !fetched.records.is_empty();
+            Ok(fetched)
+        };
+        FetchResponse { partitions: request.partitions.iter().map(&mut read).collect() }
+    }
+}
+
+/// Rules 3, 4 and 5.
+fn read_partition(partition: &Partition, offset: Offset, max_bytes: usize, at_least_one: bool) -> Result<Fetched> {
+    let mut state = partition.lock();
+    let Some(log) = state.log_if_any()? else {
+        return absent(partition.name(), offset);
+    };
+    let high_watermark = partition.high_watermark(log);
+    let records = log.read(offset, high_watermark, max_bytes, at_least_one)?;
+    Ok(Fetched { records, high_watermark, log_start_offset: log.start() })
+}
+
+/// A partition that nothing was ever appended to.
+fn absent(partition: &TopicPartition, offset: Offset) -> Result<Fetched> {
+    if offset != Offset::ZERO {
+        let (log_start_offset, log_end_offset) = (0, 0);
+        let partition = partition.clone();
+        return Err(Error::OffsetOutOfRange { partition, offset: offset.get(), log_start_offset, log_end_offset });
+    }
+    Ok(Fetched { records: Bytes::from(Vec::new()), high_watermark: Offset::ZERO, log_start_offset: Offset::ZERO })
+}
+
+fn is_enough(request: &FetchRequest, response: &FetchResponse) -> bool {
+    let bytes: usize = response.partitions.iter().flatten().map(|fetched| fetched.records.len()).sum();
+    bytes >= request.min_bytes || response.partitions.iter().any(Result::is_err)
+}

@@ -1,0 +1,207 @@
+//! The group coordinator's shell: it finds a group, gives it the event, appends the records that come out to
+//! `__consumer_offsets`, and applies them when they are in the log.
+//!
+//! A partition of that topic is replayed when one of its groups is first asked for.
+
+use super::{Node, admin::OFFSETS_TOPIC, partition::Partition};
+use crate::{
+    error::{Error, Result},
+    group::{Effects, Event, Group, OffsetsRecord, partition_for_group},
+    record::{Batch, BatchWriter},
+    rpc::{
+        Done, FindCoordinatorResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, OffsetCommitRequest,
+        OffsetFetchRequest, OffsetFetchResponse,
+    },
+    types::{Durability, Offset, TopicPartition},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How much of a partition is replayed at a time.
+const REPLAY_BYTES: usize = 1 << 20;
+
+/// How many partitions the topic has before it is made: as many as it will have.
+const DEFAULT_PARTITIONS: i32 = 50;
+
+/// All groups that were asked for.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    by_id: BTreeMap<String, Group>,
+    /// The partitions of `__consumer_offsets` that were replayed.
+    loaded: BTreeSet<i32>,
+    /// Numbers the members.
+    members: u64,
+}
+
+impl Node {
+    pub(super) fn handle_find_coordinator(&self) -> FindCoordinatorResponse {
+        FindCoordinatorResponse { broker: self.id }
+    }
+
+    pub(super) fn handle_join_group(&self, request: &JoinGroupRequest) -> Result<JoinGroupResponse> {
+        check_group(&request.group)?;
+        let mut groups = self.groups.lock();
+        self.load(&mut groups, &request.group)?;
+        groups.members += 1;
+        let salt = self.prng.lock().next_u64();
+        let member_id = format!("consumer-{}-{salt:016x}", groups.members);
+        let group = groups.by_id.entry(request.group.clone()).or_insert_with(|| Group::new(&request.group));
+        let effects = group.step(Event::Join { member_id }, self.clock.wall())?;
+        let member = effects.joined.ok_or_else(|| Error::IllegalState("a join without a member".to_owned()))?;
+        Ok(JoinGroupResponse { member })
+    }
+
+    pub(super) fn handle_leave_group(&self, request: LeaveGroupRequest) -> Result<Done> {
+        let mut groups = self.groups.lock();
+        let unknown = || Error::UnknownMemberId { group: request.group.clone() };
+        let group = groups.by_id.get_mut(&request.group).ok_or_else(unknown)?;
+        group.step(Event::Leave { member_id: request.member_id }, self.clock.wall())?;
+        Ok(Done)
+    }
+
+    pub(super) fn handle_offset_commit(&self, request: OffsetCommitRequest) -> Result<Done> {
+        check_group(&request.group)?;
+        let mut topic_ids = BTreeMap::new();
+        for (partition, offset) in request.offsets.iter() {
+            if offset.offset < 0 {
+                return Err(Error::IllegalState(format!("{partition}: the offset {} is negative", offset.offset)));
+            }
+            if self.partition_named(partition.topic(), partition.partition()).is_none() {
+                let (topic, partition) = (partition.topic().to_owned(), Some(partition.partition()));
+                return Err(Error::UnknownTopicOrPartition { topic, partition });
+            }
+            topic_ids.extend(self.topic_id(partition.topic()).map(|id| (partition.topic().to_owned(), id)));
+        }
+        if request.offsets.is_empty() {
+            return Ok(Done);
+        }
+        self.ensure_offsets_topic()?;
+        let mut groups = self.groups.lock();
+        self.load(&mut groups, &request.group)?;
+        let event = Event::Commit { member: request.member.clone(), offsets: request.offsets, topic_ids };
+        self.step(&mut groups, &request.group, event, request.member.is_some())?;
+        Ok(Done)
+    }
+
+    /// Gives an event to a group, has its records appended, and applies them. A group that is not there is made, unless
+    /// the event is from somebody who thinks to be a member (rule 44).
+    fn step(&self, groups: &mut Groups, id: &str, event: Event, from_member: bool) -> Result<()> {
+        if from_member && !groups.by_id.contains_key(id) {
+            return Err(Error::GroupIdNotFound { group: id.to_owned() });
+        }
+        let group = groups.by_id.entry(id.to_owned()).or_insert_with(|| Group::new(id));
+        let Effects { records, .. } = group.step(event, self.clock.wall())?;
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.append_offsets(id, &records)?;
+        records.iter().for_each(|record| group.apply(record));
+        Ok(())
+    }
+
+    fn append_offsets(&self, group: &str, records: &[OffsetsRecord]) -> Result<()> {
+        let partition = self.offsets_partition(group).ok_or(Error::Closed)?;
+        let now = self.clock.wall();
+        let mut buffer = Vec::new();
+        let mut writer = BatchWriter::new(&mut buffer);
+        for record in records {
+            let (key, value) = record.encode()?;
+            let pushed = writer.push(now, Some(&key), value.as_deref(), &[]);
+            pushed.map_err(|error| Error::InvalidRecord(error.to_string()))?;
+        }
+        self.append(&partition, &mut writer.finish(), Durability::Buffered)?;
+        Ok(())
+    }
+
+    pub(super) fn handle_offset_fetch(&self, request: &OffsetFetchRequest) -> Result<OffsetFetchResponse> {
+        check_group(&request.group)?;
+        let mut groups = self.groups.lock();
+        self.load(&mut groups, &request.group)?;
+        let group = groups.by_id.get(&request.group);
+        let committed = |partition: &TopicPartition| group?.committed(partition, self.topic_id(partition.topic()));
+        Ok(OffsetFetchResponse { offsets: request.partitions.iter().map(committed).collect() })
+    }
+
+    /// Rule 11: what was committed for a topic goes with it.
+    pub(super) fn forget_offsets(&self, topic: &str) -> Result<()> {
+        let mut groups = self.groups.lock();
+        let Some(count) = self.offsets_partitions() else { return Ok(()) };
+        (0..count).try_for_each(|number| self.replay(&mut groups, number))?;
+        let ids: Vec<String> = groups.by_id.keys().cloned().collect();
+        for id in ids {
+            self.step(&mut groups, &id, Event::TopicDeleted { topic: topic.to_owned() }, false)?;
+        }
+        Ok(())
+    }
+
+    fn offsets_partitions(&self) -> Option<i32> {
+        i32::try_from(self.topics.read().get(OFFSETS_TOPIC)?.partitions.len()).ok()
+    }
+
+    fn offsets_partition(&self, group: &str) -> Option<std::sync::Arc<Partition>> {
+        self.partition_named(OFFSETS_TOPIC, partition_for_group(group, self.offsets_partitions()?))
+    }
+
+    /// Replays the partition that the group is kept in, unless that was done before.
+    fn load(&self, groups: &mut Groups, group: &str) -> Result<()> {
+        let count = self.offsets_partitions().unwrap_or(DEFAULT_PARTITIONS);
+        self.replay(groups, partition_for_group(group, count))
+    }
+
+    fn replay(&self, groups: &mut Groups, number: i32) -> Result<()> {
+        if groups.loaded.contains(&number) {
+            return Ok(());
+        }
+        if let Some(partition) = self.partition_named(OFFSETS_TOPIC, number) {
+            let mut position = Offset::ZERO;
+            while let Some(next) = replay_some(groups, &partition, position)? {
+                position = next;
+            }
+        }
+        groups.loaded.insert(number);
+        Ok(())
+    }
+}
+
+/// Applies some records from `from` on, and gives the offset behind them; `None` at the end of the log.
+fn replay_some(groups: &mut Groups, partition: &Partition, from: Offset) -> Result<Option<Offset>> {
+    let bytes = {
+        let mut state = partition.lock();
+        let Some(log) = state.log_if_any()? else { return Ok(None) };
+        let (from, end) = (from.max(log.start()), log.end());
+        log.read(from, end, REPLAY_BYTES, true)?
+    };
+    let mut rest: &[u8] = &bytes;
+    let mut next = None;
+    while let Ok(batch) = Batch::check(rest) {
+        let corrupt = |reason: String| Error::CorruptMessage {
+            partition: partition.name().clone(),
+            offset: batch.header().base_offset.get(),
+            next_offset: batch.header().next_offset().get(),
+            reason,
+        };
+        batch.check_records().map_err(|error| corrupt(error.to_string()))?;
+        for record in batch.records().filter(|_| !batch.header().attributes.is_control()) {
+            let decoded = OffsetsRecord::decode(record.key, record.value).map_err(corrupt)?;
+            if let OffsetsRecord::Commit { key, .. } = &decoded {
+                let group = groups.by_id.entry(key.group.clone()).or_insert_with(|| Group::new(&key.group));
+                group.apply(&decoded);
+            }
+        }
+        next = Some(batch.header().next_offset());
+        rest = rest.get(batch.header().size..).unwrap_or_default();
+    }
+    match (next, rest.is_empty() && bytes.is_empty()) {
+        (None, false) => Err(Error::CorruptMessage {
+            partition: partition.name().clone(),
+            offset: from.get(),
+            next_offset: from.plus(1).get(),
+            reason: "its first batch does not check".to_owned(),
+        }),
+        (next, _) => Ok(next),
+    }
+}
+
+fn check_group(group: &str) -> Result<()> {
+    let legal = !group.is_empty() && group.len() <= 32_767;
+    if legal { Ok(()) } else { Err(Error::InvalidGroupId { group: group.to_owned() }) }
+}

@@ -1,0 +1,176 @@
+//! One broker: it owns the logs, keeps the groups, and answers requests. Each kind of request has a thin handler of its
+//! own; what they decide is decided by the state machines to the left of this layer.
+//!
+//! # Lock order
+//!
+//! Locks are taken in this order, each at most once, and none is held while user code runs or a ticket is filled:
+//!
+//! 1. `admin`: one topic is made or deleted at a time
+//! 2. `groups`: all groups
+//! 3. `topics`: which topics there are
+//! 4. `checkpoint`: one checkpoint is written at a time
+//! 5. a partition's `flushing`, then its `state`
+//! 6. the parked requests, the timers, the worker's queue: leaves, nothing is taken below them
+//!
+//! A flush holds `flushing` while the disk works, and nothing else of a partition: appends and reads go on.
+
+mod admin;
+mod background;
+mod fetch;
+mod groups;
+mod open;
+mod parked;
+mod partition;
+mod produce;
+mod report;
+mod timers;
+mod topics;
+
+pub use report::{PartitionRecovery, RecoveryReport};
+
+use crate::{
+    config::TopicConfig,
+    env::{Clock, Driver, Storage},
+    error::{Error, Result},
+    prng::Prng,
+    rpc::{Answer, FetchRequest, FetchResponse, PartitionRef, ProduceRequest, ProduceResponse, Request, Response, Service},
+    sync::{AtomicBool, AtomicI64, Mutex, Ordering, RwLock},
+    types::{BrokerId, Instant},
+};
+use background::{Background, Job};
+use groups::Groups;
+use parked::Parked;
+use partition::Partition;
+use std::{
+    path::PathBuf,
+    sync::{Arc, Weak},
+};
+use timers::Timers;
+use topics::Topics;
+
+/// What a broker is opened with.
+#[derive(Debug)]
+pub(crate) struct NodeConfig {
+    pub(crate) id: BrokerId,
+    pub(crate) dir: PathBuf,
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) clock: Clock,
+    pub(crate) prng: Prng,
+    pub(crate) topic_defaults: TopicConfig,
+}
+
+/// A broker.
+#[derive(Debug)]
+pub(crate) struct Node {
+    me: Weak<Self>,
+    id: BrokerId,
+    dir: PathBuf,
+    storage: Arc<dyn Storage>,
+    clock: Clock,
+    topic_defaults: TopicConfig,
+    prng: Mutex<Prng>,
+    closed: AtomicBool,
+    admin: Mutex<()>,
+    groups: Mutex<Groups>,
+    topics: RwLock<Topics>,
+    checkpoint: Mutex<()>,
+    parked: Parked,
+    timers: Timers<Task>,
+    background: Background,
+    /// The wall clock when it was last read, in milliseconds; spares the appends most of their readings.
+    last_wall: AtomicI64,
+    lock: Mutex<Option<DirectoryLock>>,
+}
+
+/// Keeps every other broker out of the directory.
+struct DirectoryLock(#[expect(dead_code, reason = "held, not used")] Box<dyn Send + Sync>);
+
+impl std::fmt::Debug for DirectoryLock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DirectoryLock")
+    }
+}
+
+/// What a timer is for.
+#[derive(Debug)]
+enum Task {
+    /// A parked fetch has waited for as long as it may.
+    ExpireFetch(u64),
+    /// A partition's records have waited for their flush for as long as they may.
+    Flush(Weak<Partition>),
+}
+
+impl Node {
+    fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    fn check(&self, to: BrokerId) -> Result<()> {
+        self.check_open()?;
+        if to == self.id { Ok(()) } else { Err(Error::NotLeaderOrFollower) }
+    }
+
+    fn partition(&self, of: PartitionRef) -> Result<Arc<Partition>> {
+        self.topics.read().partition(of).cloned()
+    }
+
+    /// Runs all that is due.
+    fn run_timers(&self, now: Instant) {
+        while let Some(task) = self.timers.pop(now) {
+            match task {
+                Task::ExpireFetch(id) => self.expire_fetch(id),
+                Task::Flush(partition) => self.submit(Job::Flush(partition)),
+            }
+        }
+    }
+}
+
+impl Driver for Node {
+    fn next_timer(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    fn fire(&self, now: Instant) {
+        self.run_timers(now);
+    }
+}
+
+impl Service for Node {
+    fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn produce(&self, to: BrokerId, request: ProduceRequest<'_, '_>) -> Answer<ProduceResponse> {
+        Answer::Ready(self.check(to).and_then(|()| self.handle_produce(request)))
+    }
+
+    fn fetch(&self, to: BrokerId, request: &FetchRequest) -> Answer<FetchResponse> {
+        match self.check(to) {
+            Ok(()) => self.handle_fetch(request),
+            Err(error) => Answer::Ready(Err(error)),
+        }
+    }
+
+    fn call(&self, to: BrokerId, request: Request) -> Answer<Response> {
+        Answer::Ready(self.check(to).and_then(|()| self.handle(request)))
+    }
+}
+
+impl Node {
+    fn handle(&self, request: Request) -> Result<Response> {
+        Ok(match request {
+            Request::Metadata(request) => Response::Metadata(self.handle_metadata(&request)),
+            Request::CreateTopic(request) => Response::CreateTopic(self.handle_create_topic(&request)?),
+            Request::DeleteTopic(request) => Response::DeleteTopic(self.handle_delete_topic(&request)?),
+            Request::ListOffsets(request) => Response::ListOffsets(self.handle_list_offsets(request)?),
+            Request::OffsetForLeaderEpoch(request) => {
+                Response::OffsetForLeaderEpoch(self.handle_offset_for_leader_epoch(request)?)
+            }
+            Request::FindCoordinator(_) => Response::FindCoordinator(self.handle_find_coordinator()),
+            Request::JoinGroup(request) => Response::JoinGroup(self.handle_join_group(&request)?),
+            Request::LeaveGroup(request) => Response::LeaveGroup(self.handle_leave_group(request)?),
+            Request::OffsetCommit(request) => Response::OffsetCommit(self.handle_offset_commit(request)?),
+            Request::OffsetFetch(request) => Response::OffsetFetch(self.handle_offset_fetch(&request)?),
+        })
+    }
+}

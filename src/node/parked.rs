@@ -1,0 +1,85 @@
+//! Fetches that wait for records.
+
+use super::{Node, timers::TimerId};
+use crate::{
+    error::Error,
+    rpc::{FetchRequest, FetchResponse, Ticket},
+    sync::Mutex,
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+};
+
+/// The most requests that may wait in one broker.
+const MAX_PARKED: usize = 100_000;
+
+/// A fetch that found too little to answer with.
+#[derive(Debug)]
+pub(super) struct ParkedFetch {
+    pub(super) id: u64,
+    pub(super) request: FetchRequest,
+    pub(super) ticket: Ticket<FetchResponse>,
+    pub(super) node: Weak<Node>,
+}
+
+impl ParkedFetch {
+    /// Something changed in one of its partitions: answers, or waits on. Called with no lock held.
+    pub(super) fn look_again(self: &Arc<Self>) {
+        if let Some(node) = self.node.upgrade() {
+            node.retry_fetch(self);
+        }
+    }
+}
+
+/// All fetches that wait, with the timers that end their waiting.
+#[derive(Debug, Default)]
+pub(super) struct Parked {
+    fetches: Mutex<Fetches>,
+}
+
+#[derive(Debug, Default)]
+struct Fetches {
+    last_id: u64,
+    by_id: BTreeMap<u64, (Arc<ParkedFetch>, Option<TimerId>)>,
+}
+
+impl Parked {
+    /// Takes in a request. `None`: as many wait as may.
+    pub(super) fn park(&self, node: &Weak<Node>, request: &FetchRequest) -> Option<Arc<ParkedFetch>> {
+        let mut fetches = self.fetches.lock();
+        if fetches.by_id.len() >= MAX_PARKED {
+            return None;
+        }
+        fetches.last_id += 1;
+        let id = fetches.last_id;
+        let ticket = Ticket::new(crate::env::Slot::new());
+        let fetch = Arc::new(ParkedFetch { id, request: request.clone(), ticket, node: Weak::clone(node) });
+        fetches.by_id.insert(id, (Arc::clone(&fetch), None));
+        Some(fetch)
+    }
+
+    /// Notes the timer of a fetch; gives it back if the fetch was answered meanwhile.
+    pub(super) fn set_timer(&self, id: u64, timer: TimerId) -> Result<(), TimerId> {
+        match self.fetches.lock().by_id.get_mut(&id) {
+            Some((_, slot)) => {
+                *slot = Some(timer);
+                Ok(())
+            }
+            None => Err(timer),
+        }
+    }
+
+    /// Takes a fetch out, if it still waits.
+    pub(super) fn unpark(&self, id: u64) -> Option<(Arc<ParkedFetch>, Option<TimerId>)> {
+        self.fetches.lock().by_id.remove(&id)
+    }
+
+    /// Ends all waiting with an error.
+    pub(super) fn fail_all(&self, error: &Error) {
+        let all = std::mem::take(&mut self.fetches.lock().by_id);
+        for (fetch, _) in all.into_values() {
+            fetch.ticket.fill(Err(error.clone()));
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! A partition as a broker keeps it: its log, and who waits for it.
+
+use super::parked::ParkedFetch;
+use crate::{
+    env::Storage,
+    error::{Error, Result},
+    log::{Extent, LoadedFrom, Log, LogConfig},
+    sync::{Mutex, MutexGuard},
+    types::{Durability, Offset, TopicId, TopicPartition},
+};
+use std::sync::{Arc, Weak};
+
+#[derive(Debug)]
+pub(super) struct Partition {
+    pub(super) topic_id: TopicId,
+    config: LogConfig,
+    durability: Durability,
+    storage: Arc<dyn Storage>,
+    state: Mutex<State>,
+    /// Held while the log is synced: who comes next finds its records synced as well, or syncs for all who wait.
+    flushing: Mutex<()>,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    log: LogState,
+    waiting: Vec<Weak<ParkedFetch>>,
+    /// Whether a background flush is on its way.
+    pub(super) flush_armed: bool,
+}
+
+#[derive(Debug)]
+enum LogState {
+    /// There is no directory yet: it is made at the first append.
+    Absent,
+    Open(Box<Log>),
+    Closed(Error),
+}
+
+impl Partition {
+    /// A partition with its log, or `None` for one that is yet to be made.
+    pub(super) fn new(storage: &Arc<dyn Storage>, topic_id: TopicId, config: LogConfig, log: Option<Log>) -> Arc<Self> {
+        let log = log.map_or(LogState::Absent, |log| LogState::Open(Box::new(log)));
+        Arc::new(Self {
+            topic_id,
+            durability: config.settings.durability(),
+            config,
+            storage: Arc::clone(storage),
+            state: Mutex::new(State { log, waiting: Vec::new(), flush_armed: false }),
+            flushing: Mutex::new(()),
+        })
+    }
+
+    pub(super) fn name(&self) -> &TopicPartition {
+        &self.config.partition
+    }
+
+    pub(super) fn config(&self) -> &LogConfig {
+        &self.config
+    }
+
+    /// What every record of the topic is promised.
+    pub(super) fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// The offset below which consumers may read, exclusive: what is flushed, where all is promised to be.
+    pub(super) fn high_watermark(&self, log: &Log) -> Offset {
+        match self.durability {
+            Durability::Flushed => log.durable(),
+            Durability::Buffered => log.end(),
+        }
+    }
+
+    /// Makes durable all that is below `up_to` now (exclusive), if it is not yet. Callers that come while another
+    /// syncs share the next sync.
+    pub(super) fn flush(&self, up_to: Offset, extent: Extent) -> Result<()> {
+        let _flushing = self.flushing.lock();
+        let flush = {
+            let mut state = self.lock();
+            let Some(log) = state.log_if_any()? else { return Ok(()) };
+            if extent == Extent::Records && log.durable() >= up_to {
+                return Ok(());
+            }
+            log.begin_flush(extent)?
+        };
+        let result = flush.run(&*self.storage);
+        let mut state = self.lock();
+        let Some(log) = state.log_if_any()? else { return Ok(()) };
+        log.end_flush(&flush, result)?;
+        let woken = if self.durability == Durability::Flushed { state.take_waiting() } else { Vec::new() };
+        drop(state);
+        woken.iter().for_each(|fetch| fetch.look_again());
+        Ok(())
+    }
+
+    /// Ends the use of the log: what comes later gets `why`. `None` if there was no log.
+    pub(super) fn take_log(&self, why: Error) -> Option<Box<Log>> {
+        let _flushing = self.flushing.lock();
+        let mut state = self.lock();
+        let log = std::mem::replace(&mut state.log, LogState::Closed(why));
+        let woken = state.take_waiting();
+        drop(state);
+        woken.iter().for_each(|fetch| fetch.look_again());
+        if let LogState::Open(log) = log { Some(log) } else { None }
+    }
+}
+
+impl State {
+    /// The log, to be appended to; made now if there is none.
+    pub(super) fn log_to_append(&mut self, partition: &Partition) -> Result<&mut Log> {
+        if matches!(self.log, LogState::Absent) {
+            super::topics::write_partition_metadata(&*partition.storage, &partition.config.dir, partition.topic_id)?;
+            let (log, _) = Log::open(&partition.storage, partition.config.clone(), LoadedFrom::New)?;
+            self.log = LogState::Open(Box::new(log));
+        }
+        self.log_if_any()?.ok_or(Error::Closed)
+    }
+
+    /// The log, to be read; `None` where nothing was ever appended.
+    pub(super) fn log_if_any(&mut self) -> Result<Option<&mut Log>> {
+        match &mut self.log {
+            LogState::Open(log) => Ok(Some(log)),
+            LogState::Absent => Ok(None),
+            LogState::Closed(why) => Err(why.clone()),
+        }
+    }
+
+    /// Who waited for something new.
+    pub(super) fn take_waiting(&mut self) -> Vec<Arc<ParkedFetch>> {
+        if self.waiting.is_empty() {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.waiting).iter().filter_map(Weak::upgrade).collect()
+    }
+
+    pub(super) fn wait(&mut self, fetch: &Arc<ParkedFetch>) {
+        self.waiting.retain(|waiting| waiting.strong_count() > 0);
+        self.waiting.push(Arc::downgrade(fetch));
+    }
+}

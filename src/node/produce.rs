@@ -1,0 +1,80 @@
+//! Produce: appends one batch to one partition, and answers when it is as durable as was asked for. Here the only
+//! replica is the leader itself, so that every `acks` is reached by the append.
+
+use super::{Node, Task, partition::Partition};
+use crate::{
+    error::{Error, Result},
+    log::Extent,
+    record::ValidBatch,
+    rpc::{Acks, ProduceRequest, ProduceResponse},
+    sync::Ordering,
+    types::{Durability, Timestamp, millis},
+};
+use std::{sync::Arc, time::Duration};
+
+/// How far ahead of the broker's clock a record's timestamp may be (rule 36).
+const TIMESTAMP_AFTER_MAX: Duration = Duration::from_secs(3600);
+
+/// The longest that the recovery point of a topic stays behind whose records are flushed one by one.
+const CHECKPOINT_WITHIN: Duration = Duration::from_secs(1);
+
+impl Node {
+    pub(super) fn handle_produce(&self, request: ProduceRequest<'_, '_>) -> Result<ProduceResponse> {
+        let Acks::All = request.acks;
+        let partition = self.partition(request.partition)?;
+        self.append(&partition, request.batch, request.durability)
+    }
+
+    /// Appends a batch, wakes who waits for it, and syncs it if that is promised.
+    pub(super) fn append(
+        &self,
+        partition: &Arc<Partition>,
+        batch: &mut ValidBatch<'_>,
+        durability: Durability,
+    ) -> Result<ProduceResponse> {
+        self.check_timestamp(batch.header().max_timestamp)?;
+        let durability = durability.max(partition.durability());
+        let mut state = partition.lock();
+        let appended = state.log_to_append(partition)?.append(batch)?;
+        let arm = !std::mem::replace(&mut state.flush_armed, true) || appended.rolled;
+        let woken = match partition.durability() {
+            Durability::Buffered => state.take_waiting(),
+            Durability::Flushed => Vec::new(),
+        };
+        drop(state);
+        if arm {
+            self.arm_flush(partition, appended.rolled);
+        }
+        woken.iter().for_each(|fetch| fetch.look_again());
+        if durability == Durability::Flushed {
+            partition.flush(appended.end, Extent::Records)?;
+        }
+        Ok(ProduceResponse { base_offset: appended.base, durability })
+    }
+
+    /// Sees to a flush in the background: soon, if a segment was closed.
+    fn arm_flush(&self, partition: &Arc<Partition>, soon: bool) {
+        let interval = partition.config().settings.flush_interval;
+        let within = match partition.durability() {
+            _ if soon => Duration::ZERO,
+            Durability::Buffered => interval,
+            Durability::Flushed => interval.min(CHECKPOINT_WITHIN),
+        };
+        self.timers.arm(self.clock.now().plus(within), Task::Flush(Arc::downgrade(partition)));
+    }
+
+    /// Rule 36. Reads the clock only if the last reading does not do.
+    fn check_timestamp(&self, max_timestamp: i64) -> Result<()> {
+        let limit_ms = millis(TIMESTAMP_AFTER_MAX);
+        if max_timestamp <= self.last_wall.load(Ordering::Relaxed).saturating_add(limit_ms) {
+            return Ok(());
+        }
+        let now = self.clock.wall();
+        self.last_wall.store(now.as_millis(), Ordering::Relaxed);
+        let timestamp = Timestamp::from_millis(max_timestamp);
+        if timestamp > now + TIMESTAMP_AFTER_MAX {
+            return Err(Error::InvalidTimestamp { timestamp, limit_ms });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,206 @@
+//! Which topics there are, where their partitions are kept, and the file that remembers it.
+
+use super::partition::Partition;
+use crate::{
+    config::{TopicConfig, TopicSettings},
+    env::{Open, Storage, read_file, replace_file},
+    error::{Error, Result},
+    log::{LogConfig, PARTITION_METADATA},
+    rpc::{
+        PartitionMetadata, PartitionRef, TopicMetadata,
+        metadata_record::{MetadataRecord, decode, encode},
+    },
+    types::{BrokerId, TopicId, TopicPartition},
+};
+use std::{collections::BTreeMap, path::Path, path::PathBuf, sync::Arc};
+
+/// The file of topic metadata, in the broker's directory.
+pub(super) const METADATA_FILE: &str = "brooklet.metadata";
+
+/// Room for a hundred thousand topics with all their settings.
+const METADATA_LIMIT: u64 = 256 << 20;
+
+/// A topic as the metadata file has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TopicEntry {
+    pub(super) name: Arc<str>,
+    pub(super) id: TopicId,
+    pub(super) config: TopicConfig,
+    /// Deleted, but perhaps not all of its directories are.
+    pub(super) removed: bool,
+}
+
+/// A topic that is there.
+#[derive(Debug)]
+pub(super) struct Topic {
+    pub(super) entry: TopicEntry,
+    /// By number.
+    pub(super) partitions: Vec<Arc<Partition>>,
+    /// Where each partition is kept in [`Topics::slots`].
+    slots: Vec<u32>,
+}
+
+/// All topics.
+#[derive(Debug, Default)]
+pub(super) struct Topics {
+    by_name: BTreeMap<Arc<str>, Topic>,
+    /// Partitions by slot, so that a client that knows the slot pays no look-up by name.
+    slots: Vec<Option<Arc<Partition>>>,
+    free: Vec<u32>,
+    /// Deleted topics whose directories are still to be removed.
+    pub(super) removed: Vec<TopicEntry>,
+}
+
+impl Topics {
+    pub(super) fn get(&self, name: &str) -> Option<&Topic> {
+        self.by_name.get(name)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Topic> {
+        self.by_name.values()
+    }
+
+    pub(super) fn partitions(&self) -> impl Iterator<Item = &Arc<Partition>> {
+        self.by_name.values().flat_map(|topic| &topic.partitions)
+    }
+
+    pub(super) fn insert(&mut self, entry: TopicEntry, partitions: Vec<Arc<Partition>>) {
+        let mut slots = Vec::new();
+        for partition in &partitions {
+            let slot = self.free.pop().unwrap_or(self.slots.len() as u32);
+            match self.slots.get_mut(slot as usize) {
+                Some(free) => *free = Some(Arc::clone(partition)),
+                None => self.slots.push(Some(Arc::clone(partition))),
+            }
+            slots.push(slot);
+        }
+        self.by_name.insert(Arc::clone(&entry.name), Topic { entry, partitions, slots });
+    }
+
+    pub(super) fn remove(&mut self, name: &str) -> Option<Topic> {
+        let topic = self.by_name.remove(name)?;
+        for slot in &topic.slots {
+            if let Some(kept) = self.slots.get_mut(*slot as usize) {
+                *kept = None;
+                self.free.push(*slot);
+            }
+        }
+        Some(topic)
+    }
+
+    /// The partition that a client means; an error if its topic is not the one that the client knows.
+    pub(super) fn partition(&self, of: PartitionRef) -> Result<&Arc<Partition>> {
+        let kept = self.slots.get(of.slot as usize).and_then(Option::as_ref);
+        let same = kept.filter(|p| p.topic_id == of.topic_id && p.name().partition() == of.partition);
+        same.ok_or_else(|| Error::UnknownTopicId { topic: format!("with the id {}", of.topic_id) })
+    }
+
+    /// What clients are told of a topic.
+    pub(super) fn metadata(&self, topic: &Topic, leader: BrokerId) -> TopicMetadata {
+        let partition = |(partition, slot): (&Arc<Partition>, &u32)| PartitionMetadata {
+            partition: PartitionRef { topic_id: topic.entry.id, partition: partition.name().partition(), slot: *slot },
+            leader,
+            leader_epoch: partition.lock().log_if_any().ok().flatten().map(|log| log.epoch()).unwrap_or_default(),
+        };
+        TopicMetadata {
+            name: Arc::clone(&topic.entry.name),
+            id: topic.entry.id,
+            config: topic.entry.config.clone(),
+            partitions: topic.partitions.iter().zip(&topic.slots).map(partition).collect(),
+        }
+    }
+
+    /// Writes the metadata file with all topics that are there, and `more`.
+    pub(super) fn persist(&self, storage: &dyn Storage, root: &Path, more: Option<&TopicEntry>) -> Result<()> {
+        let there = self.by_name.values().map(|topic| &topic.entry);
+        let mut records = Vec::new();
+        for entry in there.chain(&self.removed).chain(more) {
+            entry.records(&mut records);
+        }
+        replace_file(storage, &root.join(METADATA_FILE), &encode(&records))
+    }
+}
+
+impl TopicEntry {
+    fn records(&self, records: &mut Vec<MetadataRecord>) {
+        let partitions = self.config.partition_count().unwrap_or(1);
+        records.push(MetadataRecord::Topic { id: self.id, name: self.name.to_string(), partitions });
+        let config = |(key, value): (&String, &String)| MetadataRecord::Config {
+            topic: self.id,
+            key: key.clone(),
+            value: value.clone(),
+        };
+        records.extend(self.config.values().iter().map(config));
+        if self.removed {
+            records.push(MetadataRecord::RemoveTopic { id: self.id });
+        }
+    }
+
+    pub(super) fn log_config(&self, root: &Path, partition: i32, settings: &TopicSettings) -> LogConfig {
+        let partition = TopicPartition::shared(Arc::clone(&self.name), partition);
+        LogConfig { dir: root.join(partition.to_string()), partition, settings: settings.clone() }
+    }
+}
+
+/// Reads the metadata file; no topics if there is none.
+pub(super) fn read_metadata(storage: &dyn Storage, root: &Path) -> Result<Vec<TopicEntry>> {
+    let path = root.join(METADATA_FILE);
+    let Some(bytes) = read_file(storage, &path, METADATA_LIMIT)? else { return Ok(Vec::new()) };
+    let damaged = |reason| Error::KafkaStorageError { path: path.clone(), partition: None, offset: None, reason };
+    entries(decode(&bytes).map_err(damaged)?).map_err(damaged)
+}
+
+fn entries(records: Vec<MetadataRecord>) -> Result<Vec<TopicEntry>, String> {
+    let mut by_id: BTreeMap<TopicId, (String, i32, BTreeMap<String, String>, bool)> = BTreeMap::new();
+    for record in records {
+        let id = match &record {
+            MetadataRecord::Topic { id, .. } | MetadataRecord::RemoveTopic { id } => *id,
+            MetadataRecord::Config { topic, .. } => *topic,
+        };
+        if let MetadataRecord::Topic { name, partitions, .. } = record {
+            by_id.insert(id, (name, partitions, BTreeMap::new(), false));
+            continue;
+        }
+        let topic = by_id.get_mut(&id).ok_or("a record of a topic that it does not have")?;
+        match record {
+            MetadataRecord::Config { key, value, .. } => drop(topic.2.insert(key, value)),
+            _ => topic.3 = true,
+        }
+    }
+    let entry = |(id, (name, partitions, values, removed)): (TopicId, (String, i32, _, bool))| TopicEntry {
+        name: name.into(),
+        id,
+        config: TopicConfig::from_stored(partitions, values),
+        removed,
+    };
+    Ok(by_id.into_iter().map(entry).collect())
+}
+
+/// Writes a partition's directory and, in it, which topic it is of; the bytes are synced, the names are not.
+pub(super) fn write_partition_metadata(storage: &dyn Storage, dir: &Path, id: TopicId) -> Result<()> {
+    storage.create_dir(dir)?;
+    let file = storage.open(&dir.join(PARTITION_METADATA), Open::Write)?;
+    file.write_at(0, format!("version: 0\ntopic_id: {id}").as_bytes())?;
+    file.sync()
+}
+
+/// Which topic a partition's directory says that it is of. `None`: it does not say.
+pub(super) fn read_partition_metadata(storage: &dyn Storage, dir: &Path) -> Result<Option<TopicId>> {
+    let bytes = read_file(storage, &dir.join(PARTITION_METADATA), 4096)?.unwrap_or_default();
+    let text = String::from_utf8(bytes).unwrap_or_default();
+    Ok(text.strip_prefix("version: 0\ntopic_id: ").and_then(|id| TopicId::parse(id.trim_end())))
+}
+
+/// What a directory is called while it is being removed.
+pub(super) fn removed_dir(dir: &Path, id: TopicId) -> PathBuf {
+    let hex: String = id.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut name = dir.as_os_str().to_owned();
+    name.push(format!(".{hex}-delete"));
+    name.into()
+}
+
+/// Whether a directory is called so.
+pub(super) fn is_removed_dir(name: &str) -> bool {
+    let hex = name.strip_suffix("-delete").and_then(|rest| rest.rsplit_once('.'));
+    hex.is_some_and(|(_, hex)| hex.len() == 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}

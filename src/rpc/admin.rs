@@ -1,0 +1,81 @@
+//! Topics, and questions about partitions.
+
+use super::PartitionRef;
+use crate::{
+    config::TopicConfig,
+    types::{BrokerId, LeaderEpoch, Offset, OffsetSpec, TopicId},
+};
+use std::sync::Arc;
+
+/// Nothing to say but that it was done.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Done;
+
+#[derive(Debug, Clone)]
+pub(crate) struct MetadataRequest {
+    /// `None`: all topics. Of topics that are named and not there, nothing is answered.
+    pub(crate) topics: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct MetadataResponse {
+    /// Ordered by name.
+    pub(crate) topics: Vec<TopicMetadata>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct TopicMetadata {
+    pub(crate) name: Arc<str>,
+    pub(crate) id: TopicId,
+    pub(crate) config: TopicConfig,
+    /// By number, from 0 on.
+    pub(crate) partitions: Vec<PartitionMetadata>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PartitionMetadata {
+    pub(crate) partition: PartitionRef,
+    pub(crate) leader: BrokerId,
+    pub(crate) leader_epoch: LeaderEpoch,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct CreateTopicRequest {
+    pub(crate) name: String,
+    pub(crate) config: TopicConfig,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CreateTopicResponse {
+    pub(crate) id: TopicId,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct DeleteTopicRequest {
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ListOffsetsRequest {
+    pub(crate) partition: PartitionRef,
+    pub(crate) spec: OffsetSpec,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ListOffsetsResponse {
+    /// `None`: no record is that young.
+    pub(crate) offset: Option<Offset>,
+}
+
+/// KIP-320: where did the records of this epoch end, here?
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OffsetForLeaderEpochRequest {
+    pub(crate) partition: PartitionRef,
+    pub(crate) leader_epoch: LeaderEpoch,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OffsetForLeaderEpochResponse {
+    /// Exclusive. `None`: nothing is known of the epoch, nor of an older one.
+    pub(crate) end_offset: Option<Offset>,
+}

@@ -1,0 +1,56 @@
+//! Groups and their offsets.
+
+use crate::types::{BrokerId, Generation, OffsetAndMetadata, Offsets, TopicPartition};
+
+#[derive(Debug, Clone)]
+pub(crate) struct FindCoordinatorRequest {
+    pub(crate) group: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FindCoordinatorResponse {
+    pub(crate) broker: BrokerId,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct JoinGroupRequest {
+    pub(crate) group: String,
+}
+
+/// A member's place in its group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MemberIdentity {
+    pub(crate) member_id: String,
+    pub(crate) generation: Generation,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct JoinGroupResponse {
+    pub(crate) member: MemberIdentity,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct LeaveGroupRequest {
+    pub(crate) group: String,
+    pub(crate) member_id: String,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct OffsetCommitRequest {
+    pub(crate) group: String,
+    /// `None`: from outside the group, which passes only while it has no members (rule 46).
+    pub(crate) member: Option<MemberIdentity>,
+    pub(crate) offsets: Offsets,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct OffsetFetchRequest {
+    pub(crate) group: String,
+    pub(crate) partitions: Vec<TopicPartition>,
+}
+
+/// An answer for each partition of the request, in its order.
+#[derive(Debug, Clone)]
+pub(crate) struct OffsetFetchResponse {
+    pub(crate) offsets: Vec<Option<OffsetAndMetadata>>,
+}

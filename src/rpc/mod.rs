@@ -1,0 +1,130 @@
+//! What a client and a broker, and later two brokers, say to each other: typed requests and answers, and the
+//! [`Service`] that takes them.
+//!
+//! In one process they are plain values and nothing is serialised, but they carry what Kafka's carry, so that a codec
+//! can be put under them. `produce` and `fetch` borrow their requests: they are the hot path.
+
+mod admin;
+mod fetch;
+mod group;
+pub(crate) mod metadata_record;
+mod produce;
+
+pub(crate) use admin::{
+    CreateTopicRequest, CreateTopicResponse, DeleteTopicRequest, Done, ListOffsetsRequest, ListOffsetsResponse,
+    MetadataRequest, MetadataResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, PartitionMetadata,
+    TopicMetadata,
+};
+pub(crate) use fetch::{FetchPartition, FetchRequest, FetchResponse, Fetched};
+pub(crate) use group::{
+    FindCoordinatorRequest, FindCoordinatorResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
+    MemberIdentity, OffsetCommitRequest, OffsetFetchRequest, OffsetFetchResponse,
+};
+pub(crate) use produce::{Acks, ProduceRequest, ProduceResponse};
+
+use crate::{
+    env::{Clock, Slot},
+    error::{Error, Result},
+    types::{BrokerId, Instant, TopicId},
+};
+use std::{fmt, sync::Arc};
+
+/// A partition as a client names it to a broker: the topic's id and the number are what counts; the slot is where the
+/// broker last said it keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PartitionRef {
+    pub(crate) topic_id: TopicId,
+    pub(crate) partition: i32,
+    pub(crate) slot: u32,
+}
+
+/// The place that an answer will be put into.
+pub(crate) type Ticket<T> = Arc<Slot<Result<T>>>;
+
+/// An answer, now or later.
+#[derive(Debug)]
+pub(crate) enum Answer<T> {
+    Ready(Result<T>),
+    /// The broker fills the ticket, by the request's own deadline at the latest, with no lock held.
+    Parked(Ticket<T>),
+}
+
+impl<T> Answer<T> {
+    /// The answer, waited for until `deadline`; [`Error::Timeout`] then.
+    pub(crate) fn wait(self, clock: &Clock, deadline: Instant) -> Result<T> {
+        match self {
+            Self::Ready(result) => result,
+            Self::Parked(ticket) => ticket.wait(clock, deadline).unwrap_or(Err(Error::Timeout)),
+        }
+    }
+}
+
+/// Whatever answers requests: a broker, a simulated cluster. Each request names the broker it is for.
+pub(crate) trait Service: Send + Sync + fmt::Debug {
+    /// The clock of whoever answers.
+    fn clock(&self) -> &Clock;
+    /// Appends one batch to one partition.
+    fn produce(&self, to: BrokerId, request: ProduceRequest<'_, '_>) -> Answer<ProduceResponse>;
+    /// Reads from partitions; parked until there is enough to read.
+    fn fetch(&self, to: BrokerId, request: &FetchRequest) -> Answer<FetchResponse>;
+    /// Everything else.
+    fn call(&self, to: BrokerId, request: Request) -> Answer<Response>;
+}
+
+/// A request together with the kind of its answer.
+pub(crate) trait Call: Into<Request> {
+    type Answer;
+
+    /// Takes the answer out of its envelope; an answer of another kind is a bug of the service's.
+    fn take(response: Response) -> Result<Self::Answer>;
+}
+
+/// Sends a request and waits for its answer until `deadline`.
+pub(crate) fn call<C: Call>(service: &dyn Service, to: BrokerId, request: C, deadline: Instant) -> Result<C::Answer> {
+    C::take(service.call(to, request.into()).wait(service.clock(), deadline)?)
+}
+
+/// Lists the kinds of request, each with its answer.
+macro_rules! calls {
+    ($($name:ident($request:ident) -> $response:ident,)*) => {
+        /// Any request but produce and fetch.
+        #[derive(Debug, Clone)]
+        pub(crate) enum Request { $($name($request),)* }
+
+        /// The answer to a [`Request`].
+        #[derive(Debug, Clone)]
+        pub(crate) enum Response { $($name($response),)* }
+
+        $(
+            impl From<$request> for Request {
+                fn from(request: $request) -> Self {
+                    Self::$name(request)
+                }
+            }
+
+            impl Call for $request {
+                type Answer = $response;
+
+                fn take(response: Response) -> Result<Self::Answer> {
+                    match response {
+                        Response::$name(answer) => Ok(answer),
+                        other => Err(Error::IllegalState(format!("an answer of another kind: {other:?}"))),
+                    }
+                }
+            }
+        )*
+    };
+}
+
+calls! {
+    Metadata(MetadataRequest) -> MetadataResponse,
+    CreateTopic(CreateTopicRequest) -> CreateTopicResponse,
+    DeleteTopic(DeleteTopicRequest) -> Done,
+    ListOffsets(ListOffsetsRequest) -> ListOffsetsResponse,
+    OffsetForLeaderEpoch(OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse,
+    FindCoordinator(FindCoordinatorRequest) -> FindCoordinatorResponse,
+    JoinGroup(JoinGroupRequest) -> JoinGroupResponse,
+    LeaveGroup(LeaveGroupRequest) -> Done,
+    OffsetCommit(OffsetCommitRequest) -> Done,
+    OffsetFetch(OffsetFetchRequest) -> OffsetFetchResponse,
+}

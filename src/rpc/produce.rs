@@ -1,0 +1,31 @@
+//! Appending.
+
+use super::PartitionRef;
+use crate::{
+    record::ValidBatch,
+    types::{Durability, Offset},
+};
+
+/// How many replicas have a record when its produce is answered. An embedded broker is the only replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Acks {
+    All,
+}
+
+/// One batch for one partition (rule 12).
+#[derive(Debug)]
+pub(crate) struct ProduceRequest<'r, 'b> {
+    pub(crate) partition: PartitionRef,
+    pub(crate) acks: Acks,
+    /// At least this; the topic may ask for more.
+    pub(crate) durability: Durability,
+    /// The broker sets its base offset and leader epoch.
+    pub(crate) batch: &'r mut ValidBatch<'b>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ProduceResponse {
+    pub(crate) base_offset: Offset,
+    /// What was reached.
+    pub(crate) durability: Durability,
+}
