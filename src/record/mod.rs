@@ -1,1 +1,27 @@
-//! placeholder
+//! Records and record batches, byte for byte as Kafka writes them (magic 2).
+//!
+//! Everything here reads and writes slices; reading takes no memory at all. What is known of a batch's bytes is in
+//! its type: a [`Batch`] was checked against its checksum, a [`ValidBatch`] is fit to be appended.
+
+mod decode;
+mod encode;
+mod error;
+mod header;
+mod headers;
+mod input;
+mod read;
+mod valid;
+mod varint;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use decode::{Batch, RecordIter, RecordRef};
+pub(crate) use encode::{BatchWriter, record_size};
+pub(crate) use error::BatchError;
+pub(crate) use header::{Attributes, BATCH_HEADER_LEN, BATCH_PREFIX_LEN, BatchHeader, Codec};
+pub use headers::{Header, HeaderIter, Headers};
+pub use input::Record;
+pub(crate) use read::{take, take_array};
+pub(crate) use valid::ValidBatch;
+pub(crate) use varint::{read_uvarint, write_uvarint};

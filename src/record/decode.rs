@@ -1,0 +1,186 @@
+//! Reading batches and their records, where they lie.
+
+use super::{
+    error::BatchError,
+    header::{BatchHeader, CRC_START, Codec},
+    headers::{Headers, read_nullable},
+    read::{take, take_array},
+    varint::{read_varint, read_varlong},
+};
+use crate::types::{Offset, Timestamp};
+
+/// A batch whose bytes are all there and are those that were written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Batch<'a> {
+    header: BatchHeader,
+    bytes: &'a [u8],
+}
+
+impl<'a> Batch<'a> {
+    /// The batch that `bytes` begins with, if it is whole and its checksum is right. What follows it is not looked
+    /// at. A wrong checksum is told before a header that makes no sense, which it explains.
+    pub(crate) fn check(bytes: &'a [u8]) -> Result<Self, BatchError> {
+        let header = BatchHeader::read(bytes)?;
+        let short = BatchError::TooShort { needed: header.size, have: bytes.len() };
+        let bytes = bytes.get(..header.size).ok_or(short)?;
+        let computed = crc(bytes);
+        if computed != header.crc {
+            return Err(BatchError::Crc { stored: header.crc, computed });
+        }
+        header.check()?;
+        Ok(Self { header, bytes })
+    }
+
+    /// The batch that `bytes` begins with, for bytes that were checked before. `None` where that cannot be so.
+    pub(crate) fn unchecked(bytes: &'a [u8]) -> Option<Self> {
+        let header = BatchHeader::parse(bytes).ok()?;
+        Some(Self { header, bytes: bytes.get(..header.size)? })
+    }
+
+    /// A batch from parts that belong together.
+    pub(super) fn of(header: BatchHeader, bytes: &'a [u8]) -> Self {
+        Self { header, bytes }
+    }
+
+    /// Whether every record can be read, and they are as many as the header says, in order, and fill the batch.
+    pub(crate) fn check_records(&self) -> Result<(), BatchError> {
+        self.scan().map(|_| ())
+    }
+
+    /// Checks the records; the largest of their own timestamps, if there are any.
+    pub(super) fn scan(&self) -> Result<Option<i64>, BatchError> {
+        let codec = self.header.attributes.codec();
+        if codec != Codec::None {
+            return Err(BatchError::UnsupportedCodec(codec));
+        }
+        let mut rest = self.body();
+        let mut last_delta = -1;
+        let mut max_timestamp = None;
+        for index in 0..self.header.record_count {
+            let fail = |reason| BatchError::Record { index, reason };
+            let raw = RawRecord::read(&mut rest).map_err(fail)?;
+            raw.headers.check().map_err(fail)?;
+            if raw.offset_delta <= last_delta || raw.offset_delta > self.header.last_offset_delta {
+                return Err(fail("its offset is out of order"));
+            }
+            last_delta = raw.offset_delta;
+            let timestamp = self.header.base_timestamp.checked_add(raw.timestamp_delta);
+            let timestamp = timestamp.ok_or(fail("its timestamp is beyond what 64 bits can say"))?;
+            max_timestamp = max_timestamp.max(Some(timestamp));
+        }
+        if rest.is_empty() {
+            Ok(max_timestamp)
+        } else {
+            Err(BatchError::Header("bytes follow the last record"))
+        }
+    }
+
+    pub(crate) fn header(&self) -> &BatchHeader {
+        &self.header
+    }
+
+    /// All of the batch, and nothing else.
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    fn body(&self) -> &'a [u8] {
+        self.bytes.get(super::BATCH_HEADER_LEN..).unwrap_or_default()
+    }
+
+    /// The records in order. Ends at the first that cannot be read, of which [`check_records`](Self::check_records)
+    /// found none; of a compressed batch there is nothing to go through.
+    pub(crate) fn records(&self) -> RecordIter<'a> {
+        let header = &self.header;
+        let readable = header.attributes.codec() == Codec::None;
+        RecordIter {
+            rest: if readable { self.body() } else { &[] },
+            remaining: header.record_count,
+            base_offset: header.base_offset,
+            base_timestamp: header.base_timestamp,
+            append_time: header.attributes.is_log_append_time().then_some(header.max_timestamp),
+        }
+    }
+}
+
+/// CRC-32C of all that the checksum covers of a whole batch.
+pub(super) fn crc(batch: &[u8]) -> u32 {
+    crc32c::crc32c(batch.get(CRC_START..).unwrap_or_default())
+}
+
+/// A record, where it lies.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RecordRef<'a> {
+    pub(crate) offset: Offset,
+    /// The record's own, or the leader's where the batch says so.
+    pub(crate) timestamp: Timestamp,
+    pub(crate) key: Option<&'a [u8]>,
+    /// `None` is null: a tombstone.
+    pub(crate) value: Option<&'a [u8]>,
+    pub(crate) headers: Headers<'a>,
+}
+
+/// Goes through a batch's records. Headers are passed over, and read when they are asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct RecordIter<'a> {
+    rest: &'a [u8],
+    remaining: i32,
+    base_offset: Offset,
+    base_timestamp: i64,
+    append_time: Option<i64>,
+}
+
+impl<'a> Iterator for RecordIter<'a> {
+    type Item = RecordRef<'a>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<RecordRef<'a>> {
+        if self.remaining <= 0 {
+            return None;
+        }
+        let Ok(raw) = RawRecord::read(&mut self.rest) else {
+            self.remaining = 0;
+            return None;
+        };
+        self.remaining -= 1;
+        let own = self.base_timestamp.saturating_add(raw.timestamp_delta);
+        Some(RecordRef {
+            offset: self.base_offset.plus(i64::from(raw.offset_delta)),
+            timestamp: Timestamp::from_millis(self.append_time.unwrap_or(own)),
+            key: raw.key,
+            value: raw.value,
+            headers: raw.headers,
+        })
+    }
+}
+
+/// A record as encoded: its numbers count from those of its batch.
+struct RawRecord<'a> {
+    timestamp_delta: i64,
+    offset_delta: i32,
+    key: Option<&'a [u8]>,
+    value: Option<&'a [u8]>,
+    headers: Headers<'a>,
+}
+
+impl<'a> RawRecord<'a> {
+    /// Takes a record off the front of `rest`. All of it is read but the headers, whose count is only bounded.
+    #[inline(always)]
+    fn read(rest: &mut &'a [u8]) -> Result<Self, &'static str> {
+        let len = read_varint(rest).ok_or("it has no length")?;
+        let len = usize::try_from(len).map_err(|_| "its length is negative")?;
+        let body = &mut take(rest, len).ok_or("it is cut off")?;
+        // As Kafka does: a record's own attributes mean nothing yet.
+        let [_attributes] = take_array(body).ok_or("it is empty")?;
+        let timestamp_delta = read_varlong(body).ok_or("its timestamp cannot be read")?;
+        let offset_delta = read_varint(body).ok_or("its offset cannot be read")?;
+        let key = read_nullable(body).ok_or("its key is cut off")?;
+        let value = read_nullable(body).ok_or("its value is cut off")?;
+        let count = read_varint(body).ok_or("its header count cannot be read")?;
+        let headers_fit = usize::try_from(count).is_ok_and(|count| count <= body.len() / 2);
+        if !headers_fit {
+            return Err("its header count cannot be right");
+        }
+        Ok(Self { timestamp_delta, offset_delta, key, value, headers: Headers::new(body, count) })
+    }
+}
