@@ -22,7 +22,7 @@ use source::Source;
 use std::{fmt, fs, path::Path};
 
 /// A place that breaks a rule.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Complaint {
     path: String,
     line: usize,
@@ -46,6 +46,7 @@ fn check(sources: &[Source]) -> Vec<Complaint> {
         complaints.extend(bans::check(source, only_tests));
         complaints.extend(lengths::check(source));
     }
+    complaints.sort();
     complaints
 }
 
