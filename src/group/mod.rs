@@ -6,14 +6,16 @@
 //!
 //! In this version a group has one member at most.
 
+mod commit;
 mod offset_record;
 
-pub(crate) use offset_record::{OffsetKey, OffsetValue, OffsetsRecord, partition_for_group};
+pub(crate) use commit::{CommitRecord, Committed};
+pub(crate) use offset_record::partition_for_group;
 
 use crate::{
     error::{Error, Result},
     rpc::MemberIdentity,
-    types::{Generation, OffsetAndMetadata, Offsets, Timestamp, TopicId, TopicPartition},
+    types::{Generation, LeaderEpoch, Offset, OffsetAndMetadata, Offsets, Timestamp, TopicId, TopicPartition},
 };
 use std::collections::BTreeMap;
 
@@ -40,7 +42,7 @@ pub(crate) enum Event {
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
     /// To be appended to the group's partition of `__consumer_offsets` as one batch, and then applied.
-    pub(crate) records: Vec<OffsetsRecord>,
+    pub(crate) records: Vec<CommitRecord>,
     /// Who the group's new member is.
     pub(crate) joined: Option<MemberIdentity>,
 }
@@ -51,7 +53,7 @@ pub(crate) struct Group {
     id: String,
     generation: Generation,
     member: Option<String>,
-    offsets: BTreeMap<TopicPartition, OffsetValue>,
+    offsets: BTreeMap<TopicPartition, Committed>,
 }
 
 impl Group {
@@ -109,57 +111,44 @@ impl Group {
             if offset.metadata.encode_utf16().count() > MAX_METADATA {
                 return Err(Error::OffsetMetadataTooLarge);
             }
-            let topic_id = topic_ids.get(partition.topic()).copied();
-            records.push(self.commit_record(&partition, offset, topic_id, now));
+            let committed = Committed {
+                offset: Offset::new(offset.offset),
+                leader_epoch: offset.leader_epoch.map(LeaderEpoch),
+                metadata: offset.metadata,
+                at: now,
+                topic_id: topic_ids.get(partition.topic()).copied(),
+            };
+            records.push(CommitRecord { group: self.id.clone(), partition, committed: Some(committed) });
         }
         Ok(Effects { records, ..Effects::default() })
     }
 
-    fn commit_record(
-        &self,
-        partition: &TopicPartition,
-        offset: OffsetAndMetadata,
-        topic_id: Option<TopicId>,
-        now: Timestamp,
-    ) -> OffsetsRecord {
-        let value = OffsetValue {
-            offset: offset.offset,
-            leader_epoch: offset.leader_epoch.unwrap_or(-1),
-            metadata: offset.metadata,
-            commit_timestamp: now.as_millis(),
-            topic_id,
-        };
-        OffsetsRecord::Commit { key: self.key(partition), value: Some(value) }
-    }
-
-    fn key(&self, partition: &TopicPartition) -> OffsetKey {
-        OffsetKey { group: self.id.clone(), topic: partition.topic().to_owned(), partition: partition.partition() }
-    }
-
     fn forget_topic(&self, topic: &str) -> Effects {
         let gone = self.offsets.keys().filter(|partition| partition.topic() == topic);
-        let records = gone.map(|partition| OffsetsRecord::Commit { key: self.key(partition), value: None }).collect();
-        Effects { records, ..Effects::default() }
+        let tombstone = |partition: &TopicPartition| CommitRecord {
+            group: self.id.clone(),
+            partition: partition.clone(),
+            committed: None,
+        };
+        Effects { records: gone.map(tombstone).collect(), ..Effects::default() }
     }
 
     /// Takes in a record of this group's that is in the log.
-    pub(crate) fn apply(&mut self, record: &OffsetsRecord) {
-        let OffsetsRecord::Commit { key, value } = record else { return };
-        let partition = TopicPartition::new(&key.topic, key.partition);
-        match value {
-            Some(value) => self.offsets.insert(partition, value.clone()),
-            None => self.offsets.remove(&partition),
+    pub(crate) fn apply(&mut self, record: &CommitRecord) {
+        match &record.committed {
+            Some(committed) => self.offsets.insert(record.partition.clone(), committed.clone()),
+            None => self.offsets.remove(&record.partition),
         };
     }
 
     /// What is committed for a partition of the topic that has the id `topic_id` now: what was committed for an older
     /// topic of that name does not count (rule 11).
     pub(crate) fn committed(&self, partition: &TopicPartition, topic_id: Option<TopicId>) -> Option<OffsetAndMetadata> {
-        let value = self.offsets.get(partition)?;
-        let other = value.topic_id.zip(topic_id).is_some_and(|(then, now)| then != now);
-        let mut committed = OffsetAndMetadata::new(value.offset, value.metadata.clone());
-        committed.leader_epoch = Some(value.leader_epoch).filter(|epoch| *epoch >= 0);
-        (!other).then_some(committed)
+        let committed = self.offsets.get(partition)?;
+        let other = committed.topic_id.zip(topic_id).is_some_and(|(then, now)| then != now);
+        let mut offset = OffsetAndMetadata::new(committed.offset.get(), committed.metadata.clone());
+        offset.leader_epoch = committed.leader_epoch.map(|epoch| epoch.0);
+        (!other).then_some(offset)
     }
 }
 

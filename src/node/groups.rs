@@ -6,7 +6,7 @@
 use super::{Node, admin::OFFSETS_TOPIC, partition::Partition};
 use crate::{
     error::{Error, Result},
-    group::{Effects, Event, Group, OffsetsRecord, partition_for_group},
+    group::{CommitRecord, Effects, Event, Group, partition_for_group},
     record::{Batch, BatchWriter},
     rpc::{
         Done, FindCoordinatorResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, OffsetCommitRequest,
@@ -98,13 +98,13 @@ impl Node {
         Ok(())
     }
 
-    fn append_offsets(&self, group: &str, records: &[OffsetsRecord]) -> Result<()> {
+    fn append_offsets(&self, group: &str, records: &[CommitRecord]) -> Result<()> {
         let partition = self.offsets_partition(group).ok_or(Error::Closed)?;
         let now = self.clock.wall();
         let mut buffer = Vec::new();
         let mut writer = BatchWriter::new(&mut buffer);
         for record in records {
-            let (key, value) = record.encode()?;
+            let (key, value) = record.encode().map_err(Error::InvalidRecord)?;
             let pushed = writer.push(now, Some(&key), value.as_deref(), &[]);
             pushed.map_err(|error| Error::InvalidRecord(error.to_string()))?;
         }
@@ -181,10 +181,9 @@ fn replay_some(groups: &mut Groups, partition: &Partition, from: Offset) -> Resu
         };
         batch.check_records().map_err(|error| corrupt(error.to_string()))?;
         for record in batch.records().filter(|_| !batch.header().attributes.is_control()) {
-            let decoded = OffsetsRecord::decode(record.key, record.value).map_err(corrupt)?;
-            if let OffsetsRecord::Commit { key, .. } = &decoded {
-                let group = groups.by_id.entry(key.group.clone()).or_insert_with(|| Group::new(&key.group));
-                group.apply(&decoded);
+            if let Some(commit) = CommitRecord::decode(record.key, record.value).map_err(corrupt)? {
+                let group = groups.by_id.entry(commit.group.clone()).or_insert_with(|| Group::new(&commit.group));
+                group.apply(&commit);
             }
         }
         next = Some(batch.header().next_offset());

@@ -27,7 +27,7 @@ pub struct Headers<'a> {
 
 impl<'a> Headers<'a> {
     /// `count` headers, `>= 0`, that lie in `bytes` one after another.
-    pub(super) const fn new(bytes: &'a [u8], count: i32) -> Self {
+    pub(crate) const fn new(bytes: &'a [u8], count: i32) -> Self {
         Self { bytes, count }
     }
 

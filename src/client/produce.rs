@@ -1,0 +1,162 @@
+//! Producing without a producer: the blocking shell over the producer's core.
+
+use super::{
+    Client,
+    producer::{Route, durability},
+};
+use crate::{
+    error::{Error, Result},
+    record::{BatchWriter, Record, ValidBatch, record_size},
+    rpc::{Acks, MetadataRequest, ProduceRequest},
+    types::{Durability, RecordMetadata, Timestamp},
+};
+use std::{cell::RefCell, collections::BTreeMap};
+
+/// How often a produce is tried when its topic turns out to have been made anew.
+const ATTEMPTS: u32 = 3;
+
+/// The memory that a thread's next batch is encoded in is kept up to this size, in bytes.
+const KEPT_BUFFER: usize = 1 << 20;
+
+/// How large a batch gets that is made of many records, in bytes, unless one of them is larger.
+const BATCH_BYTES: usize = 1 << 20;
+
+thread_local! {
+    /// Where this thread encodes: a batch is copied from here into the log, once.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Lends the thread's buffer.
+fn with_buffer<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    BUFFER.with(|buffer| {
+        let mut buffer = buffer.take();
+        let result = work(&mut buffer);
+        if buffer.capacity() <= KEPT_BUFFER {
+            BUFFER.set(buffer);
+        }
+        result
+    })
+}
+
+impl Client {
+    pub(super) fn produce_one(&self, record: &Record<'_>) -> Result<RecordMetadata> {
+        let mut attempt = 1;
+        loop {
+            let result = self.try_produce(record);
+            match result {
+                Err(Error::UnknownTopicId { .. }) => self.core().forget(record.topic),
+                result => return result,
+            }
+            if attempt == ATTEMPTS {
+                return Err(Error::UnknownTopicId { topic: record.topic.to_owned() });
+            }
+            attempt += 1;
+        }
+    }
+
+    fn try_produce(&self, record: &Record<'_>) -> Result<RecordMetadata> {
+        let route = self.route(record)?;
+        let timestamp = record.timestamp.unwrap_or_else(|| self.service.clock().wall());
+        with_buffer(|buffer| {
+            let mut writer = BatchWriter::new(buffer);
+            push(&mut writer, record, timestamp, &route)?;
+            let (base, durability) = self.send(&route, &mut writer.finish(), durability(record))?;
+            Ok(RecordMetadata::new(route.partition, base, timestamp, durability))
+        })
+    }
+
+    /// Where a record goes, after asking the broker for its topic if need be.
+    fn route(&self, record: &Record<'_>) -> Result<Route> {
+        if let Some(route) = self.core().route(record) {
+            return route;
+        }
+        let topics = Some(vec![record.topic.to_owned()]);
+        let answer = self.call(MetadataRequest { topics })?;
+        let unknown = || Error::UnknownTopicOrPartition { topic: record.topic.to_owned(), partition: None };
+        let metadata = answer.topics.first().ok_or_else(unknown)?;
+        let mut core = self.core();
+        core.learn(metadata);
+        core.route(record).unwrap_or_else(|| Err(unknown()))
+    }
+
+    fn send(&self, route: &Route, batch: &mut ValidBatch<'_>, durability: Durability) -> Result<(i64, Durability)> {
+        let request = ProduceRequest { partition: route.reference(), acks: Acks::All, durability, batch };
+        let answer = self.service.produce(route.leader, request);
+        let clock = self.service.clock();
+        let response = answer.wait(clock, clock.now_for(super::REQUEST_TIMEOUT))?;
+        Ok((response.base_offset.get(), response.durability))
+    }
+
+    pub(super) fn produce_many(&self, records: &[Record<'_>]) -> Result<Vec<RecordMetadata>> {
+        let mut results: Vec<Option<Result<RecordMetadata>>> = records.iter().map(|_| None).collect();
+        let mut by_route: BTreeMap<(Route, Durability), Vec<usize>> = BTreeMap::new();
+        for (index, (record, result)) in records.iter().zip(&mut results).enumerate() {
+            match self.route(record) {
+                Ok(route) => by_route.entry((route, durability(record))).or_default().push(index),
+                Err(error) => *result = Some(Err(error)),
+            }
+        }
+        for ((route, durability), indices) in &by_route {
+            let of_route = indices.iter().filter_map(|index| Some((*index, records.get(*index)?)));
+            for (index, result) in self.produce_route(route, *durability, of_route) {
+                if let Some(slot) = results.get_mut(index) {
+                    *slot = Some(result);
+                }
+            }
+        }
+        let results = results.into_iter().map(|result| result.unwrap_or(Err(Error::Closed)));
+        let results: Vec<Result<RecordMetadata>> = results.collect();
+        if results.iter().all(Result::is_ok) { results.into_iter().collect() } else {
+            Err(Error::PartialProduce { results: results.into() })
+        }
+    }
+
+    /// Produces the records of one partition, in as few batches as they fit in.
+    fn produce_route<'r, 'a: 'r>(
+        &self,
+        route: &Route,
+        durability: Durability,
+        records: impl Iterator<Item = (usize, &'r Record<'a>)>,
+    ) -> Vec<(usize, Result<RecordMetadata>)> {
+        let mut results = Vec::new();
+        let limit = route.max_batch.min(BATCH_BYTES);
+        let mut records = records.peekable();
+        let now = self.service.clock().wall();
+        with_buffer(|buffer| {
+            while records.peek().is_some() {
+                let mut writer = BatchWriter::new(buffer);
+                let mut batch: Vec<(usize, Timestamp)> = Vec::new();
+                let fits = |size: usize, count: usize, record: &Record<'_>| {
+                    let more = record_size(i64::MAX, i32::MAX, record.key, record.value, &record.headers);
+                    count == 0 || size + more <= limit
+                };
+                while let Some((index, record)) = records.next_if(|(_, r)| fits(writer.size(), batch.len(), r)) {
+                    let timestamp = record.timestamp.unwrap_or(now);
+                    match push(&mut writer, record, timestamp, route) {
+                        Ok(()) => batch.push((index, timestamp)),
+                        Err(error) => results.push((index, Err(error))),
+                    }
+                }
+                if batch.is_empty() {
+                    continue;
+                }
+                let sent = self.send_retrying(records_topic(&batch), route, &mut writer.finish(), durability);
+                let metadata = |n: usize, timestamp: Timestamp| {
+                    let (base, durability) = sent.clone()?;
+                    Ok(RecordMetadata::new(route.partition, base + n as i64, timestamp, durability))
+                };
+                results.extend(batch.iter().enumerate().map(|(n, (index, timestamp))| (*index, metadata(n, *timestamp))));
+            }
+        });
+        results
+    }
+}
+
+/// Adds a record; one that no batch of the topic can hold is refused.
+fn push(writer: &mut BatchWriter<'_>, record: &Record<'_>, timestamp: Timestamp, route: &Route) -> Result<()> {
+    let pushed = writer.push(timestamp, record.key, record.value, &record.headers);
+    pushed.map_err(|error| match error {
+        crate::record::BatchError::TooLarge { size } => Error::MessageTooLarge { size, limit: route.max_batch },
+        other => Error::InvalidRecord(other.to_string()),
+    })
+}

@@ -1,0 +1,427 @@
+//! What a poll gives: records that lie where the broker read them.
+
+use crate::{
+    env::Bytes,
+    record::{Batch, BatchHeader, Headers, Record, RecordIter, RecordRef},
+    types::{Offset, OffsetAndMetadata, Offsets, Timestamp, TopicPartition},
+};
+use std::{fmt, str::Utf8Error};
+
+/// The records of one [`poll`](crate::Consumer::poll), in the order of their partitions and, in each, of their offsets.
+///
+/// They borrow nothing: they share the memory that the broker read them from, a clone copies no byte, and they outlive
+/// the next poll, the consumer and the topic. They were checked when they were polled, so that going through them
+/// cannot fail. They keep that memory, a part of a segment, for as long as they live.
+///
+/// ```
+/// # use brooklet::{Broker, Record, Records, TopicConfig};
+/// # use std::time::Duration;
+/// # fn main() -> brooklet::Result<()> {
+/// # let broker = Broker::temporary()?;
+/// # broker.create_topic("t", TopicConfig::new())?;
+/// # broker.produce(Record::to("t").key("k").value("v"))?;
+/// let mut consumer = broker.consumer("g").subscribe(["t"])?;
+/// let records = consumer.poll(Duration::from_secs(1))?;
+/// let sum: usize = std::thread::spawn(move || records.iter().filter_map(|r| r.value()).map(<[u8]>::len).sum()).join().unwrap();
+/// assert_eq!(sum, 1);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Default)]
+pub struct Records {
+    parts: Vec<Part>,
+}
+
+/// Records of one partition, without a gap in what there was to read.
+#[derive(Clone)]
+pub(super) struct Part {
+    pub(super) partition: TopicPartition,
+    /// Whole, checked batches.
+    pub(super) bytes: Bytes,
+    /// Records below it, at the start of the first batch, do not count.
+    pub(super) from: Offset,
+    /// How many records count.
+    pub(super) len: usize,
+    /// What to commit when all of them are done.
+    pub(super) next: (Offset, i32),
+}
+
+impl Records {
+    pub(super) fn new(parts: Vec<Part>) -> Self {
+        Self { parts }
+    }
+
+    /// Goes through the records.
+    pub fn iter(&self) -> RecordsIter<'_> {
+        RecordsIter { parts: self.parts.iter(), current: None, left: self.len() }
+    }
+
+    /// How many records there are.
+    pub fn len(&self) -> usize {
+        self.parts.iter().map(|part| part.len).sum()
+    }
+
+    /// Whether there are none: the poll timed out.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The partitions that there are records of, each once.
+    pub fn partitions(&self) -> impl Iterator<Item = &TopicPartition> {
+        self.parts.iter().map(|part| &part.partition)
+    }
+
+    /// The records of each partition on their own, for a thread each.
+    pub fn by_partition(&self) -> Vec<Self> {
+        self.parts.iter().map(|part| Self { parts: vec![part.clone()] }).collect()
+    }
+
+    /// What to commit when all of these are done: the next offset of each partition.
+    pub fn next_offsets(&self) -> Offsets {
+        self.parts.iter().map(|part| (&part.partition, OffsetAndMetadata::with_epoch(part.next.0.get(), part.next.1))).collect()
+    }
+}
+
+impl fmt::Debug for Records {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl From<&Records> for Offsets {
+    fn from(records: &Records) -> Self {
+        records.next_offsets()
+    }
+}
+
+impl<'a> IntoIterator for &'a Records {
+    type Item = ConsumerRecord<'a>;
+    type IntoIter = RecordsIter<'a>;
+
+    fn into_iter(self) -> RecordsIter<'a> {
+        self.iter()
+    }
+}
+
+impl IntoIterator for Records {
+    type Item = OwnedRecord;
+    type IntoIter = std::vec::IntoIter<OwnedRecord>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter().map(ConsumerRecord::into_owned).collect::<Vec<_>>().into_iter()
+    }
+}
+
+/// Goes through [`Records`].
+#[derive(Debug, Clone)]
+pub struct RecordsIter<'a> {
+    parts: std::slice::Iter<'a, Part>,
+    current: Option<PartIter<'a>>,
+    left: usize,
+}
+
+impl<'a> Iterator for RecordsIter<'a> {
+    type Item = ConsumerRecord<'a>;
+
+    fn next(&mut self) -> Option<ConsumerRecord<'a>> {
+        loop {
+            if let Some(record) = self.current.as_mut().and_then(PartIter::next) {
+                self.left = self.left.saturating_sub(1);
+                return Some(record);
+            }
+            self.current = Some(PartIter::new(self.parts.next()?));
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for RecordsIter<'_> {}
+
+#[derive(Debug, Clone)]
+struct PartIter<'a> {
+    part: &'a Part,
+    /// What lies behind the batch at hand.
+    rest: &'a [u8],
+    batch: Option<(RecordIter<'a>, i32)>,
+    left: usize,
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} records of {} from {}", self.len, self.partition, self.from)
+    }
+}
+
+impl<'a> PartIter<'a> {
+    fn new(part: &'a Part) -> Self {
+        Self { part, rest: &part.bytes, batch: None, left: part.len }
+    }
+
+    fn next(&mut self) -> Option<ConsumerRecord<'a>> {
+        if self.left == 0 {
+            return None;
+        }
+        loop {
+            if let Some((records, epoch)) = &mut self.batch {
+                for record in records.by_ref() {
+                    if record.offset >= self.part.from {
+                        self.left -= 1;
+                        return Some(ConsumerRecord { part: self.part, record, epoch: *epoch });
+                    }
+                }
+            }
+            let batch = Batch::unchecked(self.rest)?;
+            let header: &BatchHeader = batch.header();
+            self.rest = self.rest.get(header.size..)?;
+            self.batch = (!header.attributes.is_control()).then(|| (batch.records(), header.leader_epoch.0));
+        }
+    }
+}
+
+/// A record as it was polled. `Copy`; what it gives lives as long as the [`Records`] do.
+#[derive(Clone, Copy)]
+pub struct ConsumerRecord<'a> {
+    part: &'a Part,
+    record: RecordRef<'a>,
+    epoch: i32,
+}
+
+impl<'a> ConsumerRecord<'a> {
+    /// The topic and the partition.
+    pub fn topic_partition(self) -> &'a TopicPartition {
+        &self.part.partition
+    }
+
+    /// The topic.
+    pub fn topic(self) -> &'a str {
+        self.part.partition.topic()
+    }
+
+    /// The partition, `>= 0`.
+    pub fn partition(self) -> i32 {
+        self.part.partition.partition()
+    }
+
+    /// The offset in its partition, `>= 0`.
+    pub fn offset(self) -> i64 {
+        self.record.offset.get()
+    }
+
+    /// When the record was made, or appended, as its topic has it.
+    pub fn timestamp(self) -> Timestamp {
+        self.record.timestamp
+    }
+
+    /// The headers, in their order, duplicates included.
+    pub fn headers(self) -> Headers<'a> {
+        self.record.headers
+    }
+
+    /// The key; `None` is null.
+    pub fn key(self) -> Option<&'a [u8]> {
+        self.record.key
+    }
+
+    /// The value; `None` is null, a tombstone.
+    pub fn value(self) -> Option<&'a [u8]> {
+        self.record.value
+    }
+
+    /// The key as text; a null one reads as "".
+    ///
+    /// # Errors
+    /// If it is not UTF-8.
+    pub fn key_str(self) -> Result<&'a str, Utf8Error> {
+        std::str::from_utf8(self.record.key.unwrap_or_default())
+    }
+
+    /// The value as text; a null one reads as "".
+    ///
+    /// # Errors
+    /// If it is not UTF-8.
+    pub fn value_str(self) -> Result<&'a str, Utf8Error> {
+        std::str::from_utf8(self.record.value.unwrap_or_default())
+    }
+
+    /// The record on its own, for another thread or for later. No byte is copied.
+    pub fn into_owned(self) -> OwnedRecord {
+        let within = |part: &[u8]| {
+            let start = part.as_ptr().addr().saturating_sub(self.part.bytes.as_ptr().addr());
+            self.part.bytes.slice(start, start.saturating_add(part.len()))
+        };
+        let (headers, header_count) = self.record.headers.raw();
+        OwnedRecord {
+            partition: self.part.partition.clone(),
+            offset: self.record.offset,
+            epoch: self.epoch,
+            timestamp: self.record.timestamp,
+            key: self.record.key.map(within),
+            value: self.record.value.map(within),
+            headers: within(headers),
+            header_count,
+        }
+    }
+}
+
+impl fmt::Debug for ConsumerRecord<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |bytes: Option<&[u8]>| bytes.map(|bytes| bytes.escape_ascii().to_string());
+        f.debug_struct("ConsumerRecord")
+            .field("partition", &format_args!("{}", self.part.partition))
+            .field("offset", &self.offset())
+            .field("timestamp", &format_args!("{}", self.timestamp()))
+            .field("key", &text(self.key()))
+            .field("value", &text(self.value()))
+            .field("headers", &self.headers().len())
+            .finish()
+    }
+}
+
+/// This record is done: the next offset of its partition.
+impl From<ConsumerRecord<'_>> for Offsets {
+    fn from(record: ConsumerRecord<'_>) -> Self {
+        let next = OffsetAndMetadata::with_epoch(record.offset().saturating_add(1), record.epoch);
+        [(record.topic_partition(), next)].into()
+    }
+}
+
+/// A record on its own. It shares, and keeps, the memory that the broker read it from: copy out what you keep for long.
+#[derive(Clone)]
+pub struct OwnedRecord {
+    partition: TopicPartition,
+    offset: Offset,
+    epoch: i32,
+    timestamp: Timestamp,
+    key: Option<Bytes>,
+    value: Option<Bytes>,
+    headers: Bytes,
+    header_count: i32,
+}
+
+impl OwnedRecord {
+    /// The topic and the partition.
+    pub fn topic_partition(&self) -> &TopicPartition {
+        &self.partition
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> &str {
+        self.partition.topic()
+    }
+
+    /// The partition, `>= 0`.
+    pub fn partition(&self) -> i32 {
+        self.partition.partition()
+    }
+
+    /// The offset in its partition, `>= 0`.
+    pub fn offset(&self) -> i64 {
+        self.offset.get()
+    }
+
+    /// When the record was made, or appended, as its topic has it.
+    pub fn timestamp(&self) -> Timestamp {
+        self.timestamp
+    }
+
+    /// The headers, in their order, duplicates included.
+    pub fn headers(&self) -> Headers<'_> {
+        Headers::new(&self.headers, self.header_count)
+    }
+
+    /// The key; `None` is null.
+    pub fn key(&self) -> Option<&[u8]> {
+        self.key.as_deref()
+    }
+
+    /// The value; `None` is null, a tombstone.
+    pub fn value(&self) -> Option<&[u8]> {
+        self.value.as_deref()
+    }
+
+    /// The key as text; a null one reads as "".
+    ///
+    /// # Errors
+    /// If it is not UTF-8.
+    pub fn key_str(&self) -> Result<&str, Utf8Error> {
+        std::str::from_utf8(self.key().unwrap_or_default())
+    }
+
+    /// The value as text; a null one reads as "".
+    ///
+    /// # Errors
+    /// If it is not UTF-8.
+    pub fn value_str(&self) -> Result<&str, Utf8Error> {
+        std::str::from_utf8(self.value().unwrap_or_default())
+    }
+
+    /// The value alone; `None` is null.
+    pub fn into_value(self) -> Option<SharedBytes> {
+        self.value.map(SharedBytes)
+    }
+}
+
+impl fmt::Debug for OwnedRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |bytes: Option<&[u8]>| bytes.map(|bytes| bytes.escape_ascii().to_string());
+        f.debug_struct("OwnedRecord")
+            .field("partition", &format_args!("{}", self.partition))
+            .field("offset", &self.offset())
+            .field("timestamp", &format_args!("{}", self.timestamp))
+            .field("key", &text(self.key()))
+            .field("value", &text(self.value()))
+            .field("headers", &self.header_count)
+            .finish()
+    }
+}
+
+/// This record is done: the next offset of its partition.
+impl From<&OwnedRecord> for Offsets {
+    fn from(record: &OwnedRecord) -> Self {
+        let next = OffsetAndMetadata::with_epoch(record.offset().saturating_add(1), record.epoch);
+        [(&record.partition, next)].into()
+    }
+}
+
+/// Bytes that share, and keep, the memory that the broker read them from.
+#[derive(Clone)]
+pub struct SharedBytes(Bytes);
+
+impl AsRef<[u8]> for SharedBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SharedBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "b\"{}\"", self.0.escape_ascii())
+    }
+}
+
+impl<'a> Record<'a> {
+    /// Takes over another record's key, value and headers: for mirrors and dead letters.
+    ///
+    /// ```
+    /// # use brooklet::{Broker, Record, TopicConfig};
+    /// # use std::time::Duration;
+    /// # fn main() -> brooklet::Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("a", TopicConfig::new())?;
+    /// # broker.create_topic("b", TopicConfig::new())?;
+    /// # broker.produce(Record::to("a").key("k").value("v").header("h", "1"))?;
+    /// # let mut consumer = broker.consumer("g").subscribe(["a"])?;
+    /// for record in &consumer.poll(Duration::from_secs(1))? {
+    ///     broker.produce(Record::to("b").copy_of(record).header("source", "a"))?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn copy_of(mut self, record: ConsumerRecord<'a>) -> Self {
+        self.key = record.key();
+        self.value = record.value();
+        self.headers.extend(record.headers().iter());
+        self
+    }
+}
