@@ -67,7 +67,8 @@ pub(crate) struct OffsetKey<'a> {
 impl<'a> OffsetKey<'a> {
     /// Appends the key to `out`. A group or topic of more than 32,767 bytes has no encoding; then `out` stays.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
-        let length = |text: &str| i16::try_from(text.len()).map_err(|_| MalformedOffsetsRecord("a name is too long"));
+        let length =
+            |text: &str| i16::try_from(text.len()).map_err(|_| MalformedOffsetsRecord("a name is too long"));
         let (group, topic) = (length(self.group)?, length(self.topic)?);
         out.extend_from_slice(&KEY_VERSION.to_be_bytes());
         out.extend_from_slice(&group.to_be_bytes());
@@ -136,7 +137,8 @@ impl<'a> OffsetValue<'a> {
         let mut topic_id = None;
         fields.tags(|tag, bytes| {
             if tag == TOPIC_ID_TAG {
-                let id = bytes.try_into().map_err(|_| MalformedOffsetsRecord("a topic id has not 16 bytes"))?;
+                let id =
+                    bytes.try_into().map_err(|_| MalformedOffsetsRecord("a topic id has not 16 bytes"))?;
                 topic_id = Some(TopicId::from_bytes(id)).filter(|_| id != [0; 16]);
             }
             Ok(())
@@ -183,7 +185,8 @@ impl<'a> GroupMetadataValue<'a> {
 /// The partition of `__consumer_offsets`, of `partitions` (`> 0`), that holds what `group` commits: by Java's hash
 /// code of the group's id, which goes over UTF-16 code units.
 pub(crate) fn partition_for_group(group: &str, partitions: i32) -> i32 {
-    let hash = group.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+    let hash =
+        group.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
     hash.checked_abs().unwrap_or(0).checked_rem(partitions).unwrap_or(0)
 }
 

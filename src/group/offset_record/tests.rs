@@ -59,7 +59,10 @@ fn older_versions_read() {
         ("0002000000000000000700026162 0000000000000005", None),
         ("00030000000000000007 00000003 00026162 0000000000000005", Some(LeaderEpoch(3))),
         // Zeros for a topic id, and a tag that is not known yet.
-        ("00040000000000000007ffffffff0361620000000000000005020010000000000000000000000000000000000702ffff", None),
+        (
+            "00040000000000000007ffffffff0361620000000000000005020010000000000000000000000000000000000702ffff",
+            None,
+        ),
     ] {
         let value = hex(&value.replace(' ', ""));
         let (key, value) = commit(&key, &value);
@@ -74,9 +77,12 @@ fn kafkas_group_metadata_reads() {
     let read = |value: &str| {
         let value = hex(value);
         match OffsetsRecord::decode(&key, Some(&value)) {
-            Ok(OffsetsRecord::GroupMetadata { group: "group-classic", value: Some(value) }) => {
-                (value.protocol_type.to_owned(), value.generation.0, value.protocol.map(str::to_owned), value.members)
-            }
+            Ok(OffsetsRecord::GroupMetadata { group: "group-classic", value: Some(value) }) => (
+                value.protocol_type.to_owned(),
+                value.generation.0,
+                value.protocol.map(str::to_owned),
+                value.members,
+            ),
             other => panic!("not group metadata: {other:?}"),
         }
     };
@@ -100,7 +106,10 @@ fn tombstones_and_other_kinds_of_groups_read() {
     let gone = OffsetKey { group: "gone", topic: "plain", partition: 1 };
     assert_eq!(OffsetsRecord::decode(&key, None), Ok(OffsetsRecord::Commit { key: gone, value: None }));
     let key = hex("00020004676f6e65");
-    assert_eq!(OffsetsRecord::decode(&key, None), Ok(OffsetsRecord::GroupMetadata { group: "gone", value: None }));
+    assert_eq!(
+        OffsetsRecord::decode(&key, None),
+        Ok(OffsetsRecord::GroupMetadata { group: "gone", value: None })
+    );
     for key_type in [3, 6, 8, 15, 23, -1] {
         let key = [&i16::to_be_bytes(key_type)[..], b"whatever"].concat();
         assert_eq!(OffsetsRecord::decode(&key, Some(b"any")), Ok(OffsetsRecord::Unknown { key_type }));
@@ -144,13 +153,20 @@ fn claims_of_members_that_are_not_there_are_errors() {
 #[test]
 fn a_groups_partition_is_by_javas_hash_code() {
     // Hash codes as Java computes them; "polygenelubricants" has i32::MIN.
-    for (group, hash) in [("", 0), ("a", 97), ("abc", 96_354), ("polygenelubricants", 0), ("é", 233), ("😀", 1_772_899)] {
+    for (group, hash) in
+        [("", 0), ("a", 97), ("abc", 96_354), ("polygenelubricants", 0), ("é", 233), ("😀", 1_772_899)]
+    {
         assert_eq!(partition_for_group(group, 50), hash % 50, "{group:?}");
     }
     // Where Kafka put these groups, of two partitions.
-    for (group, partition) in
-        [("group-classic", 0), ("group-consumer", 0), ("group-txn", 0), ("tool group/2", 0), ("tool group/1", 1), ("gone", 1)]
-    {
+    for (group, partition) in [
+        ("group-classic", 0),
+        ("group-consumer", 0),
+        ("group-txn", 0),
+        ("tool group/2", 0),
+        ("tool group/1", 1),
+        ("gone", 1),
+    ] {
         assert_eq!(partition_for_group(group, 2), partition, "{group:?}");
     }
     assert_eq!(partition_for_group("any", 0), 0);
