@@ -7,7 +7,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     record::{BatchWriter, Record, ValidBatch, record_size},
-    rpc::{Acks, MetadataRequest, ProduceRequest},
+    rpc::{Acks, Answer, MetadataRequest, ProduceRequest},
     types::{Durability, RecordMetadata, Timestamp},
 };
 use std::{cell::RefCell, collections::BTreeMap};
@@ -83,72 +83,100 @@ impl Client {
         let request = ProduceRequest { partition: route.reference(), acks: Acks::All, durability, batch };
         let answer = self.service.produce(route.leader, request);
         let clock = self.service.clock();
-        let response = answer.wait(clock, clock.now_for(super::REQUEST_TIMEOUT))?;
+        let response = match answer {
+            Answer::Ready(response) => response?,
+            parked @ Answer::Parked(_) => parked.wait(clock, clock.now().plus(super::REQUEST_TIMEOUT))?,
+        };
         Ok((response.base_offset.get(), response.durability))
     }
 
     pub(super) fn produce_many(&self, records: &[Record<'_>]) -> Result<Vec<RecordMetadata>> {
-        let mut results: Vec<Option<Result<RecordMetadata>>> = records.iter().map(|_| None).collect();
-        let mut by_route: BTreeMap<(Route, Durability), Vec<usize>> = BTreeMap::new();
-        for (index, (record, result)) in records.iter().zip(&mut results).enumerate() {
-            match self.route(record) {
-                Ok(route) => by_route.entry((route, durability(record))).or_default().push(index),
-                Err(error) => *result = Some(Err(error)),
+        let mut results: Vec<Result<RecordMetadata>> = records.iter().map(|_| Err(Error::Closed)).collect();
+        let mut left: Vec<usize> = (0..records.len()).collect();
+        for _ in 0..ATTEMPTS {
+            if left.is_empty() {
+                break;
             }
-        }
-        for ((route, durability), indices) in &by_route {
-            let of_route = indices.iter().filter_map(|index| Some((*index, records.get(*index)?)));
-            for (index, result) in self.produce_route(route, *durability, of_route) {
+            for (index, result) in self.try_produce_many(records, &left) {
                 if let Some(slot) = results.get_mut(index) {
-                    *slot = Some(result);
+                    *slot = result;
                 }
             }
+            let is_stale = |n: &usize| matches!(results.get(*n), Some(Err(Error::UnknownTopicId { .. })));
+            left.retain(is_stale);
+            let stale = left.iter().filter_map(|index| records.get(*index));
+            stale.for_each(|record| self.core().forget(record.topic));
         }
-        let results = results.into_iter().map(|result| result.unwrap_or(Err(Error::Closed)));
-        let results: Vec<Result<RecordMetadata>> = results.collect();
-        if results.iter().all(Result::is_ok) { results.into_iter().collect() } else {
+        if results.iter().all(Result::is_ok) {
+            results.into_iter().collect()
+        } else {
             Err(Error::PartialProduce { results: results.into() })
         }
     }
 
-    /// Produces the records of one partition, in as few batches as they fit in.
-    fn produce_route<'r, 'a: 'r>(
+    /// Produces the records of these indices, those of one partition together.
+    fn try_produce_many(&self, records: &[Record<'_>], indices: &[usize]) -> Vec<(usize, Result<RecordMetadata>)> {
+        let mut results = Vec::with_capacity(indices.len());
+        let mut by_route: BTreeMap<(Route, Durability), Vec<(usize, &Record<'_>)>> = BTreeMap::new();
+        for (index, record) in indices.iter().filter_map(|index| Some((*index, records.get(*index)?))) {
+            match self.route(record) {
+                Ok(route) => by_route.entry((route, durability(record))).or_default().push((index, record)),
+                Err(error) => results.push((index, Err(error))),
+            }
+        }
+        let now = self.service.clock().wall();
+        for ((route, durability), of_route) in &by_route {
+            with_buffer(|buffer| {
+                let mut rest = of_route.as_slice();
+                while !rest.is_empty() {
+                    let (done, left) = self.produce_batch(route, *durability, rest, now, buffer);
+                    results.extend(done);
+                    rest = left;
+                }
+            });
+        }
+        results
+    }
+
+    /// Produces as many of one partition's records as fit in one batch, at least one, and gives the others back.
+    fn produce_batch<'r, 'a>(
         &self,
         route: &Route,
         durability: Durability,
-        records: impl Iterator<Item = (usize, &'r Record<'a>)>,
-    ) -> Vec<(usize, Result<RecordMetadata>)> {
-        let mut results = Vec::new();
+        records: &'r [(usize, &'r Record<'a>)],
+        now: Timestamp,
+        buffer: &mut Vec<u8>,
+    ) -> (Vec<(usize, Result<RecordMetadata>)>, &'r [(usize, &'r Record<'a>)]) {
         let limit = route.max_batch.min(BATCH_BYTES);
-        let mut records = records.peekable();
-        let now = self.service.clock().wall();
-        with_buffer(|buffer| {
-            while records.peek().is_some() {
-                let mut writer = BatchWriter::new(buffer);
-                let mut batch: Vec<(usize, Timestamp)> = Vec::new();
-                let fits = |size: usize, count: usize, record: &Record<'_>| {
-                    let more = record_size(i64::MAX, i32::MAX, record.key, record.value, &record.headers);
-                    count == 0 || size + more <= limit
-                };
-                while let Some((index, record)) = records.next_if(|(_, r)| fits(writer.size(), batch.len(), r)) {
-                    let timestamp = record.timestamp.unwrap_or(now);
-                    match push(&mut writer, record, timestamp, route) {
-                        Ok(()) => batch.push((index, timestamp)),
-                        Err(error) => results.push((index, Err(error))),
-                    }
-                }
-                if batch.is_empty() {
-                    continue;
-                }
-                let sent = self.send_retrying(records_topic(&batch), route, &mut writer.finish(), durability);
-                let metadata = |n: usize, timestamp: Timestamp| {
-                    let (base, durability) = sent.clone()?;
-                    Ok(RecordMetadata::new(route.partition, base + n as i64, timestamp, durability))
-                };
-                results.extend(batch.iter().enumerate().map(|(n, (index, timestamp))| (*index, metadata(n, *timestamp))));
+        let mut writer = BatchWriter::new(buffer);
+        let mut refused = Vec::new();
+        let mut batch: Vec<(usize, Timestamp)> = Vec::new();
+        let mut taken = 0;
+        for (index, record) in records {
+            let more = record_size(i64::MAX, i32::MAX, record.key, record.value, &record.headers);
+            if !batch.is_empty() && writer.size() + more > limit {
+                break;
             }
-        });
-        results
+            taken += 1;
+            let timestamp = record.timestamp.unwrap_or(now);
+            match push(&mut writer, record, timestamp, route) {
+                Ok(()) => batch.push((*index, timestamp)),
+                Err(error) => refused.push((*index, Err(error))),
+            }
+        }
+        let rest = records.get(taken..).unwrap_or_default();
+        if batch.is_empty() {
+            return (refused, rest);
+        }
+        let sent = self.send(route, &mut writer.finish(), durability);
+        let metadata = |(n, (index, timestamp)): (usize, (usize, Timestamp))| {
+            let at = |(base, durability): &(i64, Durability)| {
+                RecordMetadata::new(route.partition, base + n as i64, timestamp, *durability)
+            };
+            (index, sent.as_ref().map(at).map_err(Clone::clone))
+        };
+        refused.extend(batch.into_iter().enumerate().map(metadata));
+        (refused, rest)
     }
 }
 

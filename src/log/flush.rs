@@ -44,9 +44,4 @@ impl Flush {
         }
         self.dirs.iter().try_for_each(|dir| storage.sync_dir(dir))
     }
-
-    /// What will be durable, exclusive.
-    pub(crate) fn up_to(&self) -> Offset {
-        self.up_to
-    }
 }

@@ -16,7 +16,7 @@ mod time_index;
 pub(crate) use checkpoint::{OffsetsByPartition, RECOVERY_POINTS, read_checkpoint, write_checkpoint};
 pub(crate) use epochs::LeaderEpochs;
 pub(crate) use flush::{Extent, Flush};
-pub(crate) use load::{LoadedFrom, Recovered};
+pub(crate) use load::LoadedFrom;
 pub(crate) use names::PARTITION_METADATA;
 
 use crate::{
@@ -153,10 +153,6 @@ impl Log {
 
     pub(crate) fn epoch(&self) -> LeaderEpoch {
         self.epoch
-    }
-
-    pub(crate) fn config(&self) -> &LogConfig {
-        &self.config
     }
 
     /// Where the records of `epoch` end. (KIP-320)

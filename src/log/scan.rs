@@ -61,7 +61,7 @@ impl<'f> Scanner<'f> {
         let left = self.end.saturating_sub(self.position);
         if claimed as u64 > left {
             let left = usize::try_from(left).unwrap_or(usize::MAX);
-            return Ok(Found::Bad(BatchError::TooShort { needed: claimed, there: left }));
+            return Ok(Found::Bad(BatchError::TooShort { needed: claimed, have: left }));
         }
         self.fill(claimed)?;
         match Batch::check(self.rest()) {

@@ -151,11 +151,6 @@ impl Segment {
         &self.file
     }
 
-    /// The largest timestamp in the segment; -1 if it has none.
-    pub(crate) fn largest_timestamp(&self) -> i64 {
-        self.largest.0
-    }
-
     /// Whether a batch of `size` bytes that ends at `last` (inclusive) has room.
     pub(crate) fn has_room(&self, size: usize, last: Offset, segment_bytes: u32) -> bool {
         let fits = self.size + size as u64 <= u64::from(segment_bytes);

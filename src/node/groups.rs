@@ -40,7 +40,7 @@ impl Node {
     pub(super) fn handle_join_group(&self, request: &JoinGroupRequest) -> Result<JoinGroupResponse> {
         check_group(&request.group)?;
         let mut groups = self.groups.lock();
-        self.load(&mut groups, &request.group)?;
+        self.load_group(&mut groups, &request.group)?;
         groups.members += 1;
         let salt = self.prng.lock().next_u64();
         let member_id = format!("consumer-{}-{salt:016x}", groups.members);
@@ -76,7 +76,7 @@ impl Node {
         }
         self.ensure_offsets_topic()?;
         let mut groups = self.groups.lock();
-        self.load(&mut groups, &request.group)?;
+        self.load_group(&mut groups, &request.group)?;
         let event = Event::Commit { member: request.member.clone(), offsets: request.offsets, topic_ids };
         self.step(&mut groups, &request.group, event, request.member.is_some())?;
         Ok(Done)
@@ -115,7 +115,7 @@ impl Node {
     pub(super) fn handle_offset_fetch(&self, request: &OffsetFetchRequest) -> Result<OffsetFetchResponse> {
         check_group(&request.group)?;
         let mut groups = self.groups.lock();
-        self.load(&mut groups, &request.group)?;
+        self.load_group(&mut groups, &request.group)?;
         let group = groups.by_id.get(&request.group);
         let committed = |partition: &TopicPartition| group?.committed(partition, self.topic_id(partition.topic()));
         Ok(OffsetFetchResponse { offsets: request.partitions.iter().map(committed).collect() })
@@ -142,7 +142,7 @@ impl Node {
     }
 
     /// Replays the partition that the group is kept in, unless that was done before.
-    fn load(&self, groups: &mut Groups, group: &str) -> Result<()> {
+    fn load_group(&self, groups: &mut Groups, group: &str) -> Result<()> {
         let count = self.offsets_partitions().unwrap_or(DEFAULT_PARTITIONS);
         self.replay(groups, partition_for_group(group, count))
     }

@@ -20,7 +20,6 @@ use crate::{
 };
 use std::{
     collections::BTreeSet,
-    path::Path,
     sync::{Arc, Weak},
 };
 
@@ -79,6 +78,8 @@ impl Node {
         if closed {
             storage.remove_file(&dir.join(CLEAN_MARKER))?;
             storage.sync_dir(dir)?;
+        } else {
+            self.sync_parent()?;
         }
         if !names.contains(META_PROPERTIES) {
             self.write_meta_properties()?;

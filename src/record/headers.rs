@@ -31,6 +31,11 @@ impl<'a> Headers<'a> {
         Self { bytes, count }
     }
 
+    /// The bytes that the headers lie in, and how many they are.
+    pub(crate) const fn raw(self) -> (&'a [u8], i32) {
+        (self.bytes, self.count)
+    }
+
     /// Goes through the headers in order.
     pub fn iter(self) -> HeaderIter<'a> {
         HeaderIter { rest: self.bytes, remaining: self.count }

@@ -5,6 +5,7 @@ mod numbers;
 mod offsets;
 mod timestamp;
 
+pub(crate) use ids::check_topic_name;
 pub use ids::{BrokerId, TopicId, TopicPartition};
 pub(crate) use numbers::{Generation, LeaderEpoch, Offset};
 pub use offsets::{OffsetAndMetadata, OffsetSpec, Offsets};

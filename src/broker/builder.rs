@@ -1,0 +1,134 @@
+//! A broker's settings.
+
+use super::{Broker, Inner};
+use crate::{
+    client::Client,
+    config::TopicConfig,
+    env::{Clock, ManualClock, RealStorage, SimDisk, Storage},
+    error::{Error, Result},
+    node::{Node, NodeConfig},
+    prng::Prng,
+    rpc::Service,
+    types::BrokerId,
+};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// The id of an embedded broker.
+const EMBEDDED: i32 = 1;
+
+/// A broker in the making, from [`Broker::builder`].
+///
+/// ```
+/// use brooklet::{Broker, ManualClock, SimDisk, TopicConfig};
+///
+/// # fn main() -> brooklet::Result<()> {
+/// let (clock, disk) = (ManualClock::new(), SimDisk::new(7));
+/// let broker = Broker::builder()
+///     .topic_defaults(TopicConfig::new().partitions(4))
+///     .clock(&clock)
+///     .disk(&disk)
+///     .open("data")?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until it opens a broker"]
+pub struct BrokerBuilder {
+    topic_defaults: TopicConfig,
+    clock: Option<ManualClock>,
+    disk: Option<SimDisk>,
+    seed: Option<u64>,
+    memory_maps: bool,
+}
+
+impl BrokerBuilder {
+    pub(super) fn new() -> Self {
+        let (topic_defaults, clock, disk, seed) = (TopicConfig::new(), None, None, None);
+        Self { topic_defaults, clock, disk, seed, memory_maps: true }
+    }
+
+    /// What topics get that are made without it. Default: what [`TopicConfig`] says.
+    pub fn topic_defaults(mut self, config: TopicConfig) -> Self {
+        self.topic_defaults = config;
+        self
+    }
+
+    /// Runs on a clock that the caller moves, and without threads.
+    pub fn clock(mut self, clock: &ManualClock) -> Self {
+        self.clock = Some(clock.clone());
+        self
+    }
+
+    /// Keeps its files on a simulated disk; the directory is a path there.
+    pub fn disk(mut self, disk: &SimDisk) -> Self {
+        self.disk = Some(disk.clone());
+        self
+    }
+
+    /// Where all that is random comes from: topic ids, member ids, the partitions of records without a key. On a manual
+    /// clock and a simulated disk, two runs of one seed do the same. Default: 0 on a simulated disk, else a seed from
+    /// the system.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Whether files are mapped into memory, where the system can do that. Default true. Without maps a failing disk is
+    /// an error for readers, too, and every read copies.
+    pub fn memory_maps(mut self, on: bool) -> Self {
+        self.memory_maps = on;
+        self
+    }
+
+    /// Opens the broker of a directory: see [`Broker::open`].
+    ///
+    /// # Errors
+    /// Those of [`Broker::open`], and [`Error::InvalidConfig`] for the topics' defaults.
+    pub fn open(self, dir: impl AsRef<Path>) -> Result<Broker> {
+        let dir = dir.as_ref();
+        if self.disk.is_some() {
+            return self.open_at(dir.to_owned(), None);
+        }
+        let absolute = std::path::absolute(dir).map_err(|error| Error::io(dir, error))?;
+        self.open_at(absolute, None)
+    }
+
+    /// Opens a broker in a new directory that goes when the broker is closed: see [`Broker::temporary`].
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub fn open_temporary(self) -> Result<Broker> {
+        if self.disk.is_some() {
+            return self.open_at(PathBuf::from("temporary"), None);
+        }
+        let failed = |error| Error::io(&std::env::temp_dir(), error);
+        let temporary = tempfile::Builder::new().prefix("brooklet-").tempdir().map_err(failed)?;
+        self.open_at(temporary.path().to_owned(), Some(temporary))
+    }
+
+    fn open_at(self, dir: PathBuf, temporary: Option<tempfile::TempDir>) -> Result<Broker> {
+        let storage: Arc<dyn Storage> = match &self.disk {
+            Some(disk) => disk.boot(),
+            None => Arc::new(RealStorage::new(self.memory_maps)),
+        };
+        let prng = match (self.seed, &self.disk) {
+            (Some(seed), _) => Prng::new(seed),
+            (None, Some(_)) => Prng::new(0),
+            (None, None) => Prng::from_entropy(),
+        };
+        let config = NodeConfig {
+            id: BrokerId::from(EMBEDDED),
+            dir,
+            storage,
+            clock: self.clock.map_or_else(Clock::system, Clock::Manual),
+            prng: prng.fork("broker"),
+            topic_defaults: self.topic_defaults,
+        };
+        let (node, recovery) = Node::open(config)?;
+        let service: Arc<dyn Service> = Arc::<Node>::clone(&node);
+        let client = Client::new(service, BrokerId::from(EMBEDDED), prng.fork("client"));
+        Ok(Broker { inner: Arc::new(Inner { node, client, recovery, temporary }) })
+    }
+}

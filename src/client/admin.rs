@@ -1,0 +1,113 @@
+//! What is done to topics, and asked of them.
+
+use super::Client;
+use crate::{
+    config::TopicConfig,
+    error::{Error, Result},
+    rpc::{DeleteTopicRequest, ListOffsetsRequest, MetadataRequest, TopicMetadata},
+    types::{BrokerId, OffsetSpec, TopicId},
+};
+
+/// Topics: list, describe, delete. From [`Client::admin`](crate::Client::admin).
+///
+/// ```
+/// # use brooklet::{Broker, TopicConfig};
+/// # fn main() -> brooklet::Result<()> {
+/// # let broker = Broker::temporary()?;
+/// let admin = broker.admin();
+/// broker.create_topic("orders", TopicConfig::new().partitions(3))?;
+/// assert_eq!(admin.list_topics()?, ["orders"]);
+/// assert_eq!(admin.describe_topic("orders")?.partitions.len(), 3);
+/// admin.delete_topic("orders")?;
+/// assert!(admin.list_topics()?.is_empty());
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Admin {
+    client: Client,
+}
+
+/// What a topic is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TopicDescription {
+    /// Its name.
+    pub name: String,
+    /// Its id: a topic that is deleted and made again has another.
+    pub id: TopicId,
+    /// What was set; what was not has its default.
+    pub config: TopicConfig,
+    /// By number, from 0 on.
+    pub partitions: Vec<PartitionDescription>,
+}
+
+/// What a partition is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PartitionDescription {
+    /// Its number, `>= 0`.
+    pub partition: i32,
+    /// The broker that takes its records.
+    pub leader: BrokerId,
+    /// The first offset that is there.
+    pub log_start_offset: i64,
+    /// The offset below which consumers can read, exclusive.
+    pub high_watermark: i64,
+}
+
+impl Admin {
+    pub(super) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// The names of all topics, sorted; without the internal ones, whose names begin with two underscores.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn list_topics(&self) -> Result<Vec<String>> {
+        let answer = self.client.call(MetadataRequest { topics: None })?;
+        let names = answer.topics.iter().map(|topic| topic.name.to_string());
+        Ok(names.filter(|name| !name.starts_with("__")).collect())
+    }
+
+    /// What a topic is.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTopicOrPartition`], [`Error::Closed`].
+    pub fn describe_topic(&self, name: &str) -> Result<TopicDescription> {
+        let TopicMetadata { name, id, config, partitions } = self.client.metadata(name)?;
+        let described = partitions.iter().map(|there| {
+            let ask = |spec| -> Result<i64> {
+                let answer = self.client.call(ListOffsetsRequest { partition: there.partition, spec })?;
+                Ok(answer.offset.map_or(0, crate::types::Offset::get))
+            };
+            Ok(PartitionDescription {
+                partition: there.partition.partition,
+                leader: there.leader,
+                log_start_offset: ask(OffsetSpec::Earliest)?,
+                high_watermark: ask(OffsetSpec::Latest)?,
+            })
+        });
+        Ok(TopicDescription { partitions: described.collect::<Result<_>>()?, name: name.to_string(), id, config })
+    }
+
+    /// Deletes a topic with all its records, and what groups have committed for it (rule 11). Who holds records of it
+    /// keeps them. A topic that is made again under this name is another.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTopicOrPartition`]; [`Error::InvalidTopic`] for an internal topic; the disk's, and then the
+    /// deletion is ended by the next [`create_topic`](Client::create_topic) or open.
+    pub fn delete_topic(&self, name: &str) -> Result<()> {
+        self.client.call(DeleteTopicRequest { name: name.to_owned() })?;
+        Ok(())
+    }
+}
+
+impl Client {
+    /// What the broker says of a topic.
+    pub(super) fn metadata(&self, topic: &str) -> Result<TopicMetadata> {
+        let answer = self.call(MetadataRequest { topics: Some(vec![topic.to_owned()]) })?;
+        let unknown = || Error::UnknownTopicOrPartition { topic: topic.to_owned(), partition: None };
+        answer.topics.into_iter().next().ok_or_else(unknown)
+    }
+}

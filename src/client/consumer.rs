@@ -1,0 +1,433 @@
+//! The consumer: a blocking shell over its core.
+
+use super::{
+    Client, REQUEST_TIMEOUT, Records,
+    consumer_core::{Action, ConsumerCore, Event, Wanted},
+};
+use crate::{
+    config::ConsumerConfig,
+    error::{Error, Result},
+    rpc::{
+        Answer, FetchRequest, FetchResponse, JoinGroupRequest, LeaveGroupRequest, ListOffsetsRequest, MemberIdentity,
+        OffsetCommitRequest, OffsetFetchRequest, Ticket,
+    },
+    sync::{AtomicBool, Mutex, Ordering},
+    types::{BrokerId, Instant, Offset, OffsetAndMetadata, OffsetSpec, Offsets, TopicPartition},
+};
+use std::{cell::RefCell, sync::Arc, time::Duration};
+
+/// The topics that a consumer reads: `"orders"`, or `["orders", "payments"]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    topics: Vec<String>,
+}
+
+impl From<&str> for Subscription {
+    fn from(topic: &str) -> Self {
+        Self { topics: vec![topic.to_owned()] }
+    }
+}
+
+impl<const N: usize> From<[&str; N]> for Subscription {
+    fn from(topics: [&str; N]) -> Self {
+        Self { topics: topics.into_iter().map(ToOwned::to_owned).collect() }
+    }
+}
+
+impl From<&[&str]> for Subscription {
+    fn from(topics: &[&str]) -> Self {
+        Self { topics: topics.iter().map(|topic| (*topic).to_owned()).collect() }
+    }
+}
+
+impl From<Vec<String>> for Subscription {
+    fn from(topics: Vec<String>) -> Self {
+        Self { topics }
+    }
+}
+
+/// A consumer in the making, from [`Client::consumer`](crate::Client::consumer).
+#[derive(Debug)]
+#[must_use = "a consumer reads once it has topics: subscribe or assign"]
+pub struct ConsumerBuilder {
+    client: Client,
+    config: ConsumerConfig,
+}
+
+impl ConsumerBuilder {
+    pub(super) fn new(client: Client, config: ConsumerConfig) -> Self {
+        Self { client, config }
+    }
+
+    /// Reads all partitions of some topics; as the member of its group, if it has one.
+    ///
+    /// In this version a group has one member. The topics must be there.
+    ///
+    /// # Errors
+    /// - [`Error::GroupMaxSizeReached`]: another consumer is subscribed in this group.
+    /// - [`Error::UnknownTopicOrPartition`], [`Error::InvalidGroupId`], [`Error::InvalidConfig`], [`Error::Closed`].
+    ///
+    /// ```
+    /// # use brooklet::{Broker, Error, TopicConfig};
+    /// # fn main() -> brooklet::Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// let first = broker.consumer("billing").subscribe("orders")?;
+    /// let second = broker.consumer("billing").subscribe("orders");
+    /// assert!(matches!(second, Err(Error::GroupMaxSizeReached { .. })));
+    /// # Ok(()) }
+    /// ```
+    pub fn subscribe(self, topics: impl Into<Subscription>) -> Result<Consumer> {
+        let topics = topics.into().topics;
+        if topics.is_empty() {
+            return Err(Error::IllegalState("a subscription to no topic".to_owned()));
+        }
+        self.config.check()?;
+        for topic in &topics {
+            self.client.metadata(topic)?;
+        }
+        let member = match &self.config.group {
+            Some(group) => Some(self.client.call(JoinGroupRequest { group: group.clone() })?.member),
+            None => None,
+        };
+        Ok(self.consumer(Wanted::Topics(topics.into_iter().collect()), member))
+    }
+
+    /// Reads these partitions, without being a member of the group. If it has a group, it begins at what is committed
+    /// there, and may commit as long as the group has no member (rule 46).
+    ///
+    /// # Errors
+    /// [`Error::UnknownTopicOrPartition`], [`Error::InvalidGroupId`], [`Error::InvalidConfig`], [`Error::Closed`].
+    ///
+    /// ```
+    /// # use brooklet::{Broker, ConsumerConfig, TopicConfig};
+    /// # fn main() -> brooklet::Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// let consumer = broker.consumer(ConsumerConfig::standalone()).assign([("orders", 1)])?;
+    /// # Ok(()) }
+    /// ```
+    pub fn assign<P: Into<TopicPartition>>(self, partitions: impl IntoIterator<Item = P>) -> Result<Consumer> {
+        let partitions: std::collections::BTreeSet<TopicPartition> = partitions.into_iter().map(Into::into).collect();
+        if partitions.is_empty() {
+            return Err(Error::IllegalState("an assignment of no partition".to_owned()));
+        }
+        self.config.check()?;
+        for of in &partitions {
+            let there = self.client.metadata(of.topic())?.partitions.len();
+            if usize::try_from(of.partition()).is_err() || of.partition() as usize >= there {
+                let (topic, partition) = (of.topic().to_owned(), Some(of.partition()));
+                return Err(Error::UnknownTopicOrPartition { topic, partition });
+            }
+        }
+        Ok(self.consumer(Wanted::Partitions(partitions), None))
+    }
+
+    fn consumer(self, wanted: Wanted, member: Option<MemberIdentity>) -> Consumer {
+        let Self { client, config } = self;
+        let group = config.group.clone();
+        let shared = Arc::new(Shared { woken: AtomicBool::new(false), waiting: Mutex::new(None) });
+        Consumer { client, group, member, core: RefCell::new(ConsumerCore::new(config, wanted)), shared }
+    }
+}
+
+/// Reads records, in order within each partition.
+///
+/// `poll` hands records out and moves the position; [`commit_offset`](Self::commit_offset) makes the position last, so
+/// that the next consumer of the group goes on there: after a crash, records since the last commit come again (rule
+/// 47). A consumer is for one thread at a time (`Send`, not `Sync`); what other threads may do goes through a
+/// [`handle`](Self::handle). Dropping it leaves the group and does nothing else: it commits nothing.
+///
+/// ```
+/// # use brooklet::{Broker, Record, TopicConfig};
+/// # use std::time::Duration;
+/// # fn main() -> brooklet::Result<()> {
+/// # let broker = Broker::temporary()?;
+/// # broker.create_topic("orders", TopicConfig::new().partitions(3))?;
+/// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+/// let mut consumer = broker.consumer("billing").subscribe(["orders"])?;
+/// while !consumer.is_caught_up()? {
+///     for record in &consumer.poll(Duration::from_millis(100))? {
+///         println!("{}@{}: {:?}", record.topic_partition(), record.offset(), record.value_str());
+///     }
+///     consumer.commit_offset()?;
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Consumer {
+    client: Client,
+    group: Option<String>,
+    member: Option<MemberIdentity>,
+    core: RefCell<ConsumerCore>,
+    shared: Arc<Shared>,
+}
+
+/// What a consumer shares with its handles.
+#[derive(Debug)]
+struct Shared {
+    woken: AtomicBool,
+    waiting: Mutex<Option<Ticket<FetchResponse>>>,
+}
+
+impl Consumer {
+    /// Hands out records, at most `max_poll_records`; waits for them until `timeout` is up and then gives none.
+    /// [`Duration::ZERO`] does not wait, [`Duration::MAX`] waits for ever; it wakes on the append.
+    ///
+    /// # Errors
+    /// No record was spent by an error: the next poll goes on where this one was.
+    /// - [`Error::Wakeup`]: from [`ConsumerHandle::wakeup`], once.
+    /// - [`Error::CorruptMessage`], which says how to go on behind it.
+    /// - [`Error::OffsetOutOfRange`] and [`Error::NoOffsetForPartition`]: only without an `auto_offset_reset`.
+    /// - [`Error::UnknownTopicId`]: a topic was deleted. The next poll looks for a new one of that name.
+    /// - [`Error::Closed`].
+    pub fn poll(&mut self, timeout: Duration) -> Result<Records> {
+        let deadline = self.now().plus(timeout);
+        match self.run(Event::Poll { deadline })? {
+            Action::Deliver(records) => Ok(records),
+            _ => Ok(Records::default()),
+        }
+    }
+
+    /// Does what the core says, until it is done.
+    fn run(&self, event: Event) -> Result<Action> {
+        let mut event = event;
+        loop {
+            if self.shared.woken.swap(false, Ordering::AcqRel) {
+                return Err(Error::Wakeup);
+            }
+            let action = self.core.borrow_mut().step(event, self.now())?;
+            event = match action {
+                Action::Call(request) => {
+                    let service = &self.client.service;
+                    let deadline = self.now().plus(REQUEST_TIMEOUT);
+                    let answer = service.call(self.client.bootstrap, request);
+                    Event::Answered(answer.wait(service.clock(), deadline)?)
+                }
+                Action::Fetch(leader, request) => Event::Fetched(self.fetch(leader, &request)?),
+                done => return Ok(done),
+            };
+        }
+    }
+
+    fn fetch(&self, leader: BrokerId, request: &FetchRequest) -> Result<FetchResponse> {
+        let service = &self.client.service;
+        let ticket = match service.fetch(leader, request) {
+            Answer::Ready(response) => return response,
+            Answer::Parked(ticket) => ticket,
+        };
+        *self.shared.waiting.lock() = Some(Arc::clone(&ticket));
+        if self.shared.woken.load(Ordering::Acquire) {
+            ticket.fill(Err(Error::Wakeup));
+        }
+        let response = ticket.wait(service.clock(), request.deadline);
+        *self.shared.waiting.lock() = None;
+        match response {
+            Some(Err(Error::Wakeup)) => {
+                self.shared.woken.store(false, Ordering::Release);
+                Err(Error::Wakeup)
+            }
+            Some(response) => response,
+            None => Ok(FetchResponse { partitions: Vec::new() }),
+        }
+    }
+
+    fn now(&self) -> Instant {
+        self.client.service.clock().now()
+    }
+
+    /// Commits the positions: all that `poll` has handed out is done. They are in the log when this returns, flushed
+    /// within the flush interval.
+    ///
+    /// # Errors
+    /// - [`Error::IllegalState`]: the consumer has no group.
+    /// - [`Error::UnknownMemberId`], [`Error::IllegalGeneration`]: the group knows this consumer no more, or, for an
+    ///   assigned one, has a member now.
+    /// - The disk's, and [`Error::Closed`].
+    pub fn commit_offset(&self) -> Result<()> {
+        let positions = self.core.borrow().positions();
+        self.commit_offsets(positions)
+    }
+
+    /// Commits just these: records that are done, or offsets to go on at.
+    ///
+    /// # Errors
+    /// As [`commit_offset`](Self::commit_offset), and [`Error::UnknownTopicOrPartition`],
+    /// [`Error::OffsetMetadataTooLarge`], and [`Error::IllegalState`] for a negative offset.
+    ///
+    /// ```
+    /// # use brooklet::{Broker, Record, TopicConfig};
+    /// # use std::time::Duration;
+    /// # fn main() -> brooklet::Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// # broker.produce(Record::to("orders").value("3 apples"))?;
+    /// let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// for record in &consumer.poll(Duration::from_millis(100))? {
+    ///     consumer.commit_offsets(record)?; // through this one; no "+ 1"
+    /// }
+    /// assert_eq!(consumer.committed(("orders", 0))?.map(|o| o.offset), Some(1));
+    /// # Ok(()) }
+    /// ```
+    pub fn commit_offsets(&self, done: impl Into<Offsets>) -> Result<()> {
+        let group = self.group()?;
+        let request = OffsetCommitRequest { group, member: self.member.clone(), offsets: done.into() };
+        self.client.call(request)?;
+        Ok(())
+    }
+
+    fn group(&self) -> Result<String> {
+        let none = || Error::IllegalState("a consumer without a group has no committed offsets".to_owned());
+        self.group.clone().ok_or_else(none)
+    }
+
+    /// What the group has committed for a partition: the next offset to read. `None` if nothing.
+    ///
+    /// # Errors
+    /// [`Error::IllegalState`] without a group; [`Error::Closed`].
+    pub fn committed(&self, of: impl Into<TopicPartition>) -> Result<Option<OffsetAndMetadata>> {
+        let request = OffsetFetchRequest { group: self.group()?, partitions: vec![of.into()] };
+        Ok(self.client.call(request)?.offsets.into_iter().next().flatten())
+    }
+
+    /// The offset of the next record that `poll` hands out of a partition.
+    ///
+    /// # Errors
+    /// [`Error::IllegalState`] if the partition is not assigned; those of [`poll`](Self::poll).
+    pub fn position(&self, of: impl Into<TopicPartition>) -> Result<i64> {
+        self.run(Event::Locate)?;
+        let of = of.into();
+        let positions = self.core.borrow().positions();
+        let position = positions.get(&of).map(|position| position.offset);
+        position.ok_or_else(|| Error::IllegalState(format!("{of} is not assigned to this consumer")))
+    }
+
+    /// The offset that `spec` names in a partition of the assignment. `None`: no record is that young.
+    ///
+    /// # Errors
+    /// [`Error::IllegalState`] if the partition is not assigned; those of [`poll`](Self::poll).
+    pub fn offset(&self, of: impl Into<TopicPartition>, spec: impl Into<OffsetSpec>) -> Result<Option<i64>> {
+        self.run(Event::Locate)?;
+        let partition = self.core.borrow().reference(&of.into())?;
+        let answer = self.client.call(ListOffsetsRequest { partition, spec: spec.into() })?;
+        Ok(answer.offset.map(Offset::get))
+    }
+
+    /// The partitions that this consumer reads, sorted.
+    ///
+    /// # Errors
+    /// Those of [`poll`](Self::poll): a broker may have to be asked.
+    pub fn assignment(&self) -> Result<Vec<TopicPartition>> {
+        self.run(Event::Locate)?;
+        Ok(self.core.borrow().assignment())
+    }
+
+    /// Whether there is nothing left to poll now: each position is at its partition's high watermark.
+    ///
+    /// # Errors
+    /// Those of [`poll`](Self::poll).
+    pub fn is_caught_up(&self) -> Result<bool> {
+        self.run(Event::Locate)?;
+        let (positions, core) = (self.core.borrow().positions(), self.core.borrow());
+        for (of, position) in positions.iter() {
+            let request = ListOffsetsRequest { partition: core.reference(of)?, spec: OffsetSpec::Latest };
+            let end = self.client.call(request)?.offset;
+            if end.is_some_and(|end| end.get() > position.offset) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Moves the position of a partition: the next poll begins there. To commit it is another matter.
+    ///
+    /// # Errors
+    /// [`Error::IllegalState`] if the partition is not assigned, or for a negative offset; those of
+    /// [`poll`](Self::poll). An offset outside the log is noticed by the next poll, which resets (rule 2).
+    ///
+    /// ```
+    /// # use brooklet::{Broker, ConsumerConfig, OffsetSpec, Record, TopicConfig};
+    /// # use std::time::Duration;
+    /// # fn main() -> brooklet::Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// # broker.produce(Record::to("orders").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer(ConsumerConfig::standalone()).subscribe("orders")?;
+    /// # consumer.poll(Duration::ZERO)?;
+    /// consumer.seek(("orders", 0), OffsetSpec::Earliest)?;
+    /// assert_eq!(consumer.poll(Duration::from_millis(100))?.len(), 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn seek(&mut self, of: impl Into<TopicPartition>, to: impl Into<OffsetSpec>) -> Result<()> {
+        self.run(Event::Locate)?;
+        self.core.borrow_mut().seek(&of.into(), to.into())
+    }
+
+    /// Moves the position of every partition of the assignment, as [`seek`](Self::seek) does.
+    ///
+    /// # Errors
+    /// As [`seek`](Self::seek).
+    pub fn seek_all(&mut self, to: impl Into<OffsetSpec>) -> Result<()> {
+        let to = to.into();
+        let assignment = self.assignment()?;
+        let mut core = self.core.borrow_mut();
+        assignment.iter().try_for_each(|of| core.seek(of, to))
+    }
+
+    /// What other threads may do with this consumer.
+    pub fn handle(&self) -> ConsumerHandle {
+        ConsumerHandle { shared: Arc::clone(&self.shared) }
+    }
+
+    /// Leaves the group. Nothing is committed.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], and others if the group could not be left; the consumer is gone all the same.
+    pub fn close(mut self) -> Result<()> {
+        self.leave()
+    }
+
+    fn leave(&mut self) -> Result<()> {
+        let (Some(group), Some(member)) = (self.group.clone(), self.member.take()) else { return Ok(()) };
+        self.client.call(LeaveGroupRequest { group, member_id: member.member_id })?;
+        Ok(())
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        // There is nobody left to tell; a group that is gone with its broker needs no goodbye.
+        drop(self.leave());
+    }
+}
+
+/// What other threads may do with a [`Consumer`]. `Clone + Send + Sync`.
+#[derive(Debug, Clone)]
+pub struct ConsumerHandle {
+    shared: Arc<Shared>,
+}
+
+impl ConsumerHandle {
+    /// Ends this poll of the consumer, or else the next one, with [`Error::Wakeup`], once.
+    ///
+    /// ```
+    /// # use brooklet::{Broker, Error, TopicConfig};
+    /// # use std::time::Duration;
+    /// # fn main() -> brooklet::Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let handle = consumer.handle();
+    /// let worker = std::thread::spawn(move || consumer.poll(Duration::MAX));
+    /// handle.wakeup();
+    /// assert!(matches!(worker.join().unwrap(), Err(Error::Wakeup)));
+    /// # Ok(()) }
+    /// ```
+    pub fn wakeup(&self) {
+        self.shared.woken.store(true, Ordering::Release);
+        let waiting = self.shared.waiting.lock().take();
+        if let Some(ticket) = waiting {
+            ticket.fill(Err(Error::Wakeup));
+        }
+    }
+}

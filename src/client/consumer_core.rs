@@ -1,0 +1,480 @@
+//! The consumer's pure core: where it stands, what to ask next, what to hand out. Events go in, what to do next comes
+//! out; no clock, no thread, no service.
+
+use super::records::{Part, Records};
+use crate::{
+    config::{AutoOffsetReset, ConsumerConfig},
+    env::Bytes,
+    error::{Error, Result},
+    record::{Batch, BatchError, BatchHeader},
+    rpc::{
+        FetchPartition, FetchRequest, FetchResponse, Fetched, ListOffsetsRequest, MetadataRequest, MetadataResponse,
+        OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest, PartitionRef, Request, Response,
+        TopicMetadata,
+    },
+    types::{BrokerId, Instant, LeaderEpoch, Offset, OffsetAndMetadata, OffsetSpec, Offsets, TopicPartition},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What happens to a consumer.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// The application wants records, and waits for them until the deadline.
+    Poll { deadline: Instant },
+    /// The application wants to know positions.
+    Locate,
+    /// What was asked was answered.
+    Answered(Response),
+    Fetched(FetchResponse),
+}
+
+/// What is to be done next.
+#[derive(Debug)]
+pub(super) enum Action {
+    Call(Request),
+    Fetch(BrokerId, FetchRequest),
+    /// The poll is at its end; no records if its time is up.
+    Deliver(Records),
+    /// Every position is known.
+    Located,
+}
+
+/// What the consumer reads.
+#[derive(Debug, Clone)]
+pub(super) enum Wanted {
+    /// All partitions of these topics.
+    Topics(BTreeSet<String>),
+    Partitions(BTreeSet<TopicPartition>),
+}
+
+#[derive(Debug)]
+pub(super) struct ConsumerCore {
+    config: ConsumerConfig,
+    wanted: Wanted,
+    /// Topics that a broker is to be asked for.
+    unresolved: BTreeSet<String>,
+    partitions: BTreeMap<TopicPartition, Partition>,
+    /// `None`: no poll goes on.
+    deadline: Option<Instant>,
+    /// Whether this poll has fetched.
+    fetched: bool,
+    asked: Asked,
+    /// The partition that was served last; the next one goes first.
+    served: Option<TopicPartition>,
+}
+
+/// What an answer is awaited for.
+#[derive(Debug, Default)]
+enum Asked {
+    #[default]
+    Nothing,
+    Metadata,
+    Committed(Vec<TopicPartition>),
+    EpochEnd(TopicPartition, Offset),
+    Offset(TopicPartition),
+    Fetch(Vec<TopicPartition>),
+}
+
+#[derive(Debug)]
+struct Partition {
+    reference: PartitionRef,
+    leader: BrokerId,
+    place: Place,
+    buffer: Option<Buffer>,
+}
+
+/// Where a consumer stands in a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    /// To be asked of the group.
+    Unknown,
+    /// Committed in this epoch: the log may have been cut since (KIP-320).
+    Unchecked(Offset, LeaderEpoch),
+    /// To be asked of the partition.
+    Named(OffsetSpec),
+    /// The next record's offset, and the leader epoch of the last one that was handed out, or -1.
+    At(Offset, i32),
+}
+
+/// What was fetched and not handed out yet.
+#[derive(Debug)]
+struct Buffer {
+    bytes: Bytes,
+    /// Where the next batch begins.
+    at: usize,
+    /// Up to where batches were checked.
+    checked: usize,
+}
+
+impl ConsumerCore {
+    pub(super) fn new(config: ConsumerConfig, wanted: Wanted) -> Self {
+        let unresolved = match &wanted {
+            Wanted::Topics(topics) => topics.clone(),
+            Wanted::Partitions(partitions) => partitions.iter().map(|p| p.topic().to_owned()).collect(),
+        };
+        Self {
+            config,
+            wanted,
+            unresolved,
+            partitions: BTreeMap::new(),
+            deadline: None,
+            fetched: false,
+            asked: Asked::Nothing,
+            served: None,
+        }
+    }
+
+    /// Takes an event in, and says what to do next. After an error the next poll goes on from where this one was.
+    pub(super) fn step(&mut self, event: Event, now: Instant) -> Result<Action> {
+        match event {
+            Event::Poll { deadline } => (self.deadline, self.fetched) = (Some(deadline), false),
+            Event::Locate => self.deadline = None,
+            Event::Answered(response) => self.answered(response)?,
+            Event::Fetched(response) => self.fetched(response)?,
+        }
+        self.next(now)
+    }
+
+    fn next(&mut self, now: Instant) -> Result<Action> {
+        if self.deadline.is_some() {
+            let records = self.drain()?;
+            if !records.is_empty() {
+                return Ok(Action::Deliver(records));
+            }
+        }
+        if let Some(request) = self.question()? {
+            return Ok(Action::Call(request));
+        }
+        let Some(deadline) = self.deadline else { return Ok(Action::Located) };
+        if self.fetched && now >= deadline {
+            return Ok(Action::Deliver(Records::default()));
+        }
+        Ok(self.fetch(deadline))
+    }
+
+    /// What has to be known before anything can be fetched.
+    fn question(&mut self) -> Result<Option<Request>> {
+        if !self.unresolved.is_empty() {
+            self.asked = Asked::Metadata;
+            return Ok(Some(MetadataRequest { topics: Some(self.unresolved.iter().cloned().collect()) }.into()));
+        }
+        if let Some(group) = &self.config.group {
+            let unknown = self.partitions.iter().filter(|(_, partition)| partition.place == Place::Unknown);
+            let partitions: Vec<TopicPartition> = unknown.map(|(of, _)| of.clone()).collect();
+            if !partitions.is_empty() {
+                self.asked = Asked::Committed(partitions.clone());
+                return Ok(Some(OffsetFetchRequest { group: group.clone(), partitions }.into()));
+            }
+        }
+        let reset = self.config.auto_offset_reset;
+        for (of, partition) in &mut self.partitions {
+            if partition.place == Place::Unknown {
+                let nowhere = || Error::NoOffsetForPartition { partition: of.clone() };
+                partition.place = Place::Named(reset_to(reset).ok_or_else(nowhere)?);
+            }
+            let reference = partition.reference;
+            match partition.place {
+                Place::Unchecked(offset, leader_epoch) => {
+                    self.asked = Asked::EpochEnd(of.clone(), offset);
+                    return Ok(Some(OffsetForLeaderEpochRequest { partition: reference, leader_epoch }.into()));
+                }
+                Place::Named(spec) => {
+                    self.asked = Asked::Offset(of.clone());
+                    return Ok(Some(ListOffsetsRequest { partition: reference, spec }.into()));
+                }
+                Place::Unknown | Place::At(..) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// A fetch for the partitions of one leader, beginning behind the one that was served last.
+    fn fetch(&mut self, deadline: Instant) -> Action {
+        let order = self.in_turn();
+        let leader = order.first().and_then(|of| self.partitions.get(of)).map_or(BrokerId::from(-1), |p| p.leader);
+        let mut asked = Vec::new();
+        let mut partitions = Vec::new();
+        for of in order {
+            let Some(partition) = self.partitions.get(&of).filter(|partition| partition.leader == leader) else { continue };
+            if let Place::At(offset, _) = partition.place {
+                let max_bytes = self.config.max_partition_fetch_bytes;
+                partitions.push(FetchPartition { partition: partition.reference, offset, max_bytes });
+                asked.push(of);
+            }
+        }
+        self.asked = Asked::Fetch(asked);
+        self.fetched = true;
+        Action::Fetch(leader, FetchRequest { deadline, min_bytes: 1, max_bytes: self.config.fetch_max_bytes, partitions })
+    }
+
+    /// All partitions, beginning behind the one that was served last.
+    fn in_turn(&self) -> Vec<TopicPartition> {
+        let (first, then): (Vec<_>, Vec<_>) = self.partitions.keys().cloned().partition(|of| Some(of) > self.served.as_ref());
+        first.into_iter().chain(then).collect()
+    }
+
+    fn answered(&mut self, response: Response) -> Result<()> {
+        match (std::mem::take(&mut self.asked), response) {
+            (Asked::Metadata, Response::Metadata(metadata)) => self.learn(metadata),
+            (Asked::Committed(partitions), Response::OffsetFetch(committed)) => {
+                self.start_from(partitions, committed);
+                Ok(())
+            }
+            (Asked::EpochEnd(of, committed), Response::OffsetForLeaderEpoch(answer)) => {
+                let offset = answer.end_offset.map_or(committed, |end| end.min(committed));
+                self.place(&of, Place::At(offset, -1));
+                Ok(())
+            }
+            (Asked::Offset(of), Response::ListOffsets(answer)) => {
+                // No record is as young as was asked for: the end is where one will be.
+                let place = answer.offset.map_or(Place::Named(OffsetSpec::Latest), |offset| Place::At(offset, -1));
+                self.place(&of, place);
+                Ok(())
+            }
+            (asked, other) => Err(Error::IllegalState(format!("an answer to {asked:?} that is not one: {other:?}"))),
+        }
+    }
+
+    fn place(&mut self, of: &TopicPartition, place: Place) {
+        if let Some(partition) = self.partitions.get_mut(of) {
+            partition.place = place;
+            partition.buffer = None;
+        }
+    }
+
+    fn learn(&mut self, metadata: MetadataResponse) -> Result<()> {
+        for name in std::mem::take(&mut self.unresolved) {
+            let topic = metadata.topics.iter().find(|topic| *topic.name == *name);
+            if let Err(error) = self.learn_topic(&name, topic) {
+                self.unresolved.insert(name);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn learn_topic(&mut self, name: &str, topic: Option<&TopicMetadata>) -> Result<()> {
+        let unknown = |partition| Error::UnknownTopicOrPartition { topic: name.to_owned(), partition };
+        let topic = topic.ok_or_else(|| unknown(None))?;
+        let numbers: Vec<i32> = match &self.wanted {
+            Wanted::Topics(_) => topic.partitions.iter().map(|there| there.partition.partition).collect(),
+            Wanted::Partitions(some) => some.iter().filter(|of| of.topic() == name).map(|of| of.partition()).collect(),
+        };
+        let mut learnt = Vec::new();
+        for number in numbers {
+            let there = usize::try_from(number).ok().and_then(|number| topic.partitions.get(number));
+            let there = there.ok_or_else(|| unknown(Some(number)))?;
+            let (reference, leader) = (there.partition, there.leader);
+            let of = TopicPartition::shared(topic.name.clone(), number);
+            learnt.push((of, Partition { reference, leader, place: Place::Unknown, buffer: None }));
+        }
+        self.partitions.retain(|of, _| of.topic() != name);
+        self.partitions.extend(learnt);
+        Ok(())
+    }
+
+    fn start_from(&mut self, partitions: Vec<TopicPartition>, committed: OffsetFetchResponse) {
+        let reset = self.config.auto_offset_reset;
+        for (of, committed) in partitions.iter().zip(committed.offsets) {
+            let place = match committed {
+                Some(OffsetAndMetadata { offset, leader_epoch: Some(epoch), .. }) => {
+                    Place::Unchecked(Offset::new(offset), LeaderEpoch(epoch))
+                }
+                Some(committed) => Place::At(Offset::new(committed.offset), -1),
+                // Without a reset the missing offset is an error, of every poll: the place stays unknown.
+                None => reset_to(reset).map_or(Place::Unknown, Place::Named),
+            };
+            if place == Place::Unknown {
+                continue;
+            }
+            self.place(of, place);
+        }
+    }
+
+    fn fetched(&mut self, response: FetchResponse) -> Result<()> {
+        let Asked::Fetch(asked) = std::mem::take(&mut self.asked) else {
+            return Err(Error::IllegalState("records that nobody asked for".to_owned()));
+        };
+        let mut first_error = None;
+        for (of, result) in asked.iter().zip(response.partitions) {
+            if let Err(error) = result.and_then(|fetched| self.buffer(of, fetched)).or_else(|e| self.failed(of, e)) {
+                first_error.get_or_insert(error);
+            }
+        }
+        first_error.map_or(Ok(()), Err)
+    }
+
+    fn buffer(&mut self, of: &TopicPartition, fetched: Fetched) -> Result<()> {
+        if let Some(partition) = self.partitions.get_mut(of).filter(|_| !fetched.records.is_empty()) {
+            partition.buffer = Some(Buffer { bytes: fetched.records, at: 0, checked: 0 });
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self, of: &TopicPartition, error: Error) -> Result<()> {
+        match error {
+            // Rule 2.
+            Error::OffsetOutOfRange { .. } => {
+                let spec = reset_to(self.config.auto_offset_reset).ok_or(error)?;
+                self.place(of, Place::Named(spec));
+                Ok(())
+            }
+            // Rule 11: what was known of the old topic does not apply to the new one.
+            Error::UnknownTopicId { .. } => {
+                self.unresolved.insert(of.topic().to_owned());
+                self.place(of, Place::Unknown);
+                Err(Error::UnknownTopicId { topic: of.topic().to_owned() })
+            }
+            other => Err(other),
+        }
+    }
+
+    /// Hands out what was fetched, as many records as one poll may have.
+    fn drain(&mut self) -> Result<Records> {
+        let mut left = self.config.max_poll_records;
+        let mut parts = Vec::new();
+        for of in self.in_turn() {
+            if left == 0 {
+                break;
+            }
+            let Some(partition) = self.partitions.get_mut(&of).filter(|partition| partition.buffer.is_some()) else {
+                continue;
+            };
+            match partition.take(&of, left) {
+                Ok(Some(part)) => {
+                    left -= part.len;
+                    parts.push(part);
+                    self.served = Some(of);
+                }
+                Ok(None) => {}
+                // What was taken goes out first; the error comes with the next poll, since the buffer stays.
+                Err(error) if parts.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+        }
+        parts.sort_by(|a: &Part, b| a.partition.cmp(&b.partition));
+        Ok(Records::new(parts))
+    }
+
+    /// The partitions that the consumer reads; empty before the first poll has asked for them.
+    pub(super) fn assignment(&self) -> Vec<TopicPartition> {
+        self.partitions.keys().cloned().collect()
+    }
+
+    /// Where each partition's next record is, as far as that is known: what to commit.
+    pub(super) fn positions(&self) -> Offsets {
+        let at = |(of, partition): (&TopicPartition, &Partition)| match partition.place {
+            Place::At(offset, epoch) => Some((of.clone(), OffsetAndMetadata::with_epoch(offset.get(), epoch))),
+            _ => None,
+        };
+        self.partitions.iter().filter_map(at).collect()
+    }
+
+    /// The broker's name for a partition of the assignment.
+    pub(super) fn reference(&self, of: &TopicPartition) -> Result<PartitionRef> {
+        let known = self.partitions.get(of).map(|partition| partition.reference);
+        known.ok_or_else(|| Error::IllegalState(format!("{of} is not assigned to this consumer")))
+    }
+
+    /// Goes elsewhere in a partition.
+    pub(super) fn seek(&mut self, of: &TopicPartition, to: OffsetSpec) -> Result<()> {
+        self.reference(of)?;
+        let place = match to {
+            OffsetSpec::At(offset) if offset < 0 => {
+                return Err(Error::IllegalState(format!("{of}: the offset {offset} is negative")));
+            }
+            OffsetSpec::At(offset) => Place::At(Offset::new(offset), -1),
+            other => Place::Named(other),
+        };
+        self.place(of, place);
+        Ok(())
+    }
+}
+
+fn reset_to(reset: AutoOffsetReset) -> Option<OffsetSpec> {
+    match reset {
+        AutoOffsetReset::Earliest => Some(OffsetSpec::Earliest),
+        AutoOffsetReset::Latest => Some(OffsetSpec::Latest),
+        AutoOffsetReset::None => None,
+    }
+}
+
+impl Partition {
+    /// Takes up to `limit` records out of the buffer, and moves the position behind them (rules 4 and 6).
+    fn take(&mut self, of: &TopicPartition, limit: usize) -> Result<Option<Part>> {
+        let (Some(buffer), Place::At(from, epoch)) = (&mut self.buffer, &self.place) else { return Ok(None) };
+        let (from, mut next) = (*from, (*from, *epoch));
+        let (start, mut end, mut len) = (buffer.at, buffer.at, 0);
+        let mut exhausted = false;
+        while len < limit {
+            let at = buffer.at;
+            let batch = match buffer.batch() {
+                Ok(Some(batch)) => batch,
+                Ok(None) => {
+                    exhausted = true;
+                    break;
+                }
+                Err(_) if len > 0 => break,
+                Err((error, header)) => return Err(corrupt(of, next.0, &error, header)),
+            };
+            let (header, wanted) = (*batch.header(), limit - len);
+            end = at + header.size;
+            let whole = next.0 <= header.base_offset && header.record_count as usize <= wanted;
+            let mut offsets = batch.records().map(|record| record.offset).filter(|offset| *offset >= next.0);
+            let (count, last) = match (header.attributes.is_control(), whole) {
+                (true, _) => (0, None),
+                (false, true) => (header.record_count as usize, None),
+                (false, false) => match offsets.by_ref().take(wanted).fold((0, None), |(n, _), o| (n + 1, Some(o))) {
+                    (n, last) if offsets.next().is_some() => (n, last),
+                    (n, _) => (n, None),
+                },
+            };
+            len += count;
+            match last {
+                Some(last) => next = (last.plus(1), header.leader_epoch.0),
+                None => {
+                    next = (header.next_offset(), header.leader_epoch.0);
+                    buffer.at = end;
+                }
+            }
+        }
+        let bytes = buffer.bytes.slice(start, end);
+        if exhausted {
+            self.buffer = None;
+        }
+        self.place = Place::At(next.0, next.1);
+        Ok((len > 0).then(|| Part { partition: of.clone(), bytes, from, len, next }))
+    }
+}
+
+impl Buffer {
+    /// The next batch, checked if it was not before; `None` at the end, where a batch may be cut short.
+    fn batch(&mut self) -> Result<Option<Batch<'_>>, (BatchError, Option<BatchHeader>)> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        if self.at < self.checked {
+            return Ok(Batch::unchecked(rest));
+        }
+        let checked = Batch::check(rest).and_then(|batch| batch.check_records().map(|()| batch));
+        match checked {
+            Ok(batch) => {
+                self.checked = self.at + batch.header().size;
+                Ok(Some(batch))
+            }
+            Err(BatchError::TooShort { .. }) if self.at > 0 => Ok(None),
+            Err(error) => Err((error, BatchHeader::parse(rest).ok())),
+        }
+    }
+}
+
+fn corrupt(of: &TopicPartition, position: Offset, error: &BatchError, header: Option<BatchHeader>) -> Error {
+    let next = header.map(|header| header.next_offset()).filter(|next| *next > position);
+    Error::CorruptMessage {
+        partition: of.clone(),
+        offset: position.get(),
+        next_offset: next.unwrap_or(position.plus(1)).get(),
+        reason: error.to_string(),
+    }
+}
