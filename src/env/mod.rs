@@ -7,6 +7,9 @@
 //! | [`Storage`], [`File`] | [`RealStorage`]: files, mapped or not | [`SimDisk`]: live against durable bytes, faults |
 //! | [`Bytes`] | a range of a mapped file, or of heap memory | heap memory |
 
+// The place for what is banned everywhere else: the system's clocks and files.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod bytes;
 mod clock;
 mod lock;
