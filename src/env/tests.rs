@@ -285,7 +285,8 @@ fn what_is_made_is_for_its_owner_alone() {
 fn beyond_the_limit_of_maps_files_are_written_and_read_by_position() {
     let dir = tempfile::tempdir().unwrap();
     let (storage, maps) = RealStorage::with_map_limit(2);
-    let files: Vec<_> = (0..4).map(|n| storage.open(&dir.path().join(n.to_string()), APPEND).unwrap()).collect();
+    let files: Vec<_> =
+        (0..4).map(|n| storage.open(&dir.path().join(n.to_string()), APPEND).unwrap()).collect();
     for file in &files {
         file.write_at(0, b"abc").unwrap();
         assert_eq!(&*file.bytes(0, 3).unwrap(), b"abc");

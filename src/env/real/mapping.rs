@@ -14,8 +14,10 @@ use std::{fs::File, io, sync::Arc};
 const LEAST_STEP: u64 = 1 << 20;
 const LARGEST_STEP: u64 = 16 << 20;
 
-/// How much of the space is made present in memory at once. All of a step would be too much: each such page is dirty,
-/// so that the next flush would write megabytes of zeros for a few records.
+/// How much of the space is made present in memory at once. Measured with writes of 100 bytes on ext4: the same 45 to
+/// 50 ns each on average as without it, but instead of one write in 40 that takes 2 us for its page, one in 2,600
+/// takes 55 us (the 99.9th percentile falls from 2.1 to 0.3 us). All of a step would be too much: each such page is
+/// dirty, so that the next flush would write megabytes of zeros for a few records.
 const WINDOW: u64 = 256 << 10;
 
 /// The map, made when it is first needed. Space comes first (an error on a full disk), then pages, then bytes:
