@@ -7,6 +7,9 @@
 //! | [`Storage`], [`File`] | [`RealStorage`]: files, mapped or not | [`SimDisk`]: live against durable bytes, faults |
 //! | [`Bytes`] | a range of a mapped file, or of heap memory | heap memory |
 
+// The place for what is banned everywhere else: the system's clocks and files.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod bytes;
 mod clock;
 mod lock;
@@ -14,6 +17,8 @@ mod lock;
 mod mmap;
 mod real;
 mod sim;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 pub(crate) use bytes::Bytes;
@@ -34,7 +39,8 @@ pub(crate) enum Open {
     /// To be read and written; made, empty, where there is none. What is there stays.
     Write,
     /// As `Write`, for a file that grows up to `capacity` bytes and whose written bytes are handed out while it
-    /// does: a mapping, where there are mappings, is made for all of it at once.
+    /// does: a mapping, where there are mappings, is made for all of it at once. Space is taken in steps, so that the
+    /// file may be longer, by zeros, than what was written, until [`File::set_len`] cuts it.
     Append {
         /// The largest size that the file will reach by writing.
         capacity: u64,
@@ -63,7 +69,8 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     fn remove_file(&self, path: &Path) -> Result<()>;
     /// Removes a directory with all that is in it. Fine if there is none.
     fn remove_dir(&self, dir: &Path) -> Result<()>;
-    /// Gives a file or directory another name, in place of a file that has it, at once for every onlooker.
+    /// Gives a file or directory another name in the same directory (so that there is one to sync), in place of a file
+    /// that has it, at once for every onlooker.
     fn rename(&self, from: &Path, to: &Path) -> Result<()>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Path) -> Result<()>;
@@ -108,7 +115,12 @@ pub(crate) fn read_file(storage: &dyn Storage, path: &Path, limit: u64) -> Resul
     let len = file.len()?;
     if len > limit {
         let reason = format!("{len} bytes are more than the {limit} that it can have");
-        return Err(crate::Error::KafkaStorageError { path: path.to_owned(), partition: None, offset: None, reason });
+        return Err(crate::Error::KafkaStorageError {
+            path: path.to_owned(),
+            partition: None,
+            offset: None,
+            reason,
+        });
     }
     let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
     let read = file.read_at(0, &mut bytes)?;

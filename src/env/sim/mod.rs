@@ -1,0 +1,128 @@
+//! A simulated disk: live bytes against durable ones, faults, and power cuts that a seed replays.
+
+mod content;
+mod disk;
+mod fault;
+mod file;
+mod storage;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub use fault::{DiskFault, DiskOp, DiskOperation, Fault, Intercept};
+
+use super::Storage;
+use disk::Disk;
+use std::{fmt, sync::Arc};
+use storage::SimStorage;
+use tree::TreeHash;
+
+/// A disk in memory, for crash tests: it forgets, at a power cut, what was never synced.
+///
+/// Each broker that is opened on it ([`BrokerBuilder::disk`](crate::BrokerBuilder::disk)) works on it until the power is
+/// cut, by [`power_cut`](Self::power_cut) or in the middle of an operation by
+/// [`intercept`](Self::intercept). From then on whatever that broker does with its files fails; a broker that is opened
+/// after it finds what survived:
+///
+/// - Of a file's bytes and its length, what was synced survives. Of what was written since, each sector of 512 bytes
+///   has, independently, what any prefix of the writes made of it; the length is one of those that the file had, and
+///   bytes below it that never reached the disk are zero. A write that the power cut interrupts may end at any byte.
+/// - Of names (files and directories made, renamed and removed), what was done before the last sync of their directory
+///   survives. Each later change survives or not, independently of all others; a rename is one change.
+/// - What a failed sync should have made durable may be lost for good, even if a later sync succeeds.
+///
+/// All choices come from the seed: the same operations on a disk of the same seed have the same outcome. Keep the disk
+/// to one thread if runs are to be the same. Clones are the same disk.
+///
+/// # Panics
+/// In builds with debug assertions an operation panics if it changes bytes of a file that were handed out to a reader:
+/// that is a bug of brooklet's.
+///
+/// ```
+/// use brooklet::{Broker, DiskOp, Durability, OffsetSpec, Record, SimDisk, TopicConfig};
+/// # fn main() -> brooklet::Result<()> {
+/// for n in 0.. {
+///     let disk = SimDisk::new(7);
+///     let fault = disk.intercept(DiskOp::Any).skip(n).power_cut();
+///     let run = || -> brooklet::Result<i64> {
+///         let broker = Broker::builder().disk(&disk).open("data")?;
+///         broker.ensure_topic("orders", TopicConfig::new())?;
+///         let record = Record::to("orders").value("3 apples").durability(Durability::Flushed);
+///         Ok(broker.produce(record)?.offset)
+///     };
+///     let acknowledged = run();
+///     disk.power_cut();
+///     let broker = Broker::builder().disk(&disk).open("data")?;
+///     if acknowledged.is_ok() {
+///         let end = broker.durable_offset("orders", 0)?;
+///         assert_eq!(end, 1, "operation {n}: what was acknowledged as flushed is gone");
+///     }
+///     if fault.hits() == 0 {
+///         break; // the run has no more operations than that
+///     }
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct SimDisk {
+    disk: Arc<Disk>,
+}
+
+impl SimDisk {
+    /// An empty disk, whose power cuts `seed` decides.
+    pub fn new(seed: u64) -> Self {
+        Self { disk: Arc::new(Disk::new(seed)) }
+    }
+
+    /// Cuts the power: what was not synced is lost, or torn, or kept, as the seed decides. Whoever has the disk open
+    /// gets an error from each operation from now on; who opens it anew finds what survived.
+    pub fn power_cut(&self) {
+        self.disk.state.lock().power_cut();
+    }
+
+    /// Makes operations of a kind fail, or cuts the power at one of them. Of several faults that an operation fits,
+    /// the first that was put in place strikes.
+    ///
+    /// ```
+    /// use brooklet::{DiskFault, DiskOp, SimDisk};
+    /// let disk = SimDisk::new(1);
+    /// let fault = disk.intercept(DiskOp::Flush).skip(2).times(1).fail(DiskFault::Eio);
+    /// assert_eq!(fault.hits(), 0); // nothing has been flushed yet
+    /// fault.remove();
+    /// ```
+    pub fn intercept(&self, what: DiskOp) -> Intercept<DiskOp> {
+        Intercept::new(what, self.disk.rules.clone())
+    }
+
+    /// What was done, or tried, since the disk was made, in order; of more than 1,048,576 operations the last ones.
+    /// The same workload gives the same list on every run.
+    ///
+    /// ```
+    /// let disk = brooklet::SimDisk::new(1);
+    /// assert!(disk.operations().is_empty());
+    /// ```
+    pub fn operations(&self) -> Vec<DiskOperation> {
+        self.disk.state.lock().operations.iter().cloned().collect()
+    }
+
+    /// A hash over all names and bytes, as a reader sees them now: equal for equal contents.
+    ///
+    /// ```
+    /// use brooklet::SimDisk;
+    /// assert_eq!(SimDisk::new(1).contents_hash(), SimDisk::new(2).contents_hash()); // both are empty
+    /// ```
+    pub fn contents_hash(&self) -> u64 {
+        TreeHash::of(&self.disk.state.lock().root)
+    }
+
+    /// Storage on this disk, until the power is cut.
+    pub(crate) fn boot(&self) -> Arc<dyn Storage> {
+        Arc::new(SimStorage::new(self.disk.clone()))
+    }
+}
+
+impl fmt::Debug for SimDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimDisk").field("seed", &self.disk.seed).finish_non_exhaustive()
+    }
+}
