@@ -179,7 +179,6 @@ impl Content {
         if std::mem::take(&mut self.parted) {
             self.live = self.durable.clone();
         }
-        self.handed_out = HandedOut::default();
     }
 
     /// Notes that a session has bytes of this file, which from now on may not change.
@@ -301,6 +300,22 @@ mod tests {
         }
         assert_eq!(lengths.into_iter().collect::<Vec<_>>(), [100, 700, 1000, 5000]);
         assert!(zeros > 20, "{zeros}");
+    }
+
+    #[test]
+    fn what_was_cut_and_synced_does_not_come_back() {
+        for seed in 0..20 {
+            let mut content = Content::default();
+            content.write(0, &[7; 1000]);
+            content.sync();
+            content.set_len(100);
+            content.set_len(1000);
+            content.sync();
+            content.write(990, &[8; 1]);
+            content.power_cut(&mut Prng::new(seed));
+            let bytes = bytes(&content);
+            assert_eq!((&bytes[..100], &bytes[100..990]), (&[7; 100][..], &[0; 890][..]), "seed {seed}");
+        }
     }
 
     #[test]

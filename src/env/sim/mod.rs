@@ -51,14 +51,16 @@ use tree::TreeHash;
 ///         Ok(broker.produce(record)?.offset)
 ///     };
 ///     let acknowledged = run();
+///     let is_over = fault.hits() == 0; // the run has no more operations than that
+///     fault.remove();
 ///     disk.power_cut();
 ///     let broker = Broker::builder().disk(&disk).open("data")?;
 ///     if acknowledged.is_ok() {
 ///         let end = broker.durable_offset("orders", 0)?;
 ///         assert_eq!(end, 1, "operation {n}: what was acknowledged as flushed is gone");
 ///     }
-///     if fault.hits() == 0 {
-///         break; // the run has no more operations than that
+///     if is_over {
+///         break;
 ///     }
 /// }
 /// # Ok(()) }
