@@ -14,6 +14,9 @@ use std::{
 /// The most requests that may wait in one broker.
 const MAX_PARKED: usize = 100_000;
 
+/// So few need no tidying.
+const MIN_CROWD: usize = 16;
+
 /// A fetch that found too little to answer with.
 #[derive(Debug)]
 pub(super) struct ParkedFetch {
@@ -41,13 +44,27 @@ pub(super) struct Parked {
 #[derive(Debug, Default)]
 struct Fetches {
     last_id: u64,
+    /// How many there may be before those are thrown out that nobody waits for any more.
+    crowd: usize,
     by_id: BTreeMap<u64, (Arc<ParkedFetch>, Option<TimerId>)>,
+}
+
+impl Fetches {
+    /// Throws out what its own client has answered, as a wakeup does. There may be twice as many as were left the last
+    /// time, so that each costs little.
+    fn forget_the_abandoned(&mut self) {
+        if self.by_id.len() >= self.crowd {
+            self.by_id.retain(|_, (fetch, _)| !fetch.ticket.is_filled());
+            self.crowd = (2 * self.by_id.len()).clamp(MIN_CROWD, MAX_PARKED);
+        }
+    }
 }
 
 impl Parked {
     /// Takes in a request. `None`: as many wait as may.
     pub(super) fn park(&self, node: &Weak<Node>, request: &FetchRequest) -> Option<Arc<ParkedFetch>> {
         let mut fetches = self.fetches.lock();
+        fetches.forget_the_abandoned();
         if fetches.by_id.len() >= MAX_PARKED {
             return None;
         }
