@@ -191,9 +191,11 @@ impl Consumer {
 
     /// Does what the core says, until it is done.
     fn run(&self, event: Event) -> Result<Action> {
+        let polls = matches!(event, Event::Poll { .. });
         let mut event = event;
         loop {
-            if self.shared.woken.swap(false, Ordering::AcqRel) {
+            // A wakeup is for polls: the short questions of other calls leave it to the next one.
+            if polls && self.shared.woken.swap(false, Ordering::AcqRel) {
                 return Err(Error::Wakeup);
             }
             let action = self.core.borrow_mut().step(event, self.now())?;
@@ -204,16 +206,17 @@ impl Consumer {
                     let answer = service.call(self.client.bootstrap, request);
                     Event::Answered(answer.wait(service.clock(), deadline)?)
                 }
-                Action::Fetch(leader, request) => Event::Fetched(self.fetch(leader, &request)?),
+                Action::Fetch(leader, request) => self.fetch(leader, &request)?.map_or(Event::TimedOut, Event::Fetched),
                 done => return Ok(done),
             };
         }
     }
 
-    fn fetch(&self, leader: BrokerId, request: &FetchRequest) -> Result<FetchResponse> {
+    /// Fetches, and waits for the answer. `None`: nobody has answered in time.
+    fn fetch(&self, leader: BrokerId, request: &FetchRequest) -> Result<Option<FetchResponse>> {
         let service = &self.client.service;
         let ticket = match service.fetch(leader, request) {
-            Answer::Ready(response) => return response,
+            Answer::Ready(response) => return response.map(Some),
             Answer::Parked(ticket) => ticket,
         };
         *self.shared.waiting.lock() = Some(Arc::clone(&ticket));
@@ -227,8 +230,12 @@ impl Consumer {
                 self.shared.woken.store(false, Ordering::Release);
                 Err(Error::Wakeup)
             }
-            Some(response) => response,
-            None => Ok(FetchResponse { partitions: Vec::new() }),
+            Some(response) => response.map(Some),
+            None => {
+                // Whoever would answer now need not.
+                ticket.fill(Err(Error::Timeout));
+                Ok(None)
+            }
         }
     }
 
@@ -307,7 +314,7 @@ impl Consumer {
     /// # Errors
     /// [`Error::IllegalState`] if the partition is not assigned; those of [`poll`](Self::poll).
     pub fn offset(&self, of: impl Into<TopicPartition>, spec: impl Into<OffsetSpec>) -> Result<Option<i64>> {
-        self.run(Event::Locate)?;
+        self.run(Event::Assign)?;
         let partition = self.core.borrow().reference(&of.into())?;
         let answer = self.client.call(ListOffsetsRequest { partition, spec: spec.into() })?;
         Ok(answer.offset.map(Offset::get))
@@ -318,7 +325,7 @@ impl Consumer {
     /// # Errors
     /// Those of [`poll`](Self::poll): a broker may have to be asked.
     pub fn assignment(&self) -> Result<Vec<TopicPartition>> {
-        self.run(Event::Locate)?;
+        self.run(Event::Assign)?;
         Ok(self.core.borrow().assignment())
     }
 
@@ -359,7 +366,7 @@ impl Consumer {
     /// # Ok(()) }
     /// ```
     pub fn seek(&mut self, of: impl Into<TopicPartition>, to: impl Into<OffsetSpec>) -> Result<()> {
-        self.run(Event::Locate)?;
+        self.run(Event::Assign)?;
         self.core.borrow_mut().seek(&of.into(), to.into())
     }
 

@@ -21,11 +21,15 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) enum Event {
     /// The application wants records, and waits for them until the deadline.
     Poll { deadline: Instant },
+    /// The application wants to know its partitions.
+    Assign,
     /// The application wants to know positions.
     Locate,
     /// What was asked was answered.
     Answered(Response),
     Fetched(FetchResponse),
+    /// A fetch was not answered in the time of the poll.
+    TimedOut,
 }
 
 /// What is to be done next.
@@ -35,7 +39,7 @@ pub(super) enum Action {
     Fetch(BrokerId, FetchRequest),
     /// The poll is at its end; no records if its time is up.
     Deliver(Records),
-    /// Every position is known.
+    /// What the application wants to know is known.
     Located,
 }
 
@@ -54,13 +58,20 @@ pub(super) struct ConsumerCore {
     /// Topics that a broker is to be asked for.
     unresolved: BTreeSet<String>,
     partitions: BTreeMap<TopicPartition, Partition>,
-    /// `None`: no poll goes on.
-    deadline: Option<Instant>,
+    asks_for: Purpose,
     /// Whether this poll has fetched.
     fetched: bool,
     asked: Asked,
     /// The partition that was served last; the next one goes first.
     served: Option<TopicPartition>,
+}
+
+/// What the application waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Partitions,
+    Positions,
+    Records { until: Instant },
 }
 
 /// What an answer is awaited for.
@@ -117,7 +128,7 @@ impl ConsumerCore {
             wanted,
             unresolved,
             partitions: BTreeMap::new(),
-            deadline: None,
+            asks_for: Purpose::Partitions,
             fetched: false,
             asked: Asked::Nothing,
             served: None,
@@ -127,16 +138,21 @@ impl ConsumerCore {
     /// Takes an event in, and says what to do next. After an error the next poll goes on from where this one was.
     pub(super) fn step(&mut self, event: Event, now: Instant) -> Result<Action> {
         match event {
-            Event::Poll { deadline } => (self.deadline, self.fetched) = (Some(deadline), false),
-            Event::Locate => self.deadline = None,
+            Event::Poll { deadline } => (self.asks_for, self.fetched) = (Purpose::Records { until: deadline }, false),
+            Event::Assign => self.asks_for = Purpose::Partitions,
+            Event::Locate => self.asks_for = Purpose::Positions,
             Event::Answered(response) => self.answered(response)?,
             Event::Fetched(response) => self.fetched(response)?,
+            Event::TimedOut => {
+                self.asked = Asked::Nothing;
+                return Ok(Action::Deliver(Records::default()));
+            }
         }
         self.next(now)
     }
 
     fn next(&mut self, now: Instant) -> Result<Action> {
-        if self.deadline.is_some() {
+        if let Purpose::Records { .. } = self.asks_for {
             let records = self.drain()?;
             if !records.is_empty() {
                 return Ok(Action::Deliver(records));
@@ -145,11 +161,11 @@ impl ConsumerCore {
         if let Some(request) = self.question()? {
             return Ok(Action::Call(request));
         }
-        let Some(deadline) = self.deadline else { return Ok(Action::Located) };
-        if self.fetched && now >= deadline {
+        let Purpose::Records { until } = self.asks_for else { return Ok(Action::Located) };
+        if self.fetched && now >= until {
             return Ok(Action::Deliver(Records::default()));
         }
-        Ok(self.fetch(deadline))
+        Ok(self.fetch(until))
     }
 
     /// What has to be known before anything can be fetched.
@@ -157,6 +173,9 @@ impl ConsumerCore {
         if !self.unresolved.is_empty() {
             self.asked = Asked::Metadata;
             return Ok(Some(MetadataRequest { topics: Some(self.unresolved.iter().cloned().collect()) }.into()));
+        }
+        if self.asks_for == Purpose::Partitions {
+            return Ok(None);
         }
         if let Some(group) = &self.config.group {
             let unknown = self.partitions.iter().filter(|(_, partition)| partition.place == Place::Unknown);
@@ -216,10 +235,7 @@ impl ConsumerCore {
     fn answered(&mut self, response: Response) -> Result<()> {
         match (std::mem::take(&mut self.asked), response) {
             (Asked::Metadata, Response::Metadata(metadata)) => self.learn(metadata),
-            (Asked::Committed(partitions), Response::OffsetFetch(committed)) => {
-                self.start_from(partitions, committed);
-                Ok(())
-            }
+            (Asked::Committed(partitions), Response::OffsetFetch(committed)) => self.start_from(partitions, committed),
             (Asked::EpochEnd(of, committed), Response::OffsetForLeaderEpoch(answer)) => {
                 let offset = answer.end_offset.map_or(committed, |end| end.min(committed));
                 self.place(&of, Place::At(offset, -1));
@@ -273,22 +289,27 @@ impl ConsumerCore {
         Ok(())
     }
 
-    fn start_from(&mut self, partitions: Vec<TopicPartition>, committed: OffsetFetchResponse) {
+    fn start_from(&mut self, partitions: Vec<TopicPartition>, committed: OffsetFetchResponse) -> Result<()> {
         let reset = self.config.auto_offset_reset;
-        for (of, committed) in partitions.iter().zip(committed.offsets) {
+        let mut nowhere = None;
+        for (of, committed) in partitions.into_iter().zip(committed.offsets) {
             let place = match committed {
                 Some(OffsetAndMetadata { offset, leader_epoch: Some(epoch), .. }) => {
                     Place::Unchecked(Offset::new(offset), LeaderEpoch(epoch))
                 }
                 Some(committed) => Place::At(Offset::new(committed.offset), -1),
-                // Without a reset the missing offset is an error, of every poll: the place stays unknown.
-                None => reset_to(reset).map_or(Place::Unknown, Place::Named),
+                None => match reset_to(reset) {
+                    Some(spec) => Place::Named(spec),
+                    // An error, now and of each later poll, since the place stays unknown: until somebody seeks.
+                    None => {
+                        nowhere.get_or_insert(of);
+                        continue;
+                    }
+                },
             };
-            if place == Place::Unknown {
-                continue;
-            }
-            self.place(of, place);
+            self.place(&of, place);
         }
+        nowhere.map_or(Ok(()), |partition| Err(Error::NoOffsetForPartition { partition }))
     }
 
     fn fetched(&mut self, response: FetchResponse) -> Result<()> {
@@ -317,6 +338,8 @@ impl ConsumerCore {
             Error::OffsetOutOfRange { .. } => {
                 let spec = reset_to(self.config.auto_offset_reset).ok_or(error)?;
                 self.place(of, Place::Named(spec));
+                // A poll that does not wait has not looked there yet.
+                self.fetched = false;
                 Ok(())
             }
             // Rule 11: what was known of the old topic does not apply to the new one.
