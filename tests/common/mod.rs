@@ -1,0 +1,169 @@
+//! What answers a client in the tests of behaviour: the same tests run over each kind of broker, and later over a
+//! cluster and a real Kafka. So a test uses nothing but the [`Client`] and the helpers here.
+
+#![allow(dead_code)]
+
+use brooklet::{
+    Broker, BrokerBuilder, Client, Consumer, ConsumerConfig, Error, ManualClock, OwnedRecord, Record,
+    RecordMetadata, SimDisk, TopicConfig,
+};
+use std::{path::PathBuf, time::Duration};
+
+/// A kind of broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Real files in memory maps, and the system's clock.
+    MappedFiles,
+    /// Real files without maps, and the system's clock.
+    PlainFiles,
+    /// A simulated disk and a clock that stands until somebody waits.
+    Simulated,
+}
+
+/// A broker of some kind, that can be closed and opened again.
+pub(crate) struct Backend {
+    kind: Kind,
+    dir: PathBuf,
+    _temporary: Option<tempfile::TempDir>,
+    clock: ManualClock,
+    disk: SimDisk,
+    broker: Option<Broker>,
+}
+
+impl Backend {
+    pub(crate) fn new(kind: Kind) -> Self {
+        let temporary = (kind != Kind::Simulated).then(|| tempfile::tempdir().unwrap());
+        let dir = temporary.as_ref().map_or("data".into(), |dir| dir.path().join("data"));
+        let (clock, disk) = (ManualClock::new(), SimDisk::new(0));
+        let mut backend = Self { kind, dir, _temporary: temporary, clock, disk, broker: None };
+        backend.reopen();
+        backend
+    }
+
+    fn builder(&self) -> BrokerBuilder {
+        let builder = Broker::builder().seed(1);
+        match self.kind {
+            Kind::MappedFiles => builder,
+            Kind::PlainFiles => builder.memory_maps(false),
+            Kind::Simulated => builder.clock(&self.clock).disk(&self.disk),
+        }
+    }
+
+    /// Closes what is open, if it is, and opens it again.
+    pub(crate) fn reopen(&mut self) {
+        self.close();
+        self.broker = Some(self.builder().open(&self.dir).unwrap());
+    }
+
+    pub(crate) fn close(&mut self) {
+        if let Some(broker) = self.broker.take() {
+            broker.close().unwrap();
+        }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        self.broker.as_ref().unwrap().client().clone()
+    }
+
+    /// Whether time goes on only while somebody waits: then no test waits for what another thread does.
+    pub(crate) fn is_virtual(&self) -> bool {
+        self.kind == Kind::Simulated
+    }
+}
+
+/// Runs each of these tests over every kind of broker. A test is a function of a `&mut Backend`.
+macro_rules! on_every_backend {
+    ($($test:ident,)*) => {
+        on_every_backend! { @kind mapped_files MappedFiles $($test)* }
+        on_every_backend! { @kind plain_files PlainFiles $($test)* }
+        on_every_backend! { @kind simulated Simulated $($test)* }
+    };
+    (@kind $module:ident $kind:ident $($test:ident)*) => {
+        mod $module {
+            $(
+                #[test]
+                fn $test() {
+                    super::$test(&mut crate::common::Backend::new(crate::common::Kind::$kind));
+                }
+            )*
+        }
+    };
+}
+pub(crate) use on_every_backend;
+
+/// Makes a topic of `partitions` partitions.
+pub(crate) fn topic(client: &Client, name: &str, partitions: i32) {
+    client.create_topic(name, TopicConfig::new().partitions(partitions)).unwrap();
+}
+
+/// Puts a value into partition 0 of a topic, and gives its offset.
+pub(crate) fn put(client: &Client, topic: &str, value: &str) -> i64 {
+    client.produce(Record::to(topic).value(value).partition(0)).unwrap().offset
+}
+
+/// Puts `count` records into partition 0 of a topic, each in a batch of its own: `0`, `1`, ...
+pub(crate) fn put_numbers(client: &Client, topic: &str, count: usize) {
+    for n in 0..count {
+        put(client, topic, &n.to_string());
+    }
+}
+
+/// Puts values into partition 0 of a topic, all in one batch.
+pub(crate) fn put_batch(client: &Client, topic: &str, values: &[String]) -> Vec<RecordMetadata> {
+    client.produce_all(values.iter().map(|value| Record::to(topic).value(value).partition(0))).unwrap()
+}
+
+pub(crate) fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|n| n.to_string()).collect()
+}
+
+/// A consumer of no group, of all partitions of a topic.
+pub(crate) fn reader(client: &Client, topic: &str) -> Consumer {
+    client.consumer(ConsumerConfig::standalone()).subscribe(topic).unwrap()
+}
+
+/// All that there is to read.
+pub(crate) fn rest(consumer: &mut Consumer) -> Vec<OwnedRecord> {
+    let mut records = Vec::new();
+    let mut empty = 0;
+    while !consumer.is_caught_up().unwrap() {
+        let polled = consumer.poll(Duration::ZERO).unwrap();
+        empty = if polled.is_empty() { empty + 1 } else { 0 };
+        assert!(empty < 100, "there is more to read, and no poll gives it");
+        records.extend(polled);
+    }
+    records
+}
+
+pub(crate) fn values(records: &[OwnedRecord]) -> Vec<String> {
+    records.iter().map(|record| record.value_str().unwrap().to_owned()).collect()
+}
+
+pub(crate) fn offsets(records: &[OwnedRecord]) -> Vec<i64> {
+    records.iter().map(OwnedRecord::offset).collect()
+}
+
+/// The values of all records of a topic, partition by partition.
+pub(crate) fn read_all(client: &Client, topic: &str) -> Vec<String> {
+    values(&rest(&mut reader(client, topic)))
+}
+
+/// What is committed for a partition, as an offset.
+pub(crate) fn committed(consumer: &Consumer, topic: &str, partition: i32) -> Option<i64> {
+    consumer.committed((topic, partition)).unwrap().map(|committed| committed.offset)
+}
+
+/// What a call was refused with.
+#[track_caller]
+pub(crate) fn refused<T: std::fmt::Debug>(result: Result<T, Error>) -> Error {
+    result.expect_err("it should be refused")
+}
+
+/// Says that a call was refused with an error of this kind.
+macro_rules! assert_refused {
+    ($call:expr, $error:pat $(if $guard:expr)?) => {{
+        let result = $call;
+        assert!(matches!(&result, Err($error) $(if $guard)?), "{result:?} is not {}", stringify!($error));
+    }};
+}
+pub(crate) use assert_refused;

@@ -1,0 +1,21 @@
+//! The rules of Kafka's semantics, each by its number where it has one, over every kind of broker and through nothing
+//! but the client.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+#[path = "rules/append.rs"]
+mod append;
+mod common;
+#[path = "rules/consumers.rs"]
+mod consumers;
+#[path = "rules/groups.rs"]
+mod groups;
+#[path = "rules/lifetimes.rs"]
+mod lifetimes;
+#[path = "rules/offsets.rs"]
+mod offsets;
+#[path = "rules/partitions.rs"]
+mod partitions;
+#[path = "rules/topics.rs"]
+mod topics;
