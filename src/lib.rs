@@ -16,8 +16,8 @@ mod types;
 
 pub use broker::{Broker, BrokerBuilder};
 pub use client::{
-    Admin, Client, Consumer, ConsumerBuilder, ConsumerHandle, ConsumerRecord, OwnedRecord, PartitionDescription, Records,
-    RecordsIter, SharedBytes, Subscription, TopicDescription,
+    Admin, Client, Consumer, ConsumerBuilder, ConsumerHandle, ConsumerRecord, OwnedRecord,
+    PartitionDescription, Records, RecordsIter, SharedBytes, Subscription, TopicDescription,
 };
 pub use config::{AutoOffsetReset, ConsumerConfig, TopicConfig};
 pub use env::{DiskFault, DiskOp, DiskOperation, Fault, Intercept, ManualClock, SimDisk};
@@ -26,6 +26,6 @@ pub use node::{PartitionRecovery, RecoveryReport};
 pub use prng::seeds;
 pub use record::{Header, HeaderIter, Headers, Record};
 pub use types::{
-    BrokerId, Durability, OffsetAndMetadata, OffsetSpec, Offsets, ParseTimestampError, RecordMetadata, Timestamp, TopicId,
-    TopicPartition,
+    BrokerId, Durability, OffsetAndMetadata, OffsetSpec, Offsets, ParseTimestampError, RecordMetadata,
+    Timestamp, TopicId, TopicPartition,
 };

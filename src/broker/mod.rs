@@ -161,7 +161,10 @@ impl Broker {
     ///
     /// # Errors
     /// Those of [`Client::produce_all`].
-    pub fn produce_all<'a>(&self, records: impl IntoIterator<Item = Record<'a>>) -> Result<Vec<RecordMetadata>> {
+    pub fn produce_all<'a>(
+        &self,
+        records: impl IntoIterator<Item = Record<'a>>,
+    ) -> Result<Vec<RecordMetadata>> {
         self.inner.client.produce_all(records)
     }
 

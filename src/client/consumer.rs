@@ -8,8 +8,8 @@ use crate::{
     config::ConsumerConfig,
     error::{Error, Result},
     rpc::{
-        Answer, FetchRequest, FetchResponse, JoinGroupRequest, LeaveGroupRequest, ListOffsetsRequest, MemberIdentity,
-        OffsetCommitRequest, OffsetFetchRequest, Ticket,
+        Answer, FetchRequest, FetchResponse, FindCoordinatorRequest, JoinGroupRequest, LeaveGroupRequest,
+        ListOffsetsRequest, MemberIdentity, OffsetCommitRequest, OffsetFetchRequest, Request, Ticket,
     },
     sync::{AtomicBool, Mutex, Ordering},
     types::{BrokerId, Instant, Offset, OffsetAndMetadata, OffsetSpec, Offsets, TopicPartition},
@@ -86,11 +86,12 @@ impl ConsumerBuilder {
         for topic in &topics {
             self.client.metadata(topic)?;
         }
-        let member = match &self.config.group {
-            Some(group) => Some(self.client.call(JoinGroupRequest { group: group.clone() })?.member),
-            None => None,
-        };
-        Ok(self.consumer(Wanted::Topics(topics.into_iter().collect()), member))
+        let mut consumer = self.consumer(Wanted::Topics(topics.into_iter().collect()))?;
+        if let Some(group) = consumer.group.clone() {
+            consumer.member =
+                Some(consumer.client.call_to(consumer.coordinator, JoinGroupRequest { group })?.member);
+        }
+        Ok(consumer)
     }
 
     /// Reads these partitions, without being a member of the group. If it has a group, it begins at what is committed
@@ -107,8 +108,12 @@ impl ConsumerBuilder {
     /// let consumer = broker.consumer(ConsumerConfig::standalone()).assign([("orders", 1)])?;
     /// # Ok(()) }
     /// ```
-    pub fn assign<P: Into<TopicPartition>>(self, partitions: impl IntoIterator<Item = P>) -> Result<Consumer> {
-        let partitions: std::collections::BTreeSet<TopicPartition> = partitions.into_iter().map(Into::into).collect();
+    pub fn assign<P: Into<TopicPartition>>(
+        self,
+        partitions: impl IntoIterator<Item = P>,
+    ) -> Result<Consumer> {
+        let partitions: std::collections::BTreeSet<TopicPartition> =
+            partitions.into_iter().map(Into::into).collect();
         if partitions.is_empty() {
             return Err(Error::IllegalState("an assignment of no partition".to_owned()));
         }
@@ -120,14 +125,19 @@ impl ConsumerBuilder {
                 return Err(Error::UnknownTopicOrPartition { topic, partition });
             }
         }
-        Ok(self.consumer(Wanted::Partitions(partitions), None))
+        self.consumer(Wanted::Partitions(partitions))
     }
 
-    fn consumer(self, wanted: Wanted, member: Option<MemberIdentity>) -> Consumer {
+    fn consumer(self, wanted: Wanted) -> Result<Consumer> {
         let Self { client, config } = self;
         let group = config.group.clone();
+        let coordinator = match group.clone() {
+            Some(group) => client.call(FindCoordinatorRequest { group })?.broker,
+            None => client.bootstrap,
+        };
         let shared = Arc::new(Shared { woken: AtomicBool::new(false), waiting: Mutex::new(None) });
-        Consumer { client, group, member, core: RefCell::new(ConsumerCore::new(config, wanted)), shared }
+        let core = RefCell::new(ConsumerCore::new(config, wanted));
+        Ok(Consumer { client, group, coordinator, member: None, core, shared })
     }
 }
 
@@ -158,6 +168,8 @@ impl ConsumerBuilder {
 pub struct Consumer {
     client: Client,
     group: Option<String>,
+    /// Who keeps the group.
+    coordinator: BrokerId,
     member: Option<MemberIdentity>,
     core: RefCell<ConsumerCore>,
     shared: Arc<Shared>,
@@ -201,7 +213,9 @@ impl Consumer {
                 Action::Call(request) => {
                     let service = &self.client.service;
                     let deadline = self.now().plus(REQUEST_TIMEOUT);
-                    let answer = service.call(self.client.bootstrap, request);
+                    let of_the_group = matches!(request, Request::OffsetFetch(_));
+                    let to = if of_the_group { self.coordinator } else { self.client.bootstrap };
+                    let answer = service.call(to, request);
                     Event::Answered(answer.wait(service.clock(), deadline)?)
                 }
                 Action::Fetch(leader, request) => Event::Fetched(self.fetch(leader, &request)?),
@@ -272,7 +286,7 @@ impl Consumer {
     pub fn commit_offsets(&self, done: impl Into<Offsets>) -> Result<()> {
         let group = self.group()?;
         let request = OffsetCommitRequest { group, member: self.member.clone(), offsets: done.into() };
-        self.client.call(request)?;
+        self.client.call_to(self.coordinator, request)?;
         Ok(())
     }
 
@@ -287,7 +301,7 @@ impl Consumer {
     /// [`Error::IllegalState`] without a group; [`Error::Closed`].
     pub fn committed(&self, of: impl Into<TopicPartition>) -> Result<Option<OffsetAndMetadata>> {
         let request = OffsetFetchRequest { group: self.group()?, partitions: vec![of.into()] };
-        Ok(self.client.call(request)?.offsets.into_iter().next().flatten())
+        Ok(self.client.call_to(self.coordinator, request)?.offsets.into_iter().next().flatten())
     }
 
     /// The offset of the next record that `poll` hands out of a partition.
@@ -389,7 +403,7 @@ impl Consumer {
 
     fn leave(&mut self) -> Result<()> {
         let (Some(group), Some(member)) = (self.group.clone(), self.member.take()) else { return Ok(()) };
-        self.client.call(LeaveGroupRequest { group, member_id: member.member_id })?;
+        self.client.call_to(self.coordinator, LeaveGroupRequest { group, member_id: member.member_id })?;
         Ok(())
     }
 }

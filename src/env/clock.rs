@@ -36,10 +36,6 @@ impl Clock {
             Self::Manual(manual) => manual.now(),
         }
     }
-
-    pub(crate) fn is_manual(&self) -> bool {
-        matches!(self, Self::Manual(_))
-    }
 }
 
 #[derive(Debug, Clone)]
@@ -194,7 +190,8 @@ mod tests {
     #[test]
     fn advance_fires_what_is_due_in_order_and_at_its_time() {
         let clock = ManualClock::new();
-        let timers = Arc::new(Timers(Mutex::new(vec![(at(5), "b"), (at(2), "a"), (at(9), "c")]), Mutex::default()));
+        let timers =
+            Arc::new(Timers(Mutex::new(vec![(at(5), "b"), (at(2), "a"), (at(9), "c")]), Mutex::default()));
         let driver: Arc<dyn Driver> = timers.clone();
         clock.attach(Arc::downgrade(&driver));
         clock.advance(Duration::from_secs(7));

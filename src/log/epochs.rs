@@ -74,7 +74,10 @@ mod tests {
     fn an_epoch_ends_where_the_next_begins() {
         let epochs = epochs(&[(0, 0), (2, 113)]);
         let end = |epoch| epochs.end_offset(LeaderEpoch(epoch), Offset::new(135)).map(Offset::get);
-        assert_eq!([end(-1), end(0), end(1), end(2), end(9)], [None, Some(113), Some(113), Some(135), Some(135)]);
+        assert_eq!(
+            [end(-1), end(0), end(1), end(2), end(9)],
+            [None, Some(113), Some(113), Some(135), Some(135)]
+        );
     }
 
     #[test]
@@ -89,7 +92,17 @@ mod tests {
     fn reads_back_kafkas_text_and_refuses_any_other() {
         let text = "0\n2\n0 0\n2 113\n";
         assert_eq!(LeaderEpochs::parse(text).map(|e| e.to_text()).as_deref(), Some(text));
-        for bad in ["", "1\n0\n", "0\n1\n", "0\n2\n0 0\n", "0\n2\n1 0\n0 5\n", "0\n2\n0 5\n1 5\n", "0\n1\nx 0\n", "0\n1\n0\n", "0\n1\n-1 0\n"] {
+        for bad in [
+            "",
+            "1\n0\n",
+            "0\n1\n",
+            "0\n2\n0 0\n",
+            "0\n2\n1 0\n0 5\n",
+            "0\n2\n0 5\n1 5\n",
+            "0\n1\nx 0\n",
+            "0\n1\n0\n",
+            "0\n1\n-1 0\n",
+        ] {
             assert_eq!(LeaderEpochs::parse(bad), None, "{bad:?}");
         }
     }

@@ -47,7 +47,11 @@ const MAX_CUT_FILES: u32 = 10_000;
 
 impl Log {
     /// Opens a log, or makes it where there is none.
-    pub(crate) fn open(storage: &Arc<dyn Storage>, config: LogConfig, from: LoadedFrom) -> Result<(Self, Recovered)> {
+    pub(crate) fn open(
+        storage: &Arc<dyn Storage>,
+        config: LogConfig,
+        from: LoadedFrom,
+    ) -> Result<(Self, Recovered)> {
         let mut log = Self {
             storage: Arc::clone(storage),
             segments: BTreeMap::new(),
@@ -67,7 +71,8 @@ impl Log {
         let recovered = match from {
             LoadedFrom::New => {
                 let dir = &log.config.dir;
-                log.dirty_dirs = [Some(dir.as_path()), dir.parent()].into_iter().flatten().map(Into::into).collect();
+                log.dirty_dirs =
+                    [Some(dir.as_path()), dir.parent()].into_iter().flatten().map(Into::into).collect();
                 Recovered::default()
             }
             LoadedFrom::CleanClose(end) => log.load_closed(end)?,
@@ -106,7 +111,11 @@ impl Log {
     fn load_closed(&mut self, end: Offset) -> Result<Recovered> {
         let interval = self.config.settings.index_interval_bytes;
         let Some(base) = self.segments.keys().next_back().copied() else {
-            return if end == Offset::ZERO { Ok(Recovered::default()) } else { Err(self.missing(Offset::ZERO)) };
+            return if end == Offset::ZERO {
+                Ok(Recovered::default())
+            } else {
+                Err(self.missing(Offset::ZERO))
+            };
         };
         let mut segment = self.open_segment(base, Offset::new(i64::MAX))?;
         let scan = segment.scan(interval)?;
@@ -125,7 +134,11 @@ impl Log {
         let interval = self.config.settings.index_interval_bytes;
         let mut recovered = Recovered::default();
         let Some(first) = self.segment_of(recovery_point) else {
-            return if recovery_point == Offset::ZERO { Ok(recovered) } else { Err(self.missing(recovery_point)) };
+            return if recovery_point == Offset::ZERO {
+                Ok(recovered)
+            } else {
+                Err(self.missing(recovery_point))
+            };
         };
         let mut expected = first;
         let bases: Vec<Offset> = self.segments.range(first..).map(|(base, _)| *base).collect();
@@ -186,10 +199,12 @@ impl Log {
         let next = self.segments.range(base.plus(1)..).next().map(|(base, _)| *base);
         let closed = matches!(self.segments.get(&base), Some(None));
         if closed {
-            let mut segment = Segment::open(&*self.storage, &self.config.dir, base, Open::Read, Offset::new(i64::MAX))?;
+            let mut segment =
+                Segment::open(&*self.storage, &self.config.dir, base, Open::Read, Offset::new(i64::MAX))?;
             let scan = segment.scan(self.config.settings.index_interval_bytes)?;
             let gap = next.is_some_and(|next| segment.end() != next);
-            if let Some(why) = scan.bad.or_else(|| gap.then(|| "it ends before the next segment".to_owned())) {
+            if let Some(why) = scan.bad.or_else(|| gap.then(|| "it ends before the next segment".to_owned()))
+            {
                 return Err(self.damage(segment.file(), segment.end(), &why));
             }
             self.segments.insert(base, Some(segment));

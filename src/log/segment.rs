@@ -71,10 +71,20 @@ impl Segment {
 
     /// Opens the segment `base` with what its indexes know of the offsets below `trusted`, checked against the log.
     /// What lies behind that is yet to be scanned: see [`scan`](Self::scan).
-    pub(crate) fn open(storage: &dyn Storage, dir: &Path, base: Offset, how: Open, trusted: Offset) -> Result<Self> {
+    pub(crate) fn open(
+        storage: &dyn Storage,
+        dir: &Path,
+        base: Offset,
+        how: Open,
+        trusted: Offset,
+    ) -> Result<Self> {
         let file = storage.open(&segment_file(dir, base, Kind::Log), how)?;
         let mut segment = Self::empty(dir, base, file);
-        let read = |kind| Ok::<_, Error>(read_file(storage, &segment_file(dir, base, kind), INDEX_BYTES)?.unwrap_or_default());
+        let read = |kind| {
+            Ok::<_, Error>(
+                read_file(storage, &segment_file(dir, base, kind), INDEX_BYTES)?.unwrap_or_default(),
+            )
+        };
         segment.index = OffsetIndex::parse(base, &read(Kind::Index)?, segment.file.len()?);
         segment.times = TimeIndex::parse(base, &read(Kind::TimeIndex)?);
         segment.index.truncate(trusted);
@@ -125,7 +135,9 @@ impl Segment {
             }
             let newest = epochs.last().map(|(epoch, _)| *epoch);
             match newest {
-                Some(newest) if header.leader_epoch < newest => break Some("its leader epoch goes back".to_owned()),
+                Some(newest) if header.leader_epoch < newest => {
+                    break Some("its leader epoch goes back".to_owned());
+                }
                 Some(newest) if header.leader_epoch == newest => {}
                 _ => epochs.push((header.leader_epoch, header.base_offset)),
             }
@@ -208,7 +220,9 @@ impl Segment {
         let from = self.times.below(timestamp).map_or(self.base, |(_, offset)| offset.plus(1));
         let Some(first) = self.locate(from, interval)? else { return Ok(None) };
         let mut position = first.position;
-        while let Walk::Found(found) = self.walk(position, |header| header.max_timestamp >= timestamp, None)? {
+        while let Walk::Found(found) =
+            self.walk(position, |header| header.max_timestamp >= timestamp, None)?
+        {
             let bytes = self.file.bytes(found.position, found.header.size)?;
             let batch = Batch::unchecked(&bytes).into_iter().flat_map(|batch| batch.records());
             if let Some(record) = batch.into_iter().find(|record| record.timestamp.as_millis() >= timestamp) {
@@ -221,7 +235,12 @@ impl Segment {
 
     /// Goes through headers from `position` on to the first that is `wanted`. Where an index said that the first one
     /// ends at `expected` and it does not, the index lied.
-    fn walk(&self, position: u64, wanted: impl Fn(&BatchHeader) -> bool, expected: Option<Offset>) -> Result<Walk> {
+    fn walk(
+        &self,
+        position: u64,
+        wanted: impl Fn(&BatchHeader) -> bool,
+        expected: Option<Offset>,
+    ) -> Result<Walk> {
         let mut position = position;
         let mut expected = expected;
         let mut window = Bytes::from(Vec::new());

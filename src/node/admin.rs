@@ -10,8 +10,9 @@ use crate::{
     error::{Error, Result},
     log::{LoadedFrom, Log, LogConfig},
     rpc::{
-        CreateTopicRequest, CreateTopicResponse, DeleteTopicRequest, Done, ListOffsetsRequest, ListOffsetsResponse,
-        MetadataRequest, MetadataResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+        CreateTopicRequest, CreateTopicResponse, DeleteTopicRequest, Done, ListOffsetsRequest,
+        ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetForLeaderEpochRequest,
+        OffsetForLeaderEpochResponse,
     },
     types::{Offset, OffsetSpec, TopicId, check_topic_name},
 };
@@ -67,7 +68,12 @@ impl Node {
         self.check_new_name(name)?;
         self.finish_removals()?;
         let id = TopicId::random(&mut self.prng.lock());
-        let entry = TopicEntry { name: name.into(), id, config: TopicConfig::from_stored(partitions, config.values().clone()), removed: false };
+        let entry = TopicEntry {
+            name: name.into(),
+            id,
+            config: TopicConfig::from_stored(partitions, config.values().clone()),
+            removed: false,
+        };
         let configs: Vec<_> = (0..partitions).map(|n| entry.log_config(&self.dir, n, &settings)).collect();
         configs.iter().try_for_each(|config| self.check_unused(config))?;
         self.topics.read().persist(&*self.storage, &self.dir, Some(&entry))?;
@@ -94,7 +100,8 @@ impl Node {
         let plain = |name: &str| name.replace('.', "_");
         match topics.iter().find(|topic| plain(&topic.entry.name) == plain(name)) {
             Some(other) => {
-                let reason = format!("it collides with {}: '.' and '_' are taken for the same", other.entry.name);
+                let reason =
+                    format!("it collides with {}: '.' and '_' are taken for the same", other.entry.name);
                 Err(Error::InvalidTopic { topic: name.to_owned(), reason })
             }
             None => Ok(()),
@@ -109,7 +116,12 @@ impl Node {
             if file.len()? > 0 {
                 let partition = Some(config.partition.clone());
                 let reason = "a directory with records of a topic that is not known".to_owned();
-                return Err(Error::KafkaStorageError { path: config.dir.clone(), partition, offset: None, reason });
+                return Err(Error::KafkaStorageError {
+                    path: config.dir.clone(),
+                    partition,
+                    offset: None,
+                    reason,
+                });
             }
         }
         Ok(())

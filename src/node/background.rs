@@ -116,7 +116,8 @@ impl Node {
     /// The offset below which the records of a partition survive a power cut, exclusive.
     pub(crate) fn durable_offset(&self, topic: &str, partition: i32) -> Result<Offset> {
         self.check_open()?;
-        let unknown = || Error::UnknownTopicOrPartition { topic: topic.to_owned(), partition: Some(partition) };
+        let unknown =
+            || Error::UnknownTopicOrPartition { topic: topic.to_owned(), partition: Some(partition) };
         let partition = self.partition_named(topic, partition).ok_or_else(unknown)?;
         let mut state = partition.lock();
         Ok(state.log_if_any()?.map_or(Offset::ZERO, |log| log.durable()))

@@ -33,7 +33,10 @@ use crate::{
     env::{Clock, Driver, Storage},
     error::{Error, Result},
     prng::Prng,
-    rpc::{Answer, FetchRequest, FetchResponse, PartitionRef, ProduceRequest, ProduceResponse, Request, Response, Service},
+    rpc::{
+        Answer, FetchRequest, FetchResponse, PartitionRef, ProduceRequest, ProduceResponse, Request,
+        Response, Service,
+    },
     sync::{AtomicBool, AtomicI64, Mutex, Ordering, RwLock},
     types::{BrokerId, Instant},
 };
@@ -166,7 +169,9 @@ impl Node {
             Request::OffsetForLeaderEpoch(request) => {
                 Response::OffsetForLeaderEpoch(self.handle_offset_for_leader_epoch(request)?)
             }
-            Request::FindCoordinator(_) => Response::FindCoordinator(self.handle_find_coordinator()),
+            Request::FindCoordinator(request) => {
+                Response::FindCoordinator(self.handle_find_coordinator(&request)?)
+            }
             Request::JoinGroup(request) => Response::JoinGroup(self.handle_join_group(&request)?),
             Request::LeaveGroup(request) => Response::LeaveGroup(self.handle_leave_group(request)?),
             Request::OffsetCommit(request) => Response::OffsetCommit(self.handle_offset_commit(request)?),

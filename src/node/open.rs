@@ -9,7 +9,9 @@ use super::{
     partition::Partition,
     report::{PartitionRecovery, RecoveryReport},
     timers::Timers,
-    topics::{TopicEntry, Topics, is_removed_dir, read_metadata, read_partition_metadata, write_partition_metadata},
+    topics::{
+        TopicEntry, Topics, is_removed_dir, read_metadata, read_partition_metadata, write_partition_metadata,
+    },
 };
 use crate::{
     env::{Driver, Open, Storage, replace_file},
@@ -70,7 +72,8 @@ impl Node {
 
     fn load(&self) -> Result<RecoveryReport> {
         let (storage, dir) = (&*self.storage, self.dir.as_path());
-        let names: BTreeSet<String> = storage.list(dir)?.unwrap_or_default().into_iter().map(|e| e.name).collect();
+        let names: BTreeSet<String> =
+            storage.list(dir)?.unwrap_or_default().into_iter().map(|e| e.name).collect();
         let entries = read_metadata(storage, dir)?;
         let points = read_checkpoint(storage, &dir.join(RECOVERY_POINTS))?;
         let closed = names.contains(CLEAN_MARKER);
@@ -137,12 +140,22 @@ impl Node {
         Ok(report)
     }
 
-    fn load_log(&self, config: &LogConfig, id: TopicId, from: LoadedFrom) -> Result<(Log, PartitionRecovery)> {
+    fn load_log(
+        &self,
+        config: &LogConfig,
+        id: TopicId,
+        from: LoadedFrom,
+    ) -> Result<(Log, PartitionRecovery)> {
         match read_partition_metadata(&*self.storage, &config.dir)? {
             Some(there) if there != id => {
                 let reason = format!("it is of the topic {there}, and {id} is expected");
                 let partition = Some(config.partition.clone());
-                return Err(Error::KafkaStorageError { path: config.dir.clone(), partition, offset: None, reason });
+                return Err(Error::KafkaStorageError {
+                    path: config.dir.clone(),
+                    partition,
+                    offset: None,
+                    reason,
+                });
             }
             Some(_) => {}
             None => write_partition_metadata(&*self.storage, &config.dir, id)?,
@@ -163,7 +176,8 @@ impl Node {
             let mut prng = self.prng.lock();
             (TopicId::random(&mut prng), TopicId::random(&mut prng))
         };
-        let text = format!("version=1\ncluster.id={cluster}\nnode.id={}\ndirectory.id={directory}\n", self.id);
+        let text =
+            format!("version=1\ncluster.id={cluster}\nnode.id={}\ndirectory.id={directory}\n", self.id);
         replace_file(&*self.storage, &self.dir.join(META_PROPERTIES), text.as_bytes())
     }
 
