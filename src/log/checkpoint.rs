@@ -1,4 +1,4 @@
-//! Kafka's checkpoint files: an offset for each partition, as text. [CheckpointFile]
+//! Kafka's checkpoint files: an offset for each partition, as text. (Kafka: `CheckpointFile`)
 
 use crate::{
     env::{Storage, read_file, replace_file},

@@ -1,4 +1,4 @@
-//! The leader-epoch cache: at which offset each leader epoch began. [LeaderEpochFileCache]
+//! The leader-epoch cache: at which offset each leader epoch began. (Kafka: `LeaderEpochFileCache`)
 
 use crate::types::{LeaderEpoch, Offset};
 

@@ -1,4 +1,4 @@
-//! One segment: a log file and the two indexes over it. [LogSegment]
+//! One segment: a log file and the two indexes over it. (Kafka: `LogSegment`)
 
 use super::{
     names::{Kind, segment_file},

@@ -141,7 +141,7 @@ impl fmt::Debug for TopicId {
 /// The longest topic name, in bytes.
 pub(crate) const MAX_TOPIC_NAME: usize = 249;
 
-/// Rule 21: `[a-zA-Z0-9._-]`, 1 to 249 bytes, not `.` or `..`. [Topic.java]
+/// Rule 21: `[a-zA-Z0-9._-]`, 1 to 249 bytes, not `.` or `..`. (Kafka: `Topic`)
 pub(crate) fn check_topic_name(name: &str) -> Result<()> {
     let refuse =
         |reason: &str| Err(Error::InvalidTopic { topic: name.to_owned(), reason: reason.to_owned() });
