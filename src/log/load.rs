@@ -69,18 +69,20 @@ impl Log {
         log.find_segments()?;
         log.load_epochs()?;
         let recovered = match from {
-            LoadedFrom::New => {
-                let dir = &log.config.dir;
-                log.dirty_dirs =
-                    [Some(dir.as_path()), dir.parent()].into_iter().flatten().map(Into::into).collect();
-                Recovered::default()
-            }
+            LoadedFrom::New => log.begin(),
             LoadedFrom::CleanClose(end) => log.load_closed(end)?,
             LoadedFrom::Crash(recovery_point) => log.recover(recovery_point)?,
         };
         log.ensure_active_segment()?;
         log.lead(from)?;
         Ok((log, recovered))
+    }
+
+    /// Takes up a log without anything in it: its directory's own name may not be durable yet.
+    fn begin(&mut self) -> Recovered {
+        let dir = self.config.dir.as_path();
+        self.dirty_dirs = [Some(dir), dir.parent()].into_iter().flatten().map(Into::into).collect();
+        Recovered::default()
     }
 
     fn find_segments(&mut self) -> Result<()> {
@@ -112,7 +114,7 @@ impl Log {
         let interval = self.config.settings.index_interval_bytes;
         let Some(base) = self.segments.keys().next_back().copied() else {
             return if end == Offset::ZERO {
-                Ok(Recovered::default())
+                Ok(self.begin())
             } else {
                 Err(self.missing(Offset::ZERO))
             };
@@ -133,17 +135,21 @@ impl Log {
     fn recover(&mut self, recovery_point: Offset) -> Result<Recovered> {
         let interval = self.config.settings.index_interval_bytes;
         let mut recovered = Recovered::default();
-        let Some(first) = self.segment_of(recovery_point) else {
-            return if recovery_point == Offset::ZERO {
-                Ok(recovered)
-            } else {
-                Err(self.missing(recovery_point))
-            };
-        };
+        // A segment that ends just there may have been closed after that offset was noted: then its file still has the
+        // zeros that were reserved.
+        let before = self.segment_of(recovery_point.plus(-1));
+        let holder = before.or_else(|| self.segment_of(recovery_point));
+        // Where nothing was made durable yet, the first segment may be missing, and others be there.
+        let first = holder.or((recovery_point == Offset::ZERO).then_some(Offset::ZERO));
+        let first = first.ok_or_else(|| self.missing(recovery_point))?;
+        self.log_start = self.log_start.min(first);
         let mut expected = first;
         let bases: Vec<Offset> = self.segments.range(first..).map(|(base, _)| *base).collect();
         for base in bases {
             if base != expected {
+                if expected < recovery_point {
+                    return Err(self.missing(expected));
+                }
                 recovered.bytes_cut += self.set_aside(base)?;
                 continue;
             }
