@@ -154,6 +154,7 @@ impl Log {
                 continue;
             }
             let mut segment = self.open_segment(base, recovery_point)?;
+            let known = segment.size();
             let scan = segment.scan(interval)?;
             recovered.bytes_scanned += scan.bytes_read;
             for (epoch, start) in scan.epochs {
@@ -165,6 +166,7 @@ impl Log {
                 }
                 recovered.bytes_cut += self.cut(&segment)?;
             }
+            write_again(segment.file(), known, segment.size())?;
             segment.note_largest_timestamp();
             expected = segment.end();
             self.unflushed.insert(base);
@@ -233,17 +235,7 @@ impl Log {
 
     fn keep_aside(&self, file: &dyn File, base: Offset, from: u64, to: u64) -> Result<()> {
         let aside = self.storage.open(&self.free_cut_file(base, from)?, Open::Write)?;
-        let mut buffer = vec![0; usize::try_from(to - from).unwrap_or(usize::MAX).min(1 << 20)];
-        let mut position = from;
-        while position < to {
-            let want = usize::try_from(to - position).unwrap_or(usize::MAX).min(buffer.len());
-            let read = file.read_at(position, buffer.get_mut(..want).unwrap_or_default())?;
-            if read == 0 {
-                break;
-            }
-            aside.write_at(position - from, buffer.get(..read).unwrap_or_default())?;
-            position += read as u64;
-        }
+        in_chunks(file, from, to, |position, bytes| aside.write_at(position - from, bytes))?;
         aside.sync()
     }
 
@@ -323,4 +315,27 @@ impl Log {
         let reason = format!("{} from offset {from} on: {why}", self.config.partition);
         Error::KafkaStorageError { path, partition, offset: Some(from.get()), reason }
     }
+}
+
+/// Writes bytes of a file over themselves, so that the next sync writes them to the disk. After a sync that failed, in
+/// this process or one before it, a system may take what it could not write for written: it is read back as if it were
+/// there, and no later sync writes it.
+fn write_again(file: &Arc<dyn File>, from: u64, to: u64) -> Result<()> {
+    in_chunks(&**file, from, to, |position, bytes| file.write_at(position, bytes))
+}
+
+/// Reads a part of a file, and gives it on piece by piece with its positions.
+fn in_chunks(file: &dyn File, from: u64, to: u64, mut then: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
+    let mut buffer = vec![0; usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX).min(1 << 20)];
+    let mut position = from;
+    while position < to {
+        let want = usize::try_from(to - position).unwrap_or(usize::MAX).min(buffer.len());
+        let read = file.read_at(position, buffer.get_mut(..want).unwrap_or_default())?;
+        if read == 0 {
+            break;
+        }
+        then(position, buffer.get(..read).unwrap_or_default())?;
+        position += read as u64;
+    }
+    Ok(())
 }
