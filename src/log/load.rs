@@ -113,11 +113,7 @@ impl Log {
     fn load_closed(&mut self, end: Offset) -> Result<Recovered> {
         let interval = self.config.settings.index_interval_bytes;
         let Some(base) = self.segments.keys().next_back().copied() else {
-            return if end == Offset::ZERO {
-                Ok(self.begin())
-            } else {
-                Err(self.missing(Offset::ZERO))
-            };
+            return if end == Offset::ZERO { Ok(self.begin()) } else { Err(self.missing(Offset::ZERO)) };
         };
         let mut segment = self.open_segment(base, Offset::new(i64::MAX))?;
         let scan = segment.scan(interval)?;
@@ -325,7 +321,12 @@ fn write_again(file: &Arc<dyn File>, from: u64, to: u64) -> Result<()> {
 }
 
 /// Reads a part of a file, and gives it on piece by piece with its positions.
-fn in_chunks(file: &dyn File, from: u64, to: u64, mut then: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
+fn in_chunks(
+    file: &dyn File,
+    from: u64,
+    to: u64,
+    mut then: impl FnMut(u64, &[u8]) -> Result<()>,
+) -> Result<()> {
     let mut buffer = vec![0; usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX).min(1 << 20)];
     let mut position = from;
     while position < to {

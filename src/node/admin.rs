@@ -76,14 +76,31 @@ impl Node {
         };
         let configs: Vec<_> = (0..partitions).map(|n| entry.log_config(&self.dir, n, &settings)).collect();
         configs.iter().try_for_each(|config| self.check_unused(config))?;
-        self.topics.read().persist(&*self.storage, &self.dir, Some(&entry))?;
-        let make = |config: LogConfig| {
-            let log = if with_logs { Some(self.make_log(&config, id)?) } else { None };
-            Ok(Partition::new(&self.storage, id, config, log))
-        };
-        let partitions = configs.into_iter().map(make).collect::<Result<Vec<_>>>()?;
-        self.topics.write().insert(entry, partitions);
+        let made = self.make_topic(&entry, configs, with_logs);
+        let mut topics = self.topics.write();
+        match made {
+            Ok(partitions) => topics.insert(entry, partitions),
+            // Some of it may be there, in the metadata file too. It goes before anything else is made.
+            Err(error) => {
+                topics.removed.push(TopicEntry { removed: true, ..entry });
+                return Err(error);
+            }
+        }
         Ok(id)
+    }
+
+    fn make_topic(
+        &self,
+        entry: &TopicEntry,
+        configs: Vec<LogConfig>,
+        with_logs: bool,
+    ) -> Result<Vec<Arc<Partition>>> {
+        self.topics.read().persist(&*self.storage, &self.dir, Some(entry))?;
+        let make = |config: LogConfig| {
+            let log = if with_logs { Some(self.make_log(&config, entry.id)?) } else { None };
+            Ok(Partition::new(&self.storage, entry.id, config, log))
+        };
+        configs.into_iter().map(make).collect()
     }
 
     fn make_log(&self, config: &LogConfig, id: TopicId) -> Result<Log> {
@@ -137,19 +154,15 @@ impl Node {
         }
         let _one_at_a_time = self.admin.lock();
         self.check_open()?;
-        let (topic, persisted) = {
+        let topic = {
             let mut topics = self.topics.write();
             let unknown = || Error::UnknownTopicOrPartition { topic: name.clone(), partition: None };
             let topic = topics.remove(name).ok_or_else(unknown)?;
             topics.removed.push(TopicEntry { removed: true, ..topic.entry.clone() });
-            let persisted = topics.persist(&*self.storage, &self.dir, None);
-            if persisted.is_err() {
-                topics.removed.pop();
-                topics.insert(topic.entry.clone(), topic.partitions.clone());
-            }
-            (topic, persisted)
+            topic
         };
-        persisted?;
+        // From here on there is no way back, whatever fails: the metadata file may say so already, and what the topic
+        // would take now would be gone at the next open.
         for partition in &topic.partitions {
             drop(partition.take_log(Error::UnknownTopicId { topic: name.clone() }));
         }
@@ -157,12 +170,14 @@ impl Node {
         Ok(Done)
     }
 
-    /// Ends the deletions that are begun: just now, or before a crash or an error.
+    /// Ends the deletions that are begun: just now, or before a crash or an error. First of all they are made to last, so
+    /// that no crash brings a topic back of which a part is gone.
     pub(super) fn finish_removals(&self) -> Result<()> {
         let removed = self.topics.read().removed.clone();
         if removed.is_empty() {
             return Ok(());
         }
+        self.topics.read().persist(&*self.storage, &self.dir, None)?;
         // A recovery point of the old topic must not be taken for one of a new topic of that name.
         self.write_recovery_points()?;
         for entry in removed {
@@ -172,12 +187,14 @@ impl Node {
         Ok(())
     }
 
-    /// Removes what is left of a deleted topic: the directories get a name first that no topic can have.
+    /// Removes what is left of a deleted topic: the directories get a name first that no topic can have. One that does
+    /// not say of which topic it is has lost that in a crash: no other topic can have had its name.
     fn remove_directories(&self, entry: &TopicEntry) -> Result<()> {
         let mut removed = Vec::new();
         for number in 0..entry.config.partition_count()? {
             let dir = self.dir.join(format!("{}-{number}", entry.name));
-            if read_partition_metadata(&*self.storage, &dir)? == Some(entry.id) {
+            let there = self.storage.list(&dir)?.is_some();
+            if there && read_partition_metadata(&*self.storage, &dir)?.is_none_or(|id| id == entry.id) {
                 let aside = removed_dir(&dir, entry.id);
                 self.storage.remove_dir(&aside)?;
                 self.storage.rename(&dir, &aside)?;

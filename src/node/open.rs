@@ -82,6 +82,8 @@ impl Node {
             storage.remove_file(&dir.join(CLEAN_MARKER))?;
             storage.sync_dir(dir)?;
         } else {
+            // What is read here may be what a sync failed to make durable, before the broker of then was gone.
+            storage.sync_dir(dir)?;
             self.sync_parent()?;
         }
         if !names.contains(META_PROPERTIES) {
@@ -196,9 +198,10 @@ impl Node {
 
     fn close_logs(&self) -> Result<()> {
         let _no_topics_meanwhile = self.admin.lock();
+        // A topic whose deletion could not be ended is closed by nobody: the directory would not be clean.
+        let mut first_error = self.finish_removals().err();
         let partitions: Vec<Arc<Partition>> = self.topics.read().partitions().cloned().collect();
         let mut points = OffsetsByPartition::new();
-        let mut first_error = None;
         for partition in partitions {
             let Some(mut log) = partition.take_log(Error::Closed) else { continue };
             match close_log(&*self.storage, &mut log) {
