@@ -192,6 +192,7 @@ impl Consumer {
     /// - [`Error::CorruptMessage`], which says how to go on behind it.
     /// - [`Error::OffsetOutOfRange`] and [`Error::NoOffsetForPartition`]: only without an `auto_offset_reset`.
     /// - [`Error::UnknownTopicId`]: a topic was deleted. The next poll looks for a new one of that name.
+    /// - [`Error::Timeout`]: only on a [`ManualClock`](crate::ManualClock), after a day of its time, if `timeout` has no end.
     /// - [`Error::Closed`].
     pub fn poll(&mut self, timeout: Duration) -> Result<Records> {
         let deadline = self.now().plus(timeout);
@@ -242,6 +243,8 @@ impl Consumer {
                 Err(Error::Wakeup)
             }
             Some(response) => response,
+            // Only a manual clock gives up on a wait without an end.
+            None if request.deadline == Instant::MAX => Err(Error::Timeout),
             None => Ok(FetchResponse { partitions: Vec::new() }),
         }
     }

@@ -3,7 +3,7 @@
 use super::{
     Node,
     partition::Partition,
-    topics::{TopicEntry, read_partition_metadata, removed_dir, write_partition_metadata},
+    topics::{TopicEntry, read_partition_metadata, removed_dir, write_metadata, write_partition_metadata},
 };
 use crate::{
     config::TopicConfig,
@@ -76,7 +76,9 @@ impl Node {
         };
         let configs: Vec<_> = (0..partitions).map(|n| entry.log_config(&self.dir, n, &settings)).collect();
         configs.iter().try_for_each(|config| self.check_unused(config))?;
-        self.topics.read().persist(&*self.storage, &self.dir, Some(&entry))?;
+        let mut entries = self.topics.read().entries();
+        entries.push(entry.clone());
+        write_metadata(&*self.storage, &self.dir, &entries)?;
         let make = |config: LogConfig| {
             let log = if with_logs { Some(self.make_log(&config, id)?) } else { None };
             Ok(Partition::new(&self.storage, id, config, log))
@@ -137,19 +139,18 @@ impl Node {
         }
         let _one_at_a_time = self.admin.lock();
         self.check_open()?;
-        let (topic, persisted) = {
+        let mut entries = self.topics.read().entries();
+        let entry = entries.iter_mut().find(|entry| *entry.name == **name && !entry.removed);
+        let unknown = || Error::UnknownTopicOrPartition { topic: name.clone(), partition: None };
+        let entry = entry.ok_or_else(unknown)?;
+        entry.removed = true;
+        let removed = entry.clone();
+        write_metadata(&*self.storage, &self.dir, &entries)?;
+        let topic = {
             let mut topics = self.topics.write();
-            let unknown = || Error::UnknownTopicOrPartition { topic: name.clone(), partition: None };
-            let topic = topics.remove(name).ok_or_else(unknown)?;
-            topics.removed.push(TopicEntry { removed: true, ..topic.entry.clone() });
-            let persisted = topics.persist(&*self.storage, &self.dir, None);
-            if persisted.is_err() {
-                topics.removed.pop();
-                topics.insert(topic.entry.clone(), topic.partitions.clone());
-            }
-            (topic, persisted)
+            topics.removed.push(removed);
+            topics.remove(name).ok_or_else(unknown)?
         };
-        persisted?;
         for partition in &topic.partitions {
             drop(partition.take_log(Error::UnknownTopicId { topic: name.clone() }));
         }
@@ -186,9 +187,11 @@ impl Node {
         }
         self.storage.sync_dir(&self.dir)?;
         removed.iter().try_for_each(|dir| self.storage.remove_dir(dir))?;
-        let mut topics = self.topics.write();
-        topics.removed.retain(|other| other.id != entry.id);
-        topics.persist(&*self.storage, &self.dir, None)
+        let mut entries = self.topics.read().entries();
+        entries.retain(|other| other.id != entry.id);
+        write_metadata(&*self.storage, &self.dir, &entries)?;
+        self.topics.write().removed.retain(|other| other.id != entry.id);
+        Ok(())
     }
 
     /// Rules 7 and 8.

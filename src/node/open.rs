@@ -14,9 +14,12 @@ use super::{
     },
 };
 use crate::{
-    env::{Driver, Open, Storage, replace_file},
+    env::{Driver, Entry, Open, Storage, replace_file},
     error::{Error, Result},
-    log::{Extent, LoadedFrom, Log, LogConfig, OffsetsByPartition, RECOVERY_POINTS, read_checkpoint},
+    log::{
+        Extent, LoadedFrom, Log, LogConfig, OffsetsByPartition, RECOVERY_POINTS, read_checkpoint,
+        write_checkpoint,
+    },
     sync::{AtomicBool, AtomicI64, Mutex, RwLock},
     types::{Offset, TopicId},
 };
@@ -72,8 +75,8 @@ impl Node {
 
     fn load(&self) -> Result<RecoveryReport> {
         let (storage, dir) = (&*self.storage, self.dir.as_path());
-        let names: BTreeSet<String> =
-            storage.list(dir)?.unwrap_or_default().into_iter().map(|e| e.name).collect();
+        let found = storage.list(dir)?.unwrap_or_default();
+        let names: BTreeSet<String> = found.iter().map(|entry| entry.name.clone()).collect();
         let entries = read_metadata(storage, dir)?;
         let points = read_checkpoint(storage, &dir.join(RECOVERY_POINTS))?;
         let closed = names.contains(CLEAN_MARKER);
@@ -94,6 +97,7 @@ impl Node {
             partitions.extend(recovered);
         }
         self.topics.write().removed = removed;
+        self.check_known(&found)?;
         self.finish_removals()?;
         for name in names.iter().filter(|name| is_removed_dir(name)) {
             self.storage.remove_dir(&dir.join(name))?;
@@ -101,6 +105,27 @@ impl Node {
         partitions.sort_by(|a, b| a.partition.cmp(&b.partition));
         let bytes_scanned = partitions.iter().map(|partition| partition.bytes_scanned).sum();
         Ok(RecoveryReport { clean, elapsed: std::time::Duration::ZERO, bytes_scanned, partitions })
+    }
+
+    /// A partition's directory that belongs to no topic was not made by brooklet, or the metadata file is not the one
+    /// that belongs here: nothing is guessed about records.
+    fn check_known(&self, there: &[Entry]) -> Result<()> {
+        let known: BTreeSet<String> = {
+            let topics = self.topics.read();
+            let count = |entry: &TopicEntry| entry.config.partition_count().unwrap_or_default();
+            let dirs =
+                |entry: TopicEntry| (0..count(&entry)).map(move |number| format!("{}-{number}", entry.name));
+            topics.entries().into_iter().flat_map(dirs).collect()
+        };
+        let dirs = there.iter().filter(|entry| entry.is_dir).map(|entry| &entry.name);
+        for name in dirs.filter(|name| !known.contains(*name) && !is_removed_dir(name)) {
+            let dir = self.dir.join(name);
+            if read_partition_metadata(&*self.storage, &dir)?.is_some() {
+                let reason = "a partition of no topic that brooklet.metadata names".to_owned();
+                return Err(Error::KafkaStorageError { path: dir, partition: None, offset: None, reason });
+            }
+        }
+        Ok(())
     }
 
     /// Sees to it that the directory's own name is durable. A parent that may not be read is somebody else's care.
@@ -209,7 +234,8 @@ impl Node {
         if let Some(error) = first_error {
             return Err(error);
         }
-        crate::log::write_checkpoint(&*self.storage, &self.dir.join(RECOVERY_POINTS), &points)?;
+        let _last_checkpoint = self.checkpoint.lock();
+        write_checkpoint(&*self.storage, &self.dir.join(RECOVERY_POINTS), &points)?;
         self.write_clean_marker()
     }
 
