@@ -259,8 +259,6 @@ impl Error {
                 | Self::NotLeaderOrFollower
                 | Self::FencedLeaderEpoch
                 | Self::UnknownLeaderEpoch
-                | Self::CorruptMessage { .. }
-                | Self::KafkaStorageError { .. }
         )
     }
 

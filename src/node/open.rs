@@ -28,7 +28,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-/// Written last of all by a close, removed as the next open begins.
+/// Written last of all by a close, removed by the next open before anything is appended.
 const CLEAN_MARKER: &str = ".kafka_cleanshutdown";
 const CLEAN_MARKER_TEXT: &[u8] = br#"{"version":0,"brokerEpoch":-1}"#;
 
@@ -81,12 +81,6 @@ impl Node {
         let points = read_checkpoint(storage, &dir.join(RECOVERY_POINTS))?;
         let closed = names.contains(CLEAN_MARKER);
         let clean = closed || (entries.is_empty() && points.is_empty());
-        if closed {
-            storage.remove_file(&dir.join(CLEAN_MARKER))?;
-            storage.sync_dir(dir)?;
-        } else {
-            self.sync_parent()?;
-        }
         if !names.contains(META_PROPERTIES) {
             self.write_meta_properties()?;
         }
@@ -95,6 +89,13 @@ impl Node {
         for entry in there {
             let recovered = self.load_topic(entry, &names, closed, &points)?;
             partitions.extend(recovered);
+        }
+        // What is damaged was refused by now, with the marker in its place; nothing was appended yet.
+        if closed {
+            storage.remove_file(&dir.join(CLEAN_MARKER))?;
+            storage.sync_dir(dir)?;
+        } else {
+            self.sync_parent()?;
         }
         self.topics.write().removed = removed;
         self.check_known(&found)?;
