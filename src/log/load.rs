@@ -69,12 +69,7 @@ impl Log {
         log.find_segments()?;
         let epochs_known = log.load_epochs()?;
         let recovered = match from {
-            LoadedFrom::New => {
-                let dir = &log.config.dir;
-                log.dirty_dirs =
-                    [Some(dir.as_path()), dir.parent()].into_iter().flatten().map(Into::into).collect();
-                Recovered::default()
-            }
+            LoadedFrom::New => log.begin(),
             LoadedFrom::CleanClose(end) => log.load_closed(end)?,
             LoadedFrom::Crash(recovery_point) => log.recover(recovery_point)?,
         };
@@ -84,6 +79,13 @@ impl Log {
         }
         log.lead(from)?;
         Ok((log, recovered))
+    }
+
+    /// Takes up a log without anything in it: its directory's own name may not be durable yet.
+    fn begin(&mut self) -> Recovered {
+        let dir = self.config.dir.as_path();
+        self.dirty_dirs = [Some(dir), dir.parent()].into_iter().flatten().map(Into::into).collect();
+        Recovered::default()
     }
 
     fn find_segments(&mut self) -> Result<()> {
@@ -128,7 +130,7 @@ impl Log {
         let interval = self.config.settings.index_interval_bytes;
         let Some(base) = self.segments.keys().next_back().copied() else {
             return if end == Offset::ZERO {
-                Ok(Recovered::default())
+                Ok(self.begin())
             } else {
                 Err(self.missing(Offset::ZERO))
             };
@@ -149,21 +151,26 @@ impl Log {
     fn recover(&mut self, recovery_point: Offset) -> Result<Recovered> {
         let interval = self.config.settings.index_interval_bytes;
         let mut recovered = Recovered::default();
-        let Some(first) = self.segment_of(recovery_point) else {
-            return if recovery_point == Offset::ZERO {
-                Ok(recovered)
-            } else {
-                Err(self.missing(recovery_point))
-            };
-        };
+        // A segment that ends just there may have been closed after that offset was noted: then its file still has the
+        // zeros that were reserved.
+        let before = self.segment_of(recovery_point.plus(-1));
+        let holder = before.or_else(|| self.segment_of(recovery_point));
+        // Where nothing was made durable yet, the first segment may be missing, and others be there.
+        let first = holder.or((recovery_point == Offset::ZERO).then_some(Offset::ZERO));
+        let first = first.ok_or_else(|| self.missing(recovery_point))?;
+        self.log_start = self.log_start.min(first);
         let mut expected = first;
         let bases: Vec<Offset> = self.segments.range(first..).map(|(base, _)| *base).collect();
         for base in bases {
             if base != expected {
+                if expected < recovery_point {
+                    return Err(self.missing(expected));
+                }
                 recovered.bytes_cut += self.set_aside(base)?;
                 continue;
             }
             let mut segment = self.open_segment(base, recovery_point)?;
+            let known = segment.size();
             let scan = segment.scan(interval)?;
             recovered.bytes_scanned += scan.bytes_read;
             for (epoch, start) in scan.epochs {
@@ -175,6 +182,7 @@ impl Log {
                 }
                 recovered.bytes_cut += self.cut(&segment)?;
             }
+            write_again(segment.file(), known, segment.size())?;
             segment.note_largest_timestamp();
             expected = segment.end();
             self.unflushed.insert(base);
@@ -247,17 +255,7 @@ impl Log {
 
     fn keep_aside(&self, file: &dyn File, base: Offset, from: u64, to: u64) -> Result<()> {
         let aside = self.storage.open(&self.free_cut_file(base, from)?, Open::Write)?;
-        let mut buffer = vec![0; usize::try_from(to - from).unwrap_or(usize::MAX).min(1 << 20)];
-        let mut position = from;
-        while position < to {
-            let want = usize::try_from(to - position).unwrap_or(usize::MAX).min(buffer.len());
-            let read = file.read_at(position, buffer.get_mut(..want).unwrap_or_default())?;
-            if read == 0 {
-                break;
-            }
-            aside.write_at(position - from, buffer.get(..read).unwrap_or_default())?;
-            position += read as u64;
-        }
+        in_chunks(file, from, to, |position, bytes| aside.write_at(position - from, bytes))?;
         aside.sync()
     }
 
@@ -337,4 +335,27 @@ impl Log {
         let reason = format!("{} from offset {from} on: {why}", self.config.partition);
         Error::KafkaStorageError { path, partition, offset: Some(from.get()), reason }
     }
+}
+
+/// Writes bytes of a file over themselves, so that the next sync writes them to the disk. After a sync that failed, in
+/// this process or one before it, a system may take what it could not write for written: it is read back as if it were
+/// there, and no later sync writes it.
+fn write_again(file: &Arc<dyn File>, from: u64, to: u64) -> Result<()> {
+    in_chunks(&**file, from, to, |position, bytes| file.write_at(position, bytes))
+}
+
+/// Reads a part of a file, and gives it on piece by piece with its positions.
+fn in_chunks(file: &dyn File, from: u64, to: u64, mut then: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
+    let mut buffer = vec![0; usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX).min(1 << 20)];
+    let mut position = from;
+    while position < to {
+        let want = usize::try_from(to - position).unwrap_or(usize::MAX).min(buffer.len());
+        let read = file.read_at(position, buffer.get_mut(..want).unwrap_or_default())?;
+        if read == 0 {
+            break;
+        }
+        then(position, buffer.get(..read).unwrap_or_default())?;
+        position += read as u64;
+    }
+    Ok(())
 }
