@@ -42,7 +42,7 @@ fn produce<'a>(broker: &Broker, csv: &'a str) -> Result<usize> {
 fn count(broker: &Broker, mut handed_out: impl FnMut(usize)) -> Result<Counts> {
     let mut consumer = broker.consumer(GROUP).subscribe([TOPIC])?;
     let mut counts: BTreeMap<i32, Counts> = BTreeMap::new();
-    for partition in consumer.assignment()? {
+    for partition in consumer.assignment() {
         let committed = consumer.committed(&partition)?.unwrap_or_default();
         println!("{partition}: goes on at offset {}", committed.offset);
         counts.insert(partition.partition(), from_text(&committed.metadata)?);

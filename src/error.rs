@@ -259,8 +259,6 @@ impl Error {
                 | Self::NotLeaderOrFollower
                 | Self::FencedLeaderEpoch
                 | Self::UnknownLeaderEpoch
-                | Self::CorruptMessage { .. }
-                | Self::KafkaStorageError { .. }
         )
     }
 
@@ -270,10 +268,10 @@ impl Error {
     }
 
     /// Whether what was to be written may be in the log all the same: the write went through, or may have, but what
-    /// was promised of it could not be confirmed.
+    /// was promised of it could not be confirmed. (`Closed` is among them: the broker may have been closed between.)
     pub fn is_indeterminate(&self) -> bool {
         match self {
-            Self::Timeout | Self::Io { .. } | Self::KafkaStorageError { .. } => true,
+            Self::Timeout | Self::Closed | Self::Io { .. } | Self::KafkaStorageError { .. } => true,
             Self::PartialProduce { results } => {
                 results.iter().any(|result| result.as_ref().is_err_and(Self::is_indeterminate))
             }

@@ -9,7 +9,8 @@ use crate::{
     error::{Error, Result},
     rpc::{
         Answer, FetchRequest, FetchResponse, FindCoordinatorRequest, JoinGroupRequest, LeaveGroupRequest,
-        ListOffsetsRequest, MemberIdentity, OffsetCommitRequest, OffsetFetchRequest, Request, Ticket,
+        ListOffsetsRequest, MemberIdentity, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest,
+        Request, Ticket,
     },
     sync::{AtomicBool, Mutex, Ordering},
     types::{BrokerId, Instant, Offset, OffsetAndMetadata, OffsetSpec, Offsets, TopicPartition},
@@ -83,9 +84,6 @@ impl ConsumerBuilder {
             return Err(Error::IllegalState("a subscription to no topic".to_owned()));
         }
         self.config.check()?;
-        for topic in &topics {
-            self.client.metadata(topic)?;
-        }
         let mut consumer = self.consumer(Wanted::Topics(topics.into_iter().collect()))?;
         if let Some(group) = consumer.group.clone() {
             consumer.member =
@@ -118,13 +116,6 @@ impl ConsumerBuilder {
             return Err(Error::IllegalState("an assignment of no partition".to_owned()));
         }
         self.config.check()?;
-        for of in &partitions {
-            let there = self.client.metadata(of.topic())?.partitions.len();
-            if usize::try_from(of.partition()).is_err() || of.partition() as usize >= there {
-                let (topic, partition) = (of.topic().to_owned(), Some(of.partition()));
-                return Err(Error::UnknownTopicOrPartition { topic, partition });
-            }
-        }
         self.consumer(Wanted::Partitions(partitions))
     }
 
@@ -136,7 +127,9 @@ impl ConsumerBuilder {
             None => client.bootstrap,
         };
         let shared = Arc::new(Shared { woken: AtomicBool::new(false), waiting: Mutex::new(None) });
-        let core = RefCell::new(ConsumerCore::new(config, wanted));
+        let mut core = ConsumerCore::new(config, wanted);
+        core.learn(client.call(MetadataRequest { topics: Some(core.unresolved()) })?)?;
+        let core = RefCell::new(core);
         Ok(Consumer { client, group, coordinator, member: None, core, shared })
     }
 }
@@ -192,6 +185,7 @@ impl Consumer {
     /// - [`Error::CorruptMessage`], which says how to go on behind it.
     /// - [`Error::OffsetOutOfRange`] and [`Error::NoOffsetForPartition`]: only without an `auto_offset_reset`.
     /// - [`Error::UnknownTopicId`]: a topic was deleted. The next poll looks for a new one of that name.
+    /// - [`Error::Timeout`]: only on a [`ManualClock`](crate::ManualClock), after a day of its time, if `timeout` has no end.
     /// - [`Error::Closed`].
     pub fn poll(&mut self, timeout: Duration) -> Result<Records> {
         let deadline = self.now().plus(timeout);
@@ -242,6 +236,8 @@ impl Consumer {
                 Err(Error::Wakeup)
             }
             Some(response) => response,
+            // Only a manual clock gives up on a wait without an end.
+            None if request.deadline == Instant::MAX => Err(Error::Timeout),
             None => Ok(FetchResponse { partitions: Vec::new() }),
         }
     }
@@ -328,12 +324,8 @@ impl Consumer {
     }
 
     /// The partitions that this consumer reads, sorted.
-    ///
-    /// # Errors
-    /// Those of [`poll`](Self::poll): a broker may have to be asked.
-    pub fn assignment(&self) -> Result<Vec<TopicPartition>> {
-        self.run(Event::Locate)?;
-        Ok(self.core.borrow().assignment())
+    pub fn assignment(&self) -> Vec<TopicPartition> {
+        self.core.borrow().assignment()
     }
 
     /// Whether there is nothing left to poll now: each position is at its partition's high watermark.
@@ -383,7 +375,8 @@ impl Consumer {
     /// As [`seek`](Self::seek).
     pub fn seek_all(&mut self, to: impl Into<OffsetSpec>) -> Result<()> {
         let to = to.into();
-        let assignment = self.assignment()?;
+        self.run(Event::Locate)?;
+        let assignment = self.assignment();
         let mut core = self.core.borrow_mut();
         assignment.iter().try_for_each(|of| core.seek(of, to))
     }

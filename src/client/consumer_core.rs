@@ -159,9 +159,7 @@ impl ConsumerCore {
     fn question(&mut self) -> Result<Option<Request>> {
         if !self.unresolved.is_empty() {
             self.asked = Asked::Metadata;
-            return Ok(Some(
-                MetadataRequest { topics: Some(self.unresolved.iter().cloned().collect()) }.into(),
-            ));
+            return Ok(Some(MetadataRequest { topics: Some(self.unresolved()) }.into()));
         }
         if let Some(group) = &self.config.group {
             let unknown = self.partitions.iter().filter(|(_, partition)| partition.place == Place::Unknown);
@@ -259,6 +257,11 @@ impl ConsumerCore {
         }
     }
 
+    /// The topics that a broker is to be asked for.
+    pub(super) fn unresolved(&self) -> Vec<String> {
+        self.unresolved.iter().cloned().collect()
+    }
+
     fn place(&mut self, of: &TopicPartition, place: Place) {
         if let Some(partition) = self.partitions.get_mut(of) {
             partition.place = place;
@@ -266,7 +269,8 @@ impl ConsumerCore {
         }
     }
 
-    fn learn(&mut self, metadata: MetadataResponse) -> Result<()> {
+    /// Takes in what a broker says of the topics it was asked for.
+    pub(super) fn learn(&mut self, metadata: MetadataResponse) -> Result<()> {
         for name in std::mem::take(&mut self.unresolved) {
             let topic = metadata.topics.iter().find(|topic| *topic.name == *name);
             if let Err(error) = self.learn_topic(&name, topic) {
@@ -394,7 +398,7 @@ impl ConsumerCore {
         Ok(Records::new(parts))
     }
 
-    /// The partitions that the consumer reads; empty before the first poll has asked for them.
+    /// The partitions that the consumer reads.
     pub(super) fn assignment(&self) -> Vec<TopicPartition> {
         self.partitions.keys().cloned().collect()
     }

@@ -195,6 +195,9 @@ fn push(
     timestamp: Timestamp,
     route: &Route,
 ) -> Result<()> {
+    if timestamp < Timestamp::default() {
+        return Err(Error::InvalidRecord(format!("a timestamp before 1970: {timestamp}")));
+    }
     let pushed = writer.push(timestamp, record.key, record.value, &record.headers);
     pushed.map_err(|error| match error {
         crate::record::BatchError::TooLarge { size } => {

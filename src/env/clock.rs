@@ -62,7 +62,8 @@ pub(crate) trait Driver: Send + Sync {
 /// A [`Broker`](crate::Broker) on a manual clock starts no thread. [`advance`](Self::advance) runs on the caller's
 /// thread whatever falls due on the way, in order, and returns when it has run. A call that waits, such as
 /// [`Consumer::poll`](crate::Consumer::poll), moves the time itself, up to its own deadline, so that no test hangs:
-/// who waits, drives. A wait without an end ([`Duration::MAX`]) gives up after a day of this clock's time.
+/// who waits, drives. A wait without an end ([`Duration::MAX`]) gives up with
+/// [`Error::Timeout`](crate::Error::Timeout) after a day of this clock's time.
 ///
 /// Clones are the same clock. It may serve several brokers; keep it to one thread if runs are to be the same.
 ///

@@ -67,13 +67,16 @@ impl Log {
             config,
         };
         log.find_segments()?;
-        log.load_epochs()?;
+        let epochs_known = log.load_epochs()?;
         let recovered = match from {
             LoadedFrom::New => log.begin(),
             LoadedFrom::CleanClose(end) => log.load_closed(end)?,
             LoadedFrom::Crash(recovery_point) => log.recover(recovery_point)?,
         };
         log.ensure_active_segment()?;
+        if !epochs_known && from != LoadedFrom::New {
+            log.find_epochs()?;
+        }
         log.lead(from)?;
         Ok((log, recovered))
     }
@@ -101,11 +104,24 @@ impl Log {
     }
 
     /// Leader epochs are derived: a checkpoint that is not one counts as none, and is written anew.
-    fn load_epochs(&mut self) -> Result<()> {
+    fn load_epochs(&mut self) -> Result<bool> {
         let text = read_file(&*self.storage, &self.config.dir.join(LEADER_EPOCHS), EPOCHS_LIMIT)?;
         let parsed = text.and_then(|bytes| LeaderEpochs::parse(&String::from_utf8(bytes).ok()?));
         self.epochs_dirty = parsed.is_none();
         self.epochs = parsed.unwrap_or_default();
+        Ok(!self.epochs_dirty)
+    }
+
+    /// Reads the leader epochs from the batches themselves.
+    fn find_epochs(&mut self) -> Result<()> {
+        self.epochs = LeaderEpochs::default();
+        let interval = self.config.settings.index_interval_bytes;
+        for base in self.segments.keys() {
+            let mut whole = Segment::open(&*self.storage, &self.config.dir, *base, Open::Read, *base)?;
+            for (epoch, start) in whole.scan(interval)?.epochs {
+                self.epochs.assign(epoch, start);
+            }
+        }
         Ok(())
     }
 
@@ -210,6 +226,10 @@ impl Log {
             if let Some(why) = scan.bad.or_else(|| gap.then(|| "it ends before the next segment".to_owned()))
             {
                 return Err(self.damage(segment.file(), segment.end(), &why));
+            }
+            segment.note_largest_timestamp();
+            if segment.is_rebuilt() {
+                self.unflushed.insert(base);
             }
             self.segments.insert(base, Some(segment));
         }

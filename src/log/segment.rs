@@ -46,6 +46,8 @@ pub(crate) struct Segment {
     largest: (i64, Offset),
     /// Bytes since the last index entry.
     unindexed: u64,
+    /// Whether the index files were not this log's, so that they are to be written anew.
+    rebuilt: bool,
 }
 
 impl Segment {
@@ -66,6 +68,7 @@ impl Segment {
             times: TimeIndex::new(base),
             largest: (-1, base),
             unindexed: 0,
+            rebuilt: false,
         }
     }
 
@@ -114,7 +117,7 @@ impl Segment {
 
     fn forget_indexes(&mut self) {
         let fresh = Self::empty(&self.dir, self.base, Arc::clone(&self.file));
-        *self = fresh;
+        *self = Self { rebuilt: true, ..fresh };
     }
 
     /// Reads on from the known end and takes every batch in, up to the first that is bad or does not go on where the
@@ -157,6 +160,11 @@ impl Segment {
 
     pub(crate) fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Whether the index files have to be written anew.
+    pub(crate) fn is_rebuilt(&self) -> bool {
+        self.rebuilt
     }
 
     pub(crate) fn file(&self) -> &Arc<dyn File> {
@@ -323,6 +331,7 @@ impl Segment {
     /// Says that `update` was written.
     pub(crate) fn persisted(&mut self, update: &IndexUpdate) {
         let [(_, _, _, index), (_, _, _, times)] = &update.files;
+        self.rebuilt = false;
         self.index.set_persisted(*index);
         self.times.set_persisted(*times);
     }

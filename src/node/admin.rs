@@ -3,7 +3,7 @@
 use super::{
     Node,
     partition::Partition,
-    topics::{TopicEntry, read_partition_metadata, removed_dir, write_partition_metadata},
+    topics::{TopicEntry, read_partition_metadata, removed_dir, write_metadata, write_partition_metadata},
 };
 use crate::{
     config::TopicConfig,
@@ -95,7 +95,9 @@ impl Node {
         configs: Vec<LogConfig>,
         with_logs: bool,
     ) -> Result<Vec<Arc<Partition>>> {
-        self.topics.read().persist(&*self.storage, &self.dir, Some(entry))?;
+        let mut entries = self.topics.read().entries();
+        entries.push(entry.clone());
+        write_metadata(&*self.storage, &self.dir, &entries)?;
         let make = |config: LogConfig| {
             let log = if with_logs { Some(self.make_log(&config, entry.id)?) } else { None };
             Ok(Partition::new(&self.storage, entry.id, config, log))
@@ -177,7 +179,8 @@ impl Node {
         if removed.is_empty() {
             return Ok(());
         }
-        self.topics.read().persist(&*self.storage, &self.dir, None)?;
+        let entries = self.topics.read().entries();
+        write_metadata(&*self.storage, &self.dir, &entries)?;
         // A recovery point of the old topic must not be taken for one of a new topic of that name.
         self.write_recovery_points()?;
         for entry in removed {
@@ -203,9 +206,11 @@ impl Node {
         }
         self.storage.sync_dir(&self.dir)?;
         removed.iter().try_for_each(|dir| self.storage.remove_dir(dir))?;
-        let mut topics = self.topics.write();
-        topics.removed.retain(|other| other.id != entry.id);
-        topics.persist(&*self.storage, &self.dir, None)
+        let mut entries = self.topics.read().entries();
+        entries.retain(|other| other.id != entry.id);
+        write_metadata(&*self.storage, &self.dir, &entries)?;
+        self.topics.write().removed.retain(|other| other.id != entry.id);
+        Ok(())
     }
 
     /// Rules 7 and 8.

@@ -90,6 +90,8 @@ impl Node {
     /// Writes the recovery points of all partitions.
     pub(super) fn write_recovery_points(&self) -> Result<()> {
         let _one_at_a_time = self.checkpoint.lock();
+        // A close writes the last one: none may come behind it that knows less.
+        self.check_open()?;
         let partitions: Vec<Arc<Partition>> = self.topics.read().partitions().cloned().collect();
         let mut points = OffsetsByPartition::new();
         for partition in partitions {

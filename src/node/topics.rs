@@ -120,19 +120,9 @@ impl Topics {
         }
     }
 
-    /// Writes the metadata file with all topics that are there, and `more`.
-    pub(super) fn persist(
-        &self,
-        storage: &dyn Storage,
-        root: &Path,
-        more: Option<&TopicEntry>,
-    ) -> Result<()> {
-        let there = self.by_name.values().map(|topic| &topic.entry);
-        let mut records = Vec::new();
-        for entry in there.chain(&self.removed).chain(more) {
-            entry.records(&mut records);
-        }
-        replace_file(storage, &root.join(METADATA_FILE), &encode(&records))
+    /// What the metadata file says: the topics that are there, and those that are not removed entirely.
+    pub(super) fn entries(&self) -> Vec<TopicEntry> {
+        self.by_name.values().map(|topic| &topic.entry).chain(&self.removed).cloned().collect()
     }
 }
 
@@ -155,6 +145,13 @@ impl TopicEntry {
         let partition = TopicPartition::shared(Arc::clone(&self.name), partition);
         LogConfig { dir: root.join(partition.to_string()), partition, settings: settings.clone() }
     }
+}
+
+/// Replaces the metadata file, durably.
+pub(super) fn write_metadata(storage: &dyn Storage, root: &Path, entries: &[TopicEntry]) -> Result<()> {
+    let mut records = Vec::new();
+    entries.iter().for_each(|entry| entry.records(&mut records));
+    replace_file(storage, &root.join(METADATA_FILE), &encode(&records))
 }
 
 /// Reads the metadata file; no topics if there is none.

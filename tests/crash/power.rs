@@ -29,12 +29,12 @@ fn crash_at(workload: &Workload, seed: u64, n: u64) -> Option<Marks> {
     hit.then_some(world.marks)
 }
 
-/// Reopens, in one case of three with the power cut at every operation of it, in another with one cut at any.
+/// Reopens, in one case of six with the power cut at every operation of it, in two with one cut at any.
 fn recover(world: &mut World, random: &mut Random) {
     world.broker = None;
-    let (first, step) = match random.below(3) {
+    let (first, step) = match random.below(6) {
         0 => (0, 1),
-        1 => (random.below(60), 1000),
+        1 | 2 => (random.below(60), 1000),
         _ => (u64::MAX, 1),
     };
     let mut n = first;
