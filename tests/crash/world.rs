@@ -246,7 +246,7 @@ impl World {
         for (number, model) in there.partitions.iter_mut().enumerate() {
             let seen = read_partition(broker, topic, number as i32)?;
             let payloads: Vec<_> = seen.iter().map(|(payload, _)| payload.clone()).collect();
-            let checked = model.compare(&payloads, model.durable);
+            let checked = model.compare(&payloads, model.acked.len());
             checked.unwrap_or_else(|why| panic!("{topic}-{number}, in the same session: {why}"));
             for (offset, (payload, epoch)) in seen.iter().enumerate() {
                 let named = model.note_name(offset, *epoch, payload);
@@ -265,6 +265,13 @@ impl World {
         let (group, topic, partition) = key;
         let config = ConsumerConfig::new(group).max_poll_records(records);
         let mut consumer = broker.consumer(config).assign([(topic, partition)])?;
+        let committed = consumer.committed((topic, partition))?.map(|committed| committed.offset);
+        if let Some(commits) = self.model.commits.get(&key) {
+            assert!(
+                commits.allows(committed, false),
+                "{key:?} in the same session: {committed:?}, {commits:?}"
+            );
+        }
         consumer.poll(Duration::ZERO)?;
         let offset = consumer.position((topic, partition))?;
         let Some(there) = self.model.topics.get(topic) else { return Ok(()) };
