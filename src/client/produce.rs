@@ -26,6 +26,9 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
+/// What became of the record with this index.
+type Outcome = (usize, Result<RecordMetadata>);
+
 /// Lends the thread's buffer.
 fn with_buffer<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     BUFFER.with(|buffer| {
@@ -79,7 +82,12 @@ impl Client {
         core.route(record).unwrap_or_else(|| Err(unknown()))
     }
 
-    fn send(&self, route: &Route, batch: &mut ValidBatch<'_>, durability: Durability) -> Result<(i64, Durability)> {
+    fn send(
+        &self,
+        route: &Route,
+        batch: &mut ValidBatch<'_>,
+        durability: Durability,
+    ) -> Result<(i64, Durability)> {
         let request = ProduceRequest { partition: route.reference(), acks: Acks::All, durability, batch };
         let answer = self.service.produce(route.leader, request);
         let clock = self.service.clock();
@@ -115,7 +123,7 @@ impl Client {
     }
 
     /// Produces the records of these indices, those of one partition together.
-    fn try_produce_many(&self, records: &[Record<'_>], indices: &[usize]) -> Vec<(usize, Result<RecordMetadata>)> {
+    fn try_produce_many(&self, records: &[Record<'_>], indices: &[usize]) -> Vec<Outcome> {
         let mut results = Vec::with_capacity(indices.len());
         let mut by_route: BTreeMap<(Route, Durability), Vec<(usize, &Record<'_>)>> = BTreeMap::new();
         for (index, record) in indices.iter().filter_map(|index| Some((*index, records.get(*index)?))) {
@@ -146,7 +154,7 @@ impl Client {
         records: &'r [(usize, &'r Record<'a>)],
         now: Timestamp,
         buffer: &mut Vec<u8>,
-    ) -> (Vec<(usize, Result<RecordMetadata>)>, &'r [(usize, &'r Record<'a>)]) {
+    ) -> (Vec<Outcome>, &'r [(usize, &'r Record<'a>)]) {
         let limit = route.max_batch.min(BATCH_BYTES);
         let mut writer = BatchWriter::new(buffer);
         let mut refused = Vec::new();
@@ -181,10 +189,20 @@ impl Client {
 }
 
 /// Adds a record; one that no batch of the topic can hold is refused.
-fn push(writer: &mut BatchWriter<'_>, record: &Record<'_>, timestamp: Timestamp, route: &Route) -> Result<()> {
+fn push(
+    writer: &mut BatchWriter<'_>,
+    record: &Record<'_>,
+    timestamp: Timestamp,
+    route: &Route,
+) -> Result<()> {
+    if timestamp < Timestamp::default() {
+        return Err(Error::InvalidRecord(format!("a timestamp before 1970: {timestamp}")));
+    }
     let pushed = writer.push(timestamp, record.key, record.value, &record.headers);
     pushed.map_err(|error| match error {
-        crate::record::BatchError::TooLarge { size } => Error::MessageTooLarge { size, limit: route.max_batch },
+        crate::record::BatchError::TooLarge { size } => {
+            Error::MessageTooLarge { size, limit: route.max_batch }
+        }
         other => Error::InvalidRecord(other.to_string()),
     })
 }

@@ -62,7 +62,8 @@ impl ProducerCore {
             }
         };
         let known = usize::try_from(number).ok().and_then(|number| topic.partitions.get(number));
-        let unknown = || Error::UnknownTopicOrPartition { topic: record.topic.to_owned(), partition: Some(number) };
+        let unknown =
+            || Error::UnknownTopicOrPartition { topic: record.topic.to_owned(), partition: Some(number) };
         let max_batch = topic.max_batch;
         let route = |(at, leader): &(PartitionRef, BrokerId)| Route {
             partition: at.partition,

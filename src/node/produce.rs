@@ -1,7 +1,7 @@
 //! Produce: appends one batch to one partition, and answers when it is as durable as was asked for. Here the only
 //! replica is the leader itself, so that every `acks` is reached by the append.
 
-use super::{Node, Task, partition::Partition};
+use super::{Node, Task, admin::OFFSETS_TOPIC, partition::Partition};
 use crate::{
     error::{Error, Result},
     log::Extent,
@@ -22,6 +22,10 @@ impl Node {
     pub(super) fn handle_produce(&self, request: ProduceRequest<'_, '_>) -> Result<ProduceResponse> {
         let Acks::All = request.acks;
         let partition = self.partition(request.partition)?;
+        if partition.name().topic() == OFFSETS_TOPIC {
+            let (topic, reason) = (OFFSETS_TOPIC.to_owned(), "only groups write to it".to_owned());
+            return Err(Error::InvalidTopic { topic, reason });
+        }
         self.append(&partition, request.batch, request.durability)
     }
 

@@ -1,7 +1,7 @@
 //! A broker on a manual clock: no threads, and time that moves only when somebody waits or moves it.
 
-use crate::common::{put, put_numbers, rest, topic};
-use brooklet::{Broker, Client, Consumer, ManualClock, Record, SimDisk, Timestamp, TopicConfig};
+use crate::common::{assert_refused, put, put_numbers, rest, topic};
+use brooklet::{Broker, Client, Consumer, Error, ManualClock, Record, SimDisk, Timestamp, TopicConfig};
 use std::time::Duration;
 
 fn broker(clock: &ManualClock) -> Broker {
@@ -45,7 +45,7 @@ fn a_poll_without_end_gives_up_after_a_virtual_day() {
     let mut consumer = consumer(broker.client());
     for _ in 0..3 {
         let before = clock.now();
-        assert!(consumer.poll(Duration::MAX).unwrap().is_empty());
+        assert_refused!(consumer.poll(Duration::MAX), Error::Timeout);
         assert_eq!(clock.now(), before + Duration::from_secs(24 * 3600));
     }
     put(broker.client(), "t", "x");
@@ -129,47 +129,6 @@ fn one_clock_serves_several_brokers() {
     put(b.client(), "t", "y");
     clock.advance(Duration::from_secs(1));
     assert_eq!(b.durable_offset("t", 0).unwrap(), 2);
-}
-
-/// What the threads of this process are called, as far as the system cuts it.
-#[cfg(target_os = "linux")]
-fn brooklets_threads() -> usize {
-    let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path().join("comm"));
-    tasks.filter(|comm| std::fs::read_to_string(comm).is_ok_and(|name| name.starts_with("brooklet-"))).count()
-}
-
-/// Runs in a process of its own: the other tests' brokers have threads.
-#[test]
-#[cfg(target_os = "linux")]
-fn child_process_counts_threads() {
-    let Some(dir) = crate::child_dir() else { return };
-    let clock = ManualClock::new();
-    let manual = Broker::builder().clock(&clock).open(dir.join("manual")).unwrap();
-    topic(manual.client(), "t", 1);
-    put_numbers(manual.client(), "t", 10);
-    clock.advance(Duration::from_secs(5));
-    manual.consumer("g").subscribe("t").unwrap().poll(Duration::from_secs(1)).unwrap();
-    assert_eq!(brooklets_threads(), 0);
-    let real = Broker::open(dir.join("real")).unwrap();
-    real.create_topic("t", TopicConfig::new().flush_interval(Duration::from_millis(1))).unwrap();
-    put(real.client(), "t", "x");
-    // A flush in the background takes both of them: then they run, and have their names.
-    let mut consumer = real.consumer("g").assign([("t", 0)]).unwrap();
-    consumer.seek(("t", 0), 1).unwrap();
-    while real.durable_offset("t", 0).unwrap() == 0 {
-        consumer.poll(Duration::from_millis(1)).unwrap();
-    }
-    assert_eq!(brooklets_threads(), 2);
-    real.close().unwrap();
-    assert_eq!(brooklets_threads(), 0, "closing ends them");
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn a_broker_on_a_manual_clock_has_no_threads_and_a_closed_one_none_left() {
-    let dir = tempfile::tempdir().unwrap();
-    let child = crate::in_a_child("clock::child_process_counts_threads", dir.path());
-    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
 }
 
 #[test]

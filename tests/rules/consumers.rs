@@ -106,7 +106,7 @@ fn a_wakeup_is_for_polls_only(backend: &mut Backend) {
     consumer.handle().wakeup();
     assert!(!consumer.is_caught_up().unwrap());
     assert_eq!(consumer.position(("t", 0)).unwrap(), 0);
-    assert_eq!(consumer.assignment().unwrap().len(), 1);
+    assert_eq!(consumer.assignment().len(), 1);
     consumer.seek(("t", 0), 1).unwrap();
     consumer.seek_all(0).unwrap();
     assert_eq!(consumer.offset(("t", 0), OffsetSpec::Latest).unwrap(), Some(2));

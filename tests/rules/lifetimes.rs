@@ -89,7 +89,6 @@ fn whatever_outlives_its_broker_says_closed(backend: &mut Backend) {
     assert_refused!(admin.describe_topic("t"), Error::Closed);
     assert_refused!(admin.delete_topic("t"), Error::Closed);
     assert_refused!(fresh.poll(Duration::MAX), Error::Closed);
-    assert_refused!(fresh.assignment(), Error::Closed);
     assert_refused!(used.commit_offset(), Error::Closed);
     assert_refused!(used.commit_offsets(Offsets::from([(("t", 0), 1)])), Error::Closed);
     assert_refused!(used.committed(("t", 0)), Error::Closed);
