@@ -2,7 +2,7 @@
 
 use crate::{
     check::read_partition,
-    model::{Commit, Model, PartitionModel, There, TopicModel},
+    model::{Commit, Model, There, TopicModel},
     replay::Marks,
     workloads::{Shape, Step},
 };
@@ -125,10 +125,7 @@ impl World {
             .durability(durability);
         let before = self.model.topics.get(topic).map_or(There::No, |topic| topic.there);
         let created = broker.create_topic(topic, config);
-        let fresh = |there, id| {
-            let partitions = vec![PartitionModel::default(); shape.partitions as usize];
-            TopicModel { there, id, partitions }
-        };
+        let fresh = |there, id| TopicModel::new(there, id, shape.partitions as usize);
         match created {
             Ok(id) => {
                 assert_ne!(before, There::Yes, "{topic} was made twice");
@@ -141,8 +138,9 @@ impl World {
             Err(error) => {
                 let exists = matches!(error, Error::TopicAlreadyExists { .. });
                 assert!(!exists || before != There::No, "{topic} was deleted and exists");
-                if before == There::No {
-                    self.model.topics.insert(topic, fresh(There::Maybe, None));
+                match self.model.topics.get_mut(topic).filter(|topic| topic.there != There::No) {
+                    Some(known) => known.tried.push(shape.partitions as usize),
+                    None => drop(self.model.topics.insert(topic, fresh(There::Maybe, None))),
                 }
                 Err(error)
             }
