@@ -125,13 +125,16 @@ pub(crate) struct TopicModel {
     /// Unknown if it was never acknowledged.
     pub(crate) id: Option<TopicId>,
     pub(crate) partitions: Vec<PartitionModel>,
+    /// Consumers get only what is flushed.
+    pub(crate) flushed: bool,
     /// How many partitions it was to have in calls that failed since, and may have instead.
     pub(crate) tried: Vec<usize>,
 }
 
 impl TopicModel {
     pub(crate) fn new(there: There, id: Option<TopicId>, partitions: usize) -> Self {
-        Self { there, id, partitions: vec![PartitionModel::default(); partitions], tried: vec![partitions] }
+        let fresh = vec![PartitionModel::default(); partitions];
+        Self { there, id, partitions: fresh, flushed: false, tried: vec![partitions] }
     }
 
     /// It is there, with this id: either what it was, or what a call made that failed.

@@ -131,7 +131,8 @@ impl World {
                 assert_ne!(before, There::Yes, "{topic} was made twice");
                 assert!(!self.model.ids.contains(&id), "{topic} has the id of a topic that was before it");
                 self.model.ids.push(id);
-                self.model.topics.insert(topic, fresh(There::Yes, Some(id)));
+                let made = TopicModel { flushed: shape.flushed, ..fresh(There::Yes, Some(id)) };
+                self.model.topics.insert(topic, made);
                 self.model.commits.retain(|(_, of, _), _| *of != topic);
                 Ok(())
             }
@@ -246,6 +247,8 @@ impl World {
             let payloads: Vec<_> = seen.iter().map(|(payload, _)| payload.clone()).collect();
             let checked = model.compare(&payloads, model.acked.len());
             checked.unwrap_or_else(|why| panic!("{topic}-{number}, in the same session: {why}"));
+            let early = there.flushed && payloads.len() > model.durable;
+            assert!(!early, "{topic}-{number}: what is not flushed is read");
             for (offset, (payload, epoch)) in seen.iter().enumerate() {
                 let named = model.note_name(offset, *epoch, payload);
                 named.unwrap_or_else(|why| panic!("{topic}-{number}: {why}"));
