@@ -11,6 +11,8 @@ mod names;
 mod offset_index;
 mod scan;
 mod segment;
+#[cfg(test)]
+mod tests;
 mod time_index;
 
 pub(crate) use checkpoint::{OffsetsByPartition, RECOVERY_POINTS, read_checkpoint, write_checkpoint};
@@ -69,6 +71,8 @@ pub(crate) struct Log {
     epochs_dirty: bool,
     /// Directories whose names are not durable.
     dirty_dirs: BTreeSet<PathBuf>,
+    /// How many segments were begun.
+    rolls: u64,
     /// Segments below the active one that are not durable or whose indexes are not.
     unflushed: BTreeSet<Offset>,
     /// Set by a flush that failed: what the disk holds is not known any more, until the log is opened anew.
@@ -118,6 +122,7 @@ impl Log {
         active.note_largest_timestamp();
         let (old, end) = (active.base(), active.end());
         let new = Segment::create(&*self.storage, &self.config.dir, end, capacity)?;
+        self.rolls += 1;
         self.unflushed.insert(old);
         self.dirty_dirs.insert(self.config.dir.clone());
         self.segments.insert(end, Some(new));
@@ -241,6 +246,8 @@ impl Log {
         Ok(Flush {
             extent,
             up_to: self.end(),
+            active,
+            rolls: self.rolls,
             files: segments
                 .iter()
                 .filter(|s| everything || s.end() > self.durable)
@@ -260,17 +267,19 @@ impl Log {
             return Err(error);
         }
         self.durable = self.durable.max(flush.up_to);
-        self.dirty_dirs.retain(|dir| !flush.dirs.contains(dir));
+        // What an append did while the disk worked is for the next flush: a segment that was closed meanwhile was noted
+        // as the active one, with the records of then, and a name may have come after the sync of its directory.
+        if flush.rolls == self.rolls {
+            self.dirty_dirs.retain(|dir| !flush.dirs.contains(dir));
+        }
         if flush.extent == Extent::Everything {
             for (base, update) in &flush.indexes {
                 if let Some(Some(segment)) = self.segments.get_mut(base) {
                     segment.persisted(update);
                 }
             }
-            let closed_below = self.segments.last_key_value().map(|(base, _)| *base);
-            self.unflushed.retain(|base| {
-                !flush.indexes.iter().any(|(flushed, _)| flushed == base) || Some(*base) >= closed_below
-            });
+            let flushed = |base: &Offset| flush.indexes.iter().any(|(flushed, _)| flushed == base);
+            self.unflushed.retain(|base| !flushed(base) || Some(*base) >= flush.active);
             self.epochs_dirty &= flush.epochs.as_ref().is_none_or(|(_, text)| *text != self.epochs.to_text());
             self.recovery_point = self.recovery_point.max(flush.up_to);
         }
