@@ -26,15 +26,17 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Lends the thread's buffer.
+/// Lends the thread's buffer, or a new one where it is lent already.
 fn with_buffer<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-    BUFFER.with(|buffer| {
-        let mut buffer = buffer.take();
-        let result = work(&mut buffer);
-        if buffer.capacity() <= KEPT_BUFFER {
-            BUFFER.set(buffer);
+    BUFFER.with(|buffer| match buffer.try_borrow_mut() {
+        Ok(mut buffer) => {
+            let result = work(&mut buffer);
+            if buffer.capacity() > KEPT_BUFFER {
+                *buffer = Vec::new();
+            }
+            result
         }
-        result
+        Err(_) => work(&mut Vec::new()),
     })
 }
 
