@@ -34,7 +34,7 @@ use crate::{
     error::{Error, Result},
     prng::Prng,
     rpc::{Answer, FetchRequest, FetchResponse, PartitionRef, ProduceRequest, ProduceResponse, Request, Response, Service},
-    sync::{AtomicBool, AtomicI64, Mutex, Ordering, RwLock},
+    sync::{AtomicBool, AtomicI64, Mutex, Ordering, RwLock, Version},
     types::{BrokerId, Instant},
 };
 use background::{Background, Job};
@@ -73,6 +73,8 @@ pub(crate) struct Node {
     admin: Mutex<()>,
     groups: Mutex<Groups>,
     topics: RwLock<Topics>,
+    /// That of the topics' slots, to be read without the lock.
+    slots: Arc<Version>,
     checkpoint: Mutex<()>,
     parked: Parked,
     timers: Timers<Task>,

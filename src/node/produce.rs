@@ -1,7 +1,7 @@
 //! Produce: appends one batch to one partition, and answers when it is as durable as was asked for. Here the only
 //! replica is the leader itself, so that every `acks` is reached by the append.
 
-use super::{Node, Task, partition::Partition};
+use super::{Node, Task, partition::Partition, topics::with_partition};
 use crate::{
     error::{Error, Result},
     log::Extent,
@@ -21,8 +21,8 @@ const CHECKPOINT_WITHIN: Duration = Duration::from_secs(1);
 impl Node {
     pub(super) fn handle_produce(&self, request: ProduceRequest<'_, '_>) -> Result<ProduceResponse> {
         let Acks::All = request.acks;
-        let partition = self.partition(request.partition)?;
-        self.append(&partition, request.batch, request.durability)
+        let ProduceRequest { partition, batch, durability, .. } = request;
+        with_partition(&self.topics, &self.slots, partition, |partition| self.append(partition, batch, durability))
     }
 
     /// Appends a batch, wakes who waits for it, and syncs it if that is promised.
