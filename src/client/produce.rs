@@ -57,21 +57,33 @@ fn place(topic: &str) -> usize {
 
 impl Client {
     pub(super) fn produce_one(&self, record: &Record<'_>) -> Result<RecordMetadata> {
-        let mut attempt = 1;
-        loop {
-            let result = self.try_produce(record);
-            match result {
-                Err(Error::UnknownTopicId { .. }) => self.forget(record.topic),
-                result => return result,
-            }
-            if attempt == ATTEMPTS {
-                return Err(Error::UnknownTopicId { topic: record.topic.to_owned() });
-            }
-            attempt += 1;
+        match self.try_produce(record) {
+            Ok(metadata) => Ok(metadata),
+            Err(error) => self.produce_again(record, *error),
         }
     }
 
-    fn try_produce(&self, record: &Record<'_>) -> Result<RecordMetadata> {
+    #[cold]
+    fn produce_again(&self, record: &Record<'_>, mut error: Error) -> Result<RecordMetadata> {
+        for _ in 1..ATTEMPTS {
+            let Error::UnknownTopicId { .. } = error else { return Err(error) };
+            self.forget(record.topic);
+            match self.try_produce(record) {
+                Ok(metadata) => return Ok(metadata),
+                Err(again) => error = *again,
+            }
+        }
+        match error {
+            Error::UnknownTopicId { .. } => {
+                self.forget(record.topic);
+                Err(Error::UnknownTopicId { topic: record.topic.to_owned() })
+            }
+            other => Err(other),
+        }
+    }
+
+    /// An error comes in a box: what is copied from hand to hand for every record stays small.
+    fn try_produce(&self, record: &Record<'_>) -> Result<RecordMetadata, Box<Error>> {
         with_local(|Local { buffer, topics }| {
             let remembered = topics.get(self.producer.version.get(), place(record.topic));
             let route = match remembered.filter(|topic| *topic.name == *record.topic).and_then(|t| t.route(record)) {
@@ -117,7 +129,7 @@ impl Client {
         self.producer.version.change();
     }
 
-    fn send(&self, route: &Route, batch: &mut ValidBatch<'_>, durability: Durability) -> Result<(i64, Durability)> {
+    fn send(&self, route: &Route, batch: &mut ValidBatch<'_>, durability: Durability) -> Result<(i64, Durability), Box<Error>> {
         let request = ProduceRequest { partition: route.reference(), acks: Acks::All, durability, batch };
         let answer = self.service.produce(route.leader, request);
         let clock = self.service.clock();
@@ -211,7 +223,7 @@ impl Client {
             let at = |(base, durability): &(i64, Durability)| {
                 RecordMetadata::new(route.partition, base + n as i64, timestamp, *durability)
             };
-            (index, sent.as_ref().map(at).map_err(Clone::clone))
+            (index, sent.as_ref().map(at).map_err(|error| Error::clone(error)))
         };
         refused.extend(batch.into_iter().enumerate().map(metadata));
         (refused, rest)

@@ -143,7 +143,13 @@ impl Service for Node {
     }
 
     fn produce(&self, to: BrokerId, request: ProduceRequest<'_, '_>) -> Answer<ProduceResponse> {
-        Answer::Ready(self.check(to).and_then(|()| self.handle_produce(request)))
+        if let Err(error) = self.check(to) {
+            return Answer::Ready(Err(error));
+        }
+        match self.handle_produce(request) {
+            Ok(response) => Answer::Ready(Ok(response)),
+            Err(error) => Answer::Ready(Err(*error)),
+        }
     }
 
     fn fetch(&self, to: BrokerId, request: &FetchRequest) -> Answer<FetchResponse> {

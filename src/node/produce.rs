@@ -19,7 +19,8 @@ const TIMESTAMP_AFTER_MAX: Duration = Duration::from_secs(3600);
 const CHECKPOINT_WITHIN: Duration = Duration::from_secs(1);
 
 impl Node {
-    pub(super) fn handle_produce(&self, request: ProduceRequest<'_, '_>) -> Result<ProduceResponse> {
+    #[inline]
+    pub(super) fn handle_produce(&self, request: ProduceRequest<'_, '_>) -> Result<ProduceResponse, Box<Error>> {
         let Acks::All = request.acks;
         let ProduceRequest { partition, batch, durability, .. } = request;
         with_partition(&self.topics, &self.slots, partition, |partition| self.append(partition, batch, durability))
@@ -31,7 +32,7 @@ impl Node {
         partition: &Arc<Partition>,
         batch: &mut ValidBatch<'_>,
         durability: Durability,
-    ) -> Result<ProduceResponse> {
+    ) -> Result<ProduceResponse, Box<Error>> {
         self.check_timestamp(batch.header().max_timestamp)?;
         let durability = durability.max(partition.durability());
         let mut state = partition.lock();

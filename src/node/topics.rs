@@ -59,14 +59,15 @@ thread_local! {
     static PARTITIONS: RefCell<Memo<Arc<Partition>>> = const { RefCell::new(Memo::new()) };
 }
 
-/// Calls `work` with the partition that a client means.
+/// Calls `work` with the partition that a client means. An error comes in a box: what is copied for every record stays
+/// small.
 #[inline]
 pub(super) fn with_partition<T>(
     topics: &RwLock<Topics>,
     version: &Version,
     of: PartitionRef,
-    work: impl FnOnce(&Arc<Partition>) -> Result<T>,
-) -> Result<T> {
+    work: impl FnOnce(&Arc<Partition>) -> Result<T, Box<Error>>,
+) -> Result<T, Box<Error>> {
     PARTITIONS.with(|memo| {
         if let Ok(memo) = memo.try_borrow()
             && let Some(partition) = memo.get(version.get(), of.slot as usize)
