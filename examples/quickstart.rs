@@ -5,6 +5,8 @@
 //! Counts the flights of every carrier twice: through the topic, with a process that dies half way, and straight from
 //! the file. It fails if the two differ. `--keep DIR` leaves the store in a new directory DIR.
 
+#![allow(clippy::disallowed_methods, reason = "an application reads files")]
+
 use brooklet::{Broker, Offsets, Record, Timestamp, TopicConfig};
 use std::{
     collections::BTreeMap,
@@ -27,7 +29,9 @@ fn produce<'a>(broker: &Broker, csv: &'a str) -> Result<usize> {
     broker.ensure_topic(TOPIC, TopicConfig::new().partitions(4).retention_time(Duration::MAX))?;
     let flights = flights(csv)?;
     for some in flights.chunks(100) {
-        let record = |flight: &Flight<'a>| Record::to(TOPIC).key(flight.carrier).value(flight.row).timestamp(flight.hour);
+        let record = |flight: &Flight<'a>| {
+            Record::to(TOPIC).key(flight.carrier).value(flight.row).timestamp(flight.hour)
+        };
         broker.produce_all(some.iter().map(record))?;
     }
     Ok(flights.len())
@@ -38,7 +42,7 @@ fn produce<'a>(broker: &Broker, csv: &'a str) -> Result<usize> {
 fn count(broker: &Broker, mut handed_out: impl FnMut(usize)) -> Result<Counts> {
     let mut consumer = broker.consumer(GROUP).subscribe([TOPIC])?;
     let mut counts: BTreeMap<i32, Counts> = BTreeMap::new();
-    for partition in consumer.assignment()? {
+    for partition in consumer.assignment() {
         let committed = consumer.committed(&partition)?.unwrap_or_default();
         println!("{partition}: goes on at offset {}", committed.offset);
         counts.insert(partition.partition(), from_text(&committed.metadata)?);
@@ -94,7 +98,10 @@ fn run(dir: &Path, csv: &str) -> Result<bool> {
     counts.iter().for_each(|(carrier, flights)| println!("{carrier} {flights}"));
     let expected = independent_count(csv)?;
     let equal = counts == expected;
-    println!("{flights} flights; the counts are {} those of the file", if equal { "equal to" } else { "NOT equal to" });
+    println!(
+        "{flights} flights; the counts are {} those of the file",
+        if equal { "equal to" } else { "NOT equal to" }
+    );
     Ok(equal)
 }
 
@@ -123,11 +130,13 @@ struct Flight<'a> {
 fn flights(csv: &str) -> Result<Vec<Flight<'_>>> {
     let mut rows = csv.lines();
     let header: Vec<&str> = rows.next().ok_or("an empty file")?.split(',').collect();
-    let column = |name: &str| header.iter().position(|column| *column == name).ok_or(format!("no column {name}"));
+    let column =
+        |name: &str| header.iter().position(|column| *column == name).ok_or(format!("no column {name}"));
     let (carrier, hour) = (column("carrier")?, column("time_hour")?);
     let flight = |row| {
         let fields: Vec<&str> = str::split(row, ',').collect();
-        let field = |column: usize| fields.get(column).copied().ok_or(format!("a row that ends early: {row}"));
+        let field =
+            |column: usize| fields.get(column).copied().ok_or(format!("a row that ends early: {row}"));
         Ok(Flight { carrier: field(carrier)?, hour: field(hour)?.parse()?, row })
     };
     rows.filter(|row| !row.is_empty()).map(flight).collect()
@@ -188,7 +197,8 @@ fn arguments() -> Result<Arguments> {
     let mut arguments = Arguments { keep: None, csv, victim: None };
     let mut words = std::env::args_os().skip(1);
     while let Some(word) = words.next() {
-        let mut dir = || words.next().map(PathBuf::from).ok_or(format!("{} needs a directory", word.display()));
+        let mut dir =
+            || words.next().map(PathBuf::from).ok_or(format!("{} needs a directory", word.display()));
         match word.to_str() {
             Some("--keep") => arguments.keep = Some(dir()?),
             Some("--victim") => arguments.victim = Some(dir()?),

@@ -91,6 +91,9 @@ pub enum Error {
     /// The leader epoch that the caller knows is older than the partition's.
     #[error("the leader epoch is older than the partition's")]
     FencedLeaderEpoch,
+    /// The leader epoch that the caller knows is newer than the partition's.
+    #[error("the leader epoch is newer than the partition's")]
+    UnknownLeaderEpoch,
     /// The offset lies outside the log.
     #[error("{partition}: offset {offset} is not in [{log_start_offset}, {log_end_offset}]")]
     #[non_exhaustive]
@@ -149,7 +152,9 @@ pub enum Error {
         group: String,
     },
     /// The group has as many members as it may have. In this version that is one.
-    #[error("the group {group} has {limit} member(s) already, as many as this version allows; close that consumer first")]
+    #[error(
+        "the group {group} has {limit} member(s) already, as many as this version allows; close that consumer first"
+    )]
     #[non_exhaustive]
     GroupMaxSizeReached {
         /// The group.
@@ -182,7 +187,9 @@ pub enum Error {
     #[error("the metadata of an offset has at most 4096 UTF-16 code units")]
     OffsetMetadataTooLarge,
     /// Bytes that are not what was written: a bad checksum or a bad structure.
-    #[error("{partition}: the batch at offset {offset} is corrupt: {reason} (the next one is at {next_offset})")]
+    #[error(
+        "{partition}: the batch at offset {offset} is corrupt: {reason} (the next one is at {next_offset})"
+    )]
     #[non_exhaustive]
     CorruptMessage {
         /// The partition.
@@ -251,8 +258,7 @@ impl Error {
                 | Self::UnknownTopicId { .. }
                 | Self::NotLeaderOrFollower
                 | Self::FencedLeaderEpoch
-                | Self::CorruptMessage { .. }
-                | Self::KafkaStorageError { .. }
+                | Self::UnknownLeaderEpoch
         )
     }
 
@@ -262,10 +268,10 @@ impl Error {
     }
 
     /// Whether what was to be written may be in the log all the same: the write went through, or may have, but what
-    /// was promised of it could not be confirmed.
+    /// was promised of it could not be confirmed. (`Closed` is among them: the broker may have been closed between.)
     pub fn is_indeterminate(&self) -> bool {
         match self {
-            Self::Timeout | Self::Io { .. } | Self::KafkaStorageError { .. } => true,
+            Self::Timeout | Self::Closed | Self::Io { .. } | Self::KafkaStorageError { .. } => true,
             Self::PartialProduce { results } => {
                 results.iter().any(|result| result.as_ref().is_err_and(Self::is_indeterminate))
             }
@@ -294,6 +300,7 @@ impl Error {
             Self::KafkaStorageError { .. } | Self::Io { .. } => 56,
             Self::GroupIdNotFound { .. } => 69,
             Self::FencedLeaderEpoch => 74,
+            Self::UnknownLeaderEpoch => 75,
             Self::GroupMaxSizeReached { .. } => 81,
             Self::InvalidRecord(_) => 87,
             Self::UnknownTopicId { .. } => 100,

@@ -2,7 +2,7 @@
 //! only one place may use, and how long a function or a file may be.
 //!
 //! It reads tokens, not types, so it needs no dependency and works on code that does not compile. Clippy's
-//! disallowed methods and types (`clippy.toml`) look at the same ground with types, but see neither layers nor
+//! disallowed methods and types (`.clippy.toml`) look at the same ground with types, but see neither layers nor
 //! what an `allow` hides.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::disallowed_methods)]

@@ -68,8 +68,9 @@ impl BrokerBuilder {
     }
 
     /// Where all that is random comes from: topic ids, member ids, the partitions of records without a key. On a manual
-    /// clock and a simulated disk, two runs of one seed do the same. Default: 0 on a simulated disk, else a seed from
-    /// the system.
+    /// clock and a simulated disk, two runs of one seed do the same. On a simulated disk each opening draws on in another
+    /// way, and on real files ids come from the system whatever the seed: no two topics get the same. Default: 0 on a
+    /// simulated disk, else a seed from the system.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
@@ -114,16 +115,18 @@ impl BrokerBuilder {
             None => Arc::new(RealStorage::new(self.memory_maps)),
         };
         let prng = match (self.seed, &self.disk) {
-            (Some(seed), _) => Prng::new(seed),
-            (None, Some(_)) => Prng::new(0),
+            (seed, Some(disk)) => Prng::new(seed.unwrap_or(0)).fork(&format!("session {}", disk.sessions())),
+            (Some(seed), None) => Prng::new(seed),
             (None, None) => Prng::from_entropy(),
         };
+        // A topic that is made again has another id, also when the broker was opened anew with the same seed.
+        let ids = if self.disk.is_some() { prng.clone() } else { Prng::from_entropy() };
         let config = NodeConfig {
             id: BrokerId::from(EMBEDDED),
             dir,
             storage,
             clock: self.clock.map_or_else(Clock::system, Clock::Manual),
-            prng: prng.fork("broker"),
+            prng: ids.fork("broker"),
             topic_defaults: self.topic_defaults,
         };
         let (node, recovery) = Node::open(config)?;

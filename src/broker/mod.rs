@@ -71,8 +71,8 @@ impl Broker {
     ///
     /// # Errors
     /// - [`Error::Locked`](crate::Error::Locked), at once, if another broker has it, in this process or another.
-    /// - [`Error::KafkaStorageError`](crate::Error::KafkaStorageError) if what was durable is damaged. Nothing was
-    ///   changed.
+    /// - [`Error::KafkaStorageError`](crate::Error::KafkaStorageError) if what was durable is damaged. What
+    ///   is damaged was not changed.
     /// - [`Error::Io`](crate::Error::Io).
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
         Self::builder().open(dir)
@@ -161,7 +161,10 @@ impl Broker {
     ///
     /// # Errors
     /// Those of [`Client::produce_all`].
-    pub fn produce_all<'a>(&self, records: impl IntoIterator<Item = Record<'a>>) -> Result<Vec<RecordMetadata>> {
+    pub fn produce_all<'a>(
+        &self,
+        records: impl IntoIterator<Item = Record<'a>>,
+    ) -> Result<Vec<RecordMetadata>> {
         self.inner.client.produce_all(records)
     }
 

@@ -88,7 +88,12 @@ impl Admin {
                 high_watermark: ask(OffsetSpec::Latest)?,
             })
         });
-        Ok(TopicDescription { partitions: described.collect::<Result<_>>()?, name: name.to_string(), id, config })
+        Ok(TopicDescription {
+            partitions: described.collect::<Result<_>>()?,
+            name: name.to_string(),
+            id,
+            config,
+        })
     }
 
     /// Deletes a topic with all its records, and what groups have committed for it (rule 11). Who holds records of it

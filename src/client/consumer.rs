@@ -8,8 +8,9 @@ use crate::{
     config::ConsumerConfig,
     error::{Error, Result},
     rpc::{
-        Answer, FetchRequest, FetchResponse, JoinGroupRequest, LeaveGroupRequest, ListOffsetsRequest, MemberIdentity,
-        OffsetCommitRequest, OffsetFetchRequest, Ticket,
+        Answer, FetchRequest, FetchResponse, FindCoordinatorRequest, JoinGroupRequest, LeaveGroupRequest,
+        ListOffsetsRequest, MemberIdentity, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest,
+        Request, Ticket,
     },
     sync::{AtomicBool, Mutex, Ordering},
     types::{BrokerId, Instant, Offset, OffsetAndMetadata, OffsetSpec, Offsets, TopicPartition},
@@ -83,14 +84,12 @@ impl ConsumerBuilder {
             return Err(Error::IllegalState("a subscription to no topic".to_owned()));
         }
         self.config.check()?;
-        for topic in &topics {
-            self.client.metadata(topic)?;
+        let mut consumer = self.consumer(Wanted::Topics(topics.into_iter().collect()))?;
+        if let Some(group) = consumer.group.clone() {
+            consumer.member =
+                Some(consumer.client.call_to(consumer.coordinator, JoinGroupRequest { group })?.member);
         }
-        let member = match &self.config.group {
-            Some(group) => Some(self.client.call(JoinGroupRequest { group: group.clone() })?.member),
-            None => None,
-        };
-        Ok(self.consumer(Wanted::Topics(topics.into_iter().collect()), member))
+        Ok(consumer)
     }
 
     /// Reads these partitions, without being a member of the group. If it has a group, it begins at what is committed
@@ -107,27 +106,31 @@ impl ConsumerBuilder {
     /// let consumer = broker.consumer(ConsumerConfig::standalone()).assign([("orders", 1)])?;
     /// # Ok(()) }
     /// ```
-    pub fn assign<P: Into<TopicPartition>>(self, partitions: impl IntoIterator<Item = P>) -> Result<Consumer> {
-        let partitions: std::collections::BTreeSet<TopicPartition> = partitions.into_iter().map(Into::into).collect();
+    pub fn assign<P: Into<TopicPartition>>(
+        self,
+        partitions: impl IntoIterator<Item = P>,
+    ) -> Result<Consumer> {
+        let partitions: std::collections::BTreeSet<TopicPartition> =
+            partitions.into_iter().map(Into::into).collect();
         if partitions.is_empty() {
             return Err(Error::IllegalState("an assignment of no partition".to_owned()));
         }
         self.config.check()?;
-        for of in &partitions {
-            let there = self.client.metadata(of.topic())?.partitions.len();
-            if usize::try_from(of.partition()).is_err() || of.partition() as usize >= there {
-                let (topic, partition) = (of.topic().to_owned(), Some(of.partition()));
-                return Err(Error::UnknownTopicOrPartition { topic, partition });
-            }
-        }
-        Ok(self.consumer(Wanted::Partitions(partitions), None))
+        self.consumer(Wanted::Partitions(partitions))
     }
 
-    fn consumer(self, wanted: Wanted, member: Option<MemberIdentity>) -> Consumer {
+    fn consumer(self, wanted: Wanted) -> Result<Consumer> {
         let Self { client, config } = self;
         let group = config.group.clone();
+        let coordinator = match group.clone() {
+            Some(group) => client.call(FindCoordinatorRequest { group })?.broker,
+            None => client.bootstrap,
+        };
         let shared = Arc::new(Shared { woken: AtomicBool::new(false), waiting: Mutex::new(None) });
-        Consumer { client, group, member, core: RefCell::new(ConsumerCore::new(config, wanted)), shared }
+        let mut core = ConsumerCore::new(config, wanted);
+        core.learn(client.call(MetadataRequest { topics: Some(core.unresolved()) })?)?;
+        let core = RefCell::new(core);
+        Ok(Consumer { client, group, coordinator, member: None, core, shared })
     }
 }
 
@@ -158,6 +161,8 @@ impl ConsumerBuilder {
 pub struct Consumer {
     client: Client,
     group: Option<String>,
+    /// Who keeps the group.
+    coordinator: BrokerId,
     member: Option<MemberIdentity>,
     core: RefCell<ConsumerCore>,
     shared: Arc<Shared>,
@@ -180,6 +185,7 @@ impl Consumer {
     /// - [`Error::CorruptMessage`], which says how to go on behind it.
     /// - [`Error::OffsetOutOfRange`] and [`Error::NoOffsetForPartition`]: only without an `auto_offset_reset`.
     /// - [`Error::UnknownTopicId`]: a topic was deleted. The next poll looks for a new one of that name.
+    /// - [`Error::Timeout`]: only on a [`ManualClock`](crate::ManualClock), after a day of its time, if `timeout` has no end.
     /// - [`Error::Closed`].
     pub fn poll(&mut self, timeout: Duration) -> Result<Records> {
         let deadline = self.now().plus(timeout);
@@ -201,7 +207,9 @@ impl Consumer {
                 Action::Call(request) => {
                     let service = &self.client.service;
                     let deadline = self.now().plus(REQUEST_TIMEOUT);
-                    let answer = service.call(self.client.bootstrap, request);
+                    let of_the_group = matches!(request, Request::OffsetFetch(_));
+                    let to = if of_the_group { self.coordinator } else { self.client.bootstrap };
+                    let answer = service.call(to, request);
                     Event::Answered(answer.wait(service.clock(), deadline)?)
                 }
                 Action::Fetch(leader, request) => Event::Fetched(self.fetch(leader, &request)?),
@@ -228,6 +236,8 @@ impl Consumer {
                 Err(Error::Wakeup)
             }
             Some(response) => response,
+            // Only a manual clock gives up on a wait without an end.
+            None if request.deadline == Instant::MAX => Err(Error::Timeout),
             None => Ok(FetchResponse { partitions: Vec::new() }),
         }
     }
@@ -272,7 +282,7 @@ impl Consumer {
     pub fn commit_offsets(&self, done: impl Into<Offsets>) -> Result<()> {
         let group = self.group()?;
         let request = OffsetCommitRequest { group, member: self.member.clone(), offsets: done.into() };
-        self.client.call(request)?;
+        self.client.call_to(self.coordinator, request)?;
         Ok(())
     }
 
@@ -287,7 +297,7 @@ impl Consumer {
     /// [`Error::IllegalState`] without a group; [`Error::Closed`].
     pub fn committed(&self, of: impl Into<TopicPartition>) -> Result<Option<OffsetAndMetadata>> {
         let request = OffsetFetchRequest { group: self.group()?, partitions: vec![of.into()] };
-        Ok(self.client.call(request)?.offsets.into_iter().next().flatten())
+        Ok(self.client.call_to(self.coordinator, request)?.offsets.into_iter().next().flatten())
     }
 
     /// The offset of the next record that `poll` hands out of a partition.
@@ -314,12 +324,8 @@ impl Consumer {
     }
 
     /// The partitions that this consumer reads, sorted.
-    ///
-    /// # Errors
-    /// Those of [`poll`](Self::poll): a broker may have to be asked.
-    pub fn assignment(&self) -> Result<Vec<TopicPartition>> {
-        self.run(Event::Locate)?;
-        Ok(self.core.borrow().assignment())
+    pub fn assignment(&self) -> Vec<TopicPartition> {
+        self.core.borrow().assignment()
     }
 
     /// Whether there is nothing left to poll now: each position is at its partition's high watermark.
@@ -369,7 +375,8 @@ impl Consumer {
     /// As [`seek`](Self::seek).
     pub fn seek_all(&mut self, to: impl Into<OffsetSpec>) -> Result<()> {
         let to = to.into();
-        let assignment = self.assignment()?;
+        self.run(Event::Locate)?;
+        let assignment = self.assignment();
         let mut core = self.core.borrow_mut();
         assignment.iter().try_for_each(|of| core.seek(of, to))
     }
@@ -389,7 +396,7 @@ impl Consumer {
 
     fn leave(&mut self) -> Result<()> {
         let (Some(group), Some(member)) = (self.group.clone(), self.member.take()) else { return Ok(()) };
-        self.client.call(LeaveGroupRequest { group, member_id: member.member_id })?;
+        self.client.call_to(self.coordinator, LeaveGroupRequest { group, member_id: member.member_id })?;
         Ok(())
     }
 }

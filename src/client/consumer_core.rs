@@ -8,9 +8,9 @@ use crate::{
     error::{Error, Result},
     record::{Batch, BatchError, BatchHeader},
     rpc::{
-        FetchPartition, FetchRequest, FetchResponse, Fetched, ListOffsetsRequest, MetadataRequest, MetadataResponse,
-        OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest, PartitionRef, Request, Response,
-        TopicMetadata,
+        FetchPartition, FetchRequest, FetchResponse, Fetched, ListOffsetsRequest, MetadataRequest,
+        MetadataResponse, OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest, PartitionRef,
+        Request, Response, TopicMetadata,
     },
     types::{BrokerId, Instant, LeaderEpoch, Offset, OffsetAndMetadata, OffsetSpec, Offsets, TopicPartition},
 };
@@ -20,7 +20,9 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug)]
 pub(super) enum Event {
     /// The application wants records, and waits for them until the deadline.
-    Poll { deadline: Instant },
+    Poll {
+        deadline: Instant,
+    },
     /// The application wants to know positions.
     Locate,
     /// What was asked was answered.
@@ -79,6 +81,7 @@ enum Asked {
 struct Partition {
     reference: PartitionRef,
     leader: BrokerId,
+    leader_epoch: LeaderEpoch,
     place: Place,
     buffer: Option<Buffer>,
 }
@@ -156,7 +159,7 @@ impl ConsumerCore {
     fn question(&mut self) -> Result<Option<Request>> {
         if !self.unresolved.is_empty() {
             self.asked = Asked::Metadata;
-            return Ok(Some(MetadataRequest { topics: Some(self.unresolved.iter().cloned().collect()) }.into()));
+            return Ok(Some(MetadataRequest { topics: Some(self.unresolved()) }.into()));
         }
         if let Some(group) = &self.config.group {
             let unknown = self.partitions.iter().filter(|(_, partition)| partition.place == Place::Unknown);
@@ -176,7 +179,9 @@ impl ConsumerCore {
             match partition.place {
                 Place::Unchecked(offset, leader_epoch) => {
                     self.asked = Asked::EpochEnd(of.clone(), offset);
-                    return Ok(Some(OffsetForLeaderEpochRequest { partition: reference, leader_epoch }.into()));
+                    return Ok(Some(
+                        OffsetForLeaderEpochRequest { partition: reference, leader_epoch }.into(),
+                    ));
                 }
                 Place::Named(spec) => {
                     self.asked = Asked::Offset(of.clone());
@@ -191,25 +196,39 @@ impl ConsumerCore {
     /// A fetch for the partitions of one leader, beginning behind the one that was served last.
     fn fetch(&mut self, deadline: Instant) -> Action {
         let order = self.in_turn();
-        let leader = order.first().and_then(|of| self.partitions.get(of)).map_or(BrokerId::from(-1), |p| p.leader);
+        let leader =
+            order.first().and_then(|of| self.partitions.get(of)).map_or(BrokerId::from(-1), |p| p.leader);
         let mut asked = Vec::new();
         let mut partitions = Vec::new();
         for of in order {
-            let Some(partition) = self.partitions.get(&of).filter(|partition| partition.leader == leader) else { continue };
+            let Some(partition) = self.partitions.get(&of).filter(|partition| partition.leader == leader)
+            else {
+                continue;
+            };
             if let Place::At(offset, _) = partition.place {
                 let max_bytes = self.config.max_partition_fetch_bytes;
-                partitions.push(FetchPartition { partition: partition.reference, offset, max_bytes });
+                let (reference, current_leader_epoch) = (partition.reference, partition.leader_epoch);
+                partitions.push(FetchPartition {
+                    partition: reference,
+                    offset,
+                    current_leader_epoch,
+                    max_bytes,
+                });
                 asked.push(of);
             }
         }
         self.asked = Asked::Fetch(asked);
         self.fetched = true;
-        Action::Fetch(leader, FetchRequest { deadline, min_bytes: 1, max_bytes: self.config.fetch_max_bytes, partitions })
+        Action::Fetch(
+            leader,
+            FetchRequest { deadline, min_bytes: 1, max_bytes: self.config.fetch_max_bytes, partitions },
+        )
     }
 
     /// All partitions, beginning behind the one that was served last.
     fn in_turn(&self) -> Vec<TopicPartition> {
-        let (first, then): (Vec<_>, Vec<_>) = self.partitions.keys().cloned().partition(|of| Some(of) > self.served.as_ref());
+        let (first, then): (Vec<_>, Vec<_>) =
+            self.partitions.keys().cloned().partition(|of| Some(of) > self.served.as_ref());
         first.into_iter().chain(then).collect()
     }
 
@@ -227,12 +246,20 @@ impl ConsumerCore {
             }
             (Asked::Offset(of), Response::ListOffsets(answer)) => {
                 // No record is as young as was asked for: the end is where one will be.
-                let place = answer.offset.map_or(Place::Named(OffsetSpec::Latest), |offset| Place::At(offset, -1));
+                let place =
+                    answer.offset.map_or(Place::Named(OffsetSpec::Latest), |offset| Place::At(offset, -1));
                 self.place(&of, place);
                 Ok(())
             }
-            (asked, other) => Err(Error::IllegalState(format!("an answer to {asked:?} that is not one: {other:?}"))),
+            (asked, other) => {
+                Err(Error::IllegalState(format!("an answer to {asked:?} that is not one: {other:?}")))
+            }
         }
+    }
+
+    /// The topics that a broker is to be asked for.
+    pub(super) fn unresolved(&self) -> Vec<String> {
+        self.unresolved.iter().cloned().collect()
     }
 
     fn place(&mut self, of: &TopicPartition, place: Place) {
@@ -242,7 +269,8 @@ impl ConsumerCore {
         }
     }
 
-    fn learn(&mut self, metadata: MetadataResponse) -> Result<()> {
+    /// Takes in what a broker says of the topics it was asked for.
+    pub(super) fn learn(&mut self, metadata: MetadataResponse) -> Result<()> {
         for name in std::mem::take(&mut self.unresolved) {
             let topic = metadata.topics.iter().find(|topic| *topic.name == *name);
             if let Err(error) = self.learn_topic(&name, topic) {
@@ -258,15 +286,21 @@ impl ConsumerCore {
         let topic = topic.ok_or_else(|| unknown(None))?;
         let numbers: Vec<i32> = match &self.wanted {
             Wanted::Topics(_) => topic.partitions.iter().map(|there| there.partition.partition).collect(),
-            Wanted::Partitions(some) => some.iter().filter(|of| of.topic() == name).map(|of| of.partition()).collect(),
+            Wanted::Partitions(some) => {
+                some.iter().filter(|of| of.topic() == name).map(|of| of.partition()).collect()
+            }
         };
         let mut learnt = Vec::new();
         for number in numbers {
             let there = usize::try_from(number).ok().and_then(|number| topic.partitions.get(number));
             let there = there.ok_or_else(|| unknown(Some(number)))?;
-            let (reference, leader) = (there.partition, there.leader);
+            let (reference, leader, leader_epoch) = (there.partition, there.leader, there.leader_epoch);
             let of = TopicPartition::shared(topic.name.clone(), number);
-            learnt.push((of, Partition { reference, leader, place: Place::Unknown, buffer: None }));
+            // Another leader of the same topic: the place stays what it was.
+            let known =
+                self.partitions.get(&of).filter(|known| known.reference.topic_id == reference.topic_id);
+            let place = known.map_or(Place::Unknown, |known| known.place.clone());
+            learnt.push((of, Partition { reference, leader, leader_epoch, place, buffer: None }));
         }
         self.partitions.retain(|of, _| of.topic() != name);
         self.partitions.extend(learnt);
@@ -297,7 +331,9 @@ impl ConsumerCore {
         };
         let mut first_error = None;
         for (of, result) in asked.iter().zip(response.partitions) {
-            if let Err(error) = result.and_then(|fetched| self.buffer(of, fetched)).or_else(|e| self.failed(of, e)) {
+            if let Err(error) =
+                result.and_then(|fetched| self.buffer(of, fetched)).or_else(|e| self.failed(of, e))
+            {
                 first_error.get_or_insert(error);
             }
         }
@@ -319,6 +355,11 @@ impl ConsumerCore {
                 self.place(of, Place::Named(spec));
                 Ok(())
             }
+            // Rule 10: somebody else leads by now.
+            Error::FencedLeaderEpoch | Error::UnknownLeaderEpoch | Error::NotLeaderOrFollower => {
+                self.unresolved.insert(of.topic().to_owned());
+                Ok(())
+            }
             // Rule 11: what was known of the old topic does not apply to the new one.
             Error::UnknownTopicId { .. } => {
                 self.unresolved.insert(of.topic().to_owned());
@@ -337,7 +378,8 @@ impl ConsumerCore {
             if left == 0 {
                 break;
             }
-            let Some(partition) = self.partitions.get_mut(&of).filter(|partition| partition.buffer.is_some()) else {
+            let Some(partition) = self.partitions.get_mut(&of).filter(|partition| partition.buffer.is_some())
+            else {
                 continue;
             };
             match partition.take(&of, left) {
@@ -356,7 +398,7 @@ impl ConsumerCore {
         Ok(Records::new(parts))
     }
 
-    /// The partitions that the consumer reads; empty before the first poll has asked for them.
+    /// The partitions that the consumer reads.
     pub(super) fn assignment(&self) -> Vec<TopicPartition> {
         self.partitions.keys().cloned().collect()
     }
@@ -364,7 +406,9 @@ impl ConsumerCore {
     /// Where each partition's next record is, as far as that is known: what to commit.
     pub(super) fn positions(&self) -> Offsets {
         let at = |(of, partition): (&TopicPartition, &Partition)| match partition.place {
-            Place::At(offset, epoch) => Some((of.clone(), OffsetAndMetadata::with_epoch(offset.get(), epoch))),
+            Place::At(offset, epoch) => {
+                Some((of.clone(), OffsetAndMetadata::with_epoch(offset.get(), epoch)))
+            }
             _ => None,
         };
         self.partitions.iter().filter_map(at).collect()
@@ -424,10 +468,12 @@ impl Partition {
             let (count, last) = match (header.attributes.is_control(), whole) {
                 (true, _) => (0, None),
                 (false, true) => (header.record_count as usize, None),
-                (false, false) => match offsets.by_ref().take(wanted).fold((0, None), |(n, _), o| (n + 1, Some(o))) {
-                    (n, last) if offsets.next().is_some() => (n, last),
-                    (n, _) => (n, None),
-                },
+                (false, false) => {
+                    match offsets.by_ref().take(wanted).fold((0, None), |(n, _), o| (n + 1, Some(o))) {
+                        (n, last) if offsets.next().is_some() => (n, last),
+                        (n, _) => (n, None),
+                    }
+                }
             };
             len += count;
             match last {

@@ -64,7 +64,8 @@ struct SharedProducer {
 
 impl Client {
     pub(crate) fn new(service: Arc<dyn Service>, bootstrap: BrokerId, prng: Prng) -> Self {
-        let producer = SharedProducer { core: Mutex::new(ProducerCore::new(prng)), version: Version::default() };
+        let producer =
+            SharedProducer { core: Mutex::new(ProducerCore::new(prng)), version: Version::default() };
         Self { service, bootstrap, producer: Arc::new(producer) }
     }
 
@@ -73,8 +74,13 @@ impl Client {
     }
 
     fn call<C: Call>(&self, request: C) -> Result<C::Answer> {
+        self.call_to(self.bootstrap, request)
+    }
+
+    /// Asks somebody else than whom to ask first.
+    fn call_to<C: Call>(&self, to: BrokerId, request: C) -> Result<C::Answer> {
         let deadline = self.service.clock().now().plus(REQUEST_TIMEOUT);
-        rpc::call(&*self.service, self.bootstrap, request, deadline)
+        rpc::call(&*self.service, to, request, deadline)
     }
 
     /// Appends a record, and returns when it is in the log, as durable as its topic and the record ask for.
@@ -122,7 +128,10 @@ impl Client {
     /// assert_eq!(went[999].offset, 999);
     /// # Ok(()) }
     /// ```
-    pub fn produce_all<'a>(&self, records: impl IntoIterator<Item = Record<'a>>) -> Result<Vec<RecordMetadata>> {
+    pub fn produce_all<'a>(
+        &self,
+        records: impl IntoIterator<Item = Record<'a>>,
+    ) -> Result<Vec<RecordMetadata>> {
         let records: Vec<Record<'a>> = records.into_iter().collect();
         self.produce_many(&records)
     }
@@ -190,9 +199,11 @@ impl Client {
         }
         let there = self.admin().describe_topic(name)?;
         match config.difference(&there.config) {
-            Some((key, value, there)) => {
-                Err(Error::InvalidConfig { key, value, reason: format!("the topic {name} is there and has {there}") })
-            }
+            Some((key, value, there)) => Err(Error::InvalidConfig {
+                key,
+                value,
+                reason: format!("the topic {name} is there and has {there}"),
+            }),
             None => Ok(there.id),
         }
     }

@@ -34,6 +34,9 @@ thread_local! {
     static LOCAL: RefCell<Local> = const { RefCell::new(Local { buffer: Vec::new(), topics: Memo::new() }) };
 }
 
+/// What became of the record with this index.
+type Outcome = (usize, Result<RecordMetadata>);
+
 /// Lends what the thread keeps, or something new where that is lent already.
 #[inline]
 fn with_local<T>(work: impl FnOnce(&mut Local) -> T) -> T {
@@ -85,11 +88,7 @@ impl Client {
     /// An error comes in a box: what is copied from hand to hand for every record stays small.
     fn try_produce(&self, record: &Record<'_>) -> Result<RecordMetadata, Box<Error>> {
         with_local(|Local { buffer, topics }| {
-            let remembered = topics.get(self.producer.version.get(), place(record.topic));
-            let route = match remembered.filter(|topic| *topic.name == *record.topic).and_then(|t| t.route(record)) {
-                Some(route) => route?,
-                None => self.route(record, topics)?,
-            };
+            let route = self.route(record, topics)?;
             let timestamp = record.timestamp.unwrap_or_else(|| self.service.clock().wall());
             let mut writer = BatchWriter::new(buffer);
             push(&mut writer, record, timestamp, &route)?;
@@ -98,9 +97,19 @@ impl Client {
         })
     }
 
-    /// Where a record goes, after asking the broker for its topic if need be.
-    #[inline(never)]
+    /// Where a record goes: by what the thread remembers of its topic, else by what the core knows, else after asking
+    /// the broker.
+    #[inline(always)]
     fn route(&self, record: &Record<'_>, topics: &mut Memo<Arc<KnownTopic>>) -> Result<Route> {
+        let remembered = topics.get(self.producer.version.get(), place(record.topic));
+        match remembered.filter(|topic| *topic.name == *record.topic).and_then(|topic| topic.route(record)) {
+            Some(route) => route,
+            None => self.route_slowly(record, topics),
+        }
+    }
+
+    #[inline(never)]
+    fn route_slowly(&self, record: &Record<'_>, topics: &mut Memo<Arc<KnownTopic>>) -> Result<Route> {
         if let Some(route) = self.route_if_known(record, topics) {
             return route;
         }
@@ -114,10 +123,16 @@ impl Client {
         core.route(record).unwrap_or_else(|| Err(unknown()))
     }
 
-    fn route_if_known(&self, record: &Record<'_>, topics: &mut Memo<Arc<KnownTopic>>) -> Option<Result<Route>> {
+    fn route_if_known(
+        &self,
+        record: &Record<'_>,
+        topics: &mut Memo<Arc<KnownTopic>>,
+    ) -> Option<Result<Route>> {
         let mut core = self.core();
         // Without a key it changes with every record where the next one goes: there is no way around the lock.
-        if let Some(known) = core.known(record.topic).filter(|_| record.key.is_some() || record.partition.is_some()) {
+        if let Some(known) =
+            core.known(record.topic).filter(|_| record.key.is_some() || record.partition.is_some())
+        {
             topics.put(self.producer.version.get(), place(record.topic), Arc::clone(known));
         }
         core.route(record)
@@ -129,7 +144,12 @@ impl Client {
         self.producer.version.change();
     }
 
-    fn send(&self, route: &Route, batch: &mut ValidBatch<'_>, durability: Durability) -> Result<(i64, Durability), Box<Error>> {
+    fn send(
+        &self,
+        route: &Route,
+        batch: &mut ValidBatch<'_>,
+        durability: Durability,
+    ) -> Result<(i64, Durability), Box<Error>> {
         let request = ProduceRequest { partition: route.reference(), acks: Acks::All, durability, batch };
         let answer = self.service.produce(route.leader, request);
         let clock = self.service.clock();
@@ -165,7 +185,7 @@ impl Client {
     }
 
     /// Produces the records of these indices, those of one partition together.
-    fn try_produce_many(&self, records: &[Record<'_>], indices: &[usize]) -> Vec<(usize, Result<RecordMetadata>)> {
+    fn try_produce_many(&self, records: &[Record<'_>], indices: &[usize]) -> Vec<Outcome> {
         let mut results = Vec::with_capacity(indices.len());
         let mut by_route: BTreeMap<(Route, Durability), Vec<(usize, &Record<'_>)>> = BTreeMap::new();
         for (index, record) in indices.iter().filter_map(|index| Some((*index, records.get(*index)?))) {
@@ -196,7 +216,7 @@ impl Client {
         records: &'r [(usize, &'r Record<'a>)],
         now: Timestamp,
         buffer: &mut Vec<u8>,
-    ) -> (Vec<(usize, Result<RecordMetadata>)>, &'r [(usize, &'r Record<'a>)]) {
+    ) -> (Vec<Outcome>, &'r [(usize, &'r Record<'a>)]) {
         let limit = route.max_batch.min(BATCH_BYTES);
         let mut writer = BatchWriter::new(buffer);
         let mut refused = Vec::new();
@@ -231,10 +251,20 @@ impl Client {
 }
 
 /// Adds a record; one that no batch of the topic can hold is refused.
-fn push(writer: &mut BatchWriter<'_>, record: &Record<'_>, timestamp: Timestamp, route: &Route) -> Result<()> {
+fn push(
+    writer: &mut BatchWriter<'_>,
+    record: &Record<'_>,
+    timestamp: Timestamp,
+    route: &Route,
+) -> Result<()> {
+    if timestamp < Timestamp::default() {
+        return Err(Error::InvalidRecord(format!("a timestamp before 1970: {timestamp}")));
+    }
     let pushed = writer.push(timestamp, record.key, record.value, &record.headers);
     pushed.map_err(|error| match error {
-        crate::record::BatchError::TooLarge { size } => Error::MessageTooLarge { size, limit: route.max_batch },
+        crate::record::BatchError::TooLarge { size } => {
+            Error::MessageTooLarge { size, limit: route.max_batch }
+        }
         other => Error::InvalidRecord(other.to_string()),
     })
 }

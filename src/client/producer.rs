@@ -47,7 +47,8 @@ impl KnownTopic {
     #[inline]
     fn route_to(&self, number: i32) -> Result<Route> {
         let known = usize::try_from(number).ok().and_then(|number| self.partitions.get(number));
-        let unknown = || Error::UnknownTopicOrPartition { topic: self.name.to_string(), partition: Some(number) };
+        let unknown =
+            || Error::UnknownTopicOrPartition { topic: self.name.to_string(), partition: Some(number) };
         let (at, leader) = known.ok_or_else(unknown)?;
         let PartitionRef { topic_id, partition, slot } = *at;
         Ok(Route { partition, slot, leader: *leader, topic_id, max_batch: self.max_batch })

@@ -77,7 +77,10 @@ impl Records {
 
     /// What to commit when all of these are done: the next offset of each partition.
     pub fn next_offsets(&self) -> Offsets {
-        self.parts.iter().map(|part| (&part.partition, OffsetAndMetadata::with_epoch(part.next.0.get(), part.next.1))).collect()
+        self.parts
+            .iter()
+            .map(|part| (&part.partition, OffsetAndMetadata::with_epoch(part.next.0.get(), part.next.1)))
+            .collect()
     }
 }
 

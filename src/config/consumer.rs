@@ -100,7 +100,9 @@ impl ConsumerConfig {
             return Err(Error::InvalidConfig { key: key.to_owned(), value: value.to_string(), reason });
         }
         match &self.group {
-            Some(group) if group.is_empty() || group.len() > 32_767 => Err(Error::InvalidGroupId { group: group.clone() }),
+            Some(group) if group.is_empty() || group.len() > 32_767 => {
+                Err(Error::InvalidGroupId { group: group.clone() })
+            }
             _ => Ok(()),
         }
     }

@@ -151,7 +151,8 @@ impl TopicConfig {
     fn number(&self, key: &str, range: std::ops::RangeInclusive<i64>) -> Result<i64> {
         let value = self.get(key).map_or_else(|| default_of(key), ToOwned::to_owned);
         let number = value.parse().ok().filter(|n| range.contains(n));
-        number.ok_or_else(|| invalid(key, &value, &format!("{} to {} is allowed", range.start(), range.end())))
+        number
+            .ok_or_else(|| invalid(key, &value, &format!("{} to {} is allowed", range.start(), range.end())))
     }
 
     fn duration(&self, key: &str) -> Result<Duration> {
@@ -234,7 +235,10 @@ mod tests {
     fn for_ever_is_written_as_kafka_writes_it() {
         let config = TopicConfig::new().retention_time(Duration::MAX).flush_interval(Duration::MAX);
         assert_eq!(config.get("retention.ms"), Some("-1"));
-        assert_eq!(config.settings().map(|s| (s.retention_time, s.flush_interval)).unwrap(), (Duration::MAX, Duration::MAX));
+        assert_eq!(
+            config.settings().map(|s| (s.retention_time, s.flush_interval)).unwrap(),
+            (Duration::MAX, Duration::MAX)
+        );
     }
 
     #[test]

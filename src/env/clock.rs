@@ -36,10 +36,6 @@ impl Clock {
             Self::Manual(manual) => manual.now(),
         }
     }
-
-    pub(crate) fn is_manual(&self) -> bool {
-        matches!(self, Self::Manual(_))
-    }
 }
 
 /// The same as `SystemTime::now().into()`, of which half is arithmetic on spans; every record pays for it.
@@ -78,7 +74,8 @@ pub(crate) trait Driver: Send + Sync {
 /// A [`Broker`](crate::Broker) on a manual clock starts no thread. [`advance`](Self::advance) runs on the caller's
 /// thread whatever falls due on the way, in order, and returns when it has run. A call that waits, such as
 /// [`Consumer::poll`](crate::Consumer::poll), moves the time itself, up to its own deadline, so that no test hangs:
-/// who waits, drives. A wait without an end ([`Duration::MAX`]) gives up after a day of this clock's time.
+/// who waits, drives. A wait without an end ([`Duration::MAX`]) gives up with
+/// [`Error::Timeout`](crate::Error::Timeout) after a day of this clock's time.
 ///
 /// Clones are the same clock. It may serve several brokers; keep it to one thread if runs are to be the same.
 ///
@@ -206,7 +203,8 @@ mod tests {
     #[test]
     fn advance_fires_what_is_due_in_order_and_at_its_time() {
         let clock = ManualClock::new();
-        let timers = Arc::new(Timers(Mutex::new(vec![(at(5), "b"), (at(2), "a"), (at(9), "c")]), Mutex::default()));
+        let timers =
+            Arc::new(Timers(Mutex::new(vec![(at(5), "b"), (at(2), "a"), (at(9), "c")]), Mutex::default()));
         let driver: Arc<dyn Driver> = timers.clone();
         clock.attach(Arc::downgrade(&driver));
         clock.advance(Duration::from_secs(7));

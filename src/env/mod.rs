@@ -94,6 +94,13 @@ pub(crate) trait File: Send + Sync + fmt::Debug {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()>;
     /// Sees to it that writes below `len` need no more space, where the system can promise that; the file may get
     /// longer by it, up to `len`, with zeros.
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "writes reserve on their own; to reserve ahead of them comes with the background work"
+        )
+    )]
     fn reserve(&self, len: u64) -> Result<()>;
     /// Cuts the file, or lengthens it with zeros.
     fn set_len(&self, len: u64) -> Result<()>;

@@ -29,7 +29,9 @@ impl CommitRecord {
     pub(crate) fn encode(&self) -> Result<(Vec<u8>, Option<Vec<u8>>), String> {
         let (topic, partition) = (self.partition.topic(), self.partition.partition());
         let mut key = Vec::new();
-        OffsetKey { group: &self.group, topic, partition }.encode(&mut key).map_err(|error| error.to_string())?;
+        OffsetKey { group: &self.group, topic, partition }
+            .encode(&mut key)
+            .map_err(|error| error.to_string())?;
         let Some(committed) = &self.committed else { return Ok((key, None)) };
         let mut value = Vec::new();
         let fields = OffsetValue {
@@ -46,7 +48,8 @@ impl CommitRecord {
     /// Reads a record; `None` for one that is about something else than a commit.
     pub(crate) fn decode(key: Option<&[u8]>, value: Option<&[u8]>) -> Result<Option<Self>, String> {
         let key = key.ok_or("a record of __consumer_offsets without a key")?;
-        let OffsetsRecord::Commit { key, value } = OffsetsRecord::decode(key, value).map_err(|error| error.to_string())?
+        let OffsetsRecord::Commit { key, value } =
+            OffsetsRecord::decode(key, value).map_err(|error| error.to_string())?
         else {
             return Ok(None);
         };

@@ -15,7 +15,9 @@ pub(crate) use offset_record::partition_for_group;
 use crate::{
     error::{Error, Result},
     rpc::MemberIdentity,
-    types::{Generation, LeaderEpoch, Offset, OffsetAndMetadata, Offsets, Timestamp, TopicId, TopicPartition},
+    types::{
+        Generation, LeaderEpoch, Offset, OffsetAndMetadata, Offsets, Timestamp, TopicId, TopicPartition,
+    },
 };
 use std::collections::BTreeMap;
 
@@ -66,7 +68,9 @@ impl Group {
         match event {
             Event::Join { member_id } => self.join(member_id),
             Event::Leave { member_id } => self.leave(&member_id),
-            Event::Commit { member, offsets, topic_ids } => self.commit(member.as_ref(), offsets, &topic_ids, now),
+            Event::Commit { member, offsets, topic_ids } => {
+                self.commit(member.as_ref(), offsets, &topic_ids, now)
+            }
             Event::TopicDeleted { topic } => Ok(self.forget_topic(&topic)),
         }
     }
@@ -143,7 +147,11 @@ impl Group {
 
     /// What is committed for a partition of the topic that has the id `topic_id` now: what was committed for an older
     /// topic of that name does not count (rule 11).
-    pub(crate) fn committed(&self, partition: &TopicPartition, topic_id: Option<TopicId>) -> Option<OffsetAndMetadata> {
+    pub(crate) fn committed(
+        &self,
+        partition: &TopicPartition,
+        topic_id: Option<TopicId>,
+    ) -> Option<OffsetAndMetadata> {
         let committed = self.offsets.get(partition)?;
         let other = committed.topic_id.zip(topic_id).is_some_and(|(then, now)| then != now);
         let mut offset = OffsetAndMetadata::new(committed.offset.get(), committed.metadata.clone());
@@ -180,7 +188,10 @@ mod tests {
         let mut group = Group::new("g");
         let first = join(&mut group, "a").unwrap();
         assert!(matches!(join(&mut group, "b"), Err(Error::GroupMaxSizeReached { limit: 1, .. })));
-        assert!(matches!(group.step(Event::Leave { member_id: "b".to_owned() }, NOW), Err(Error::UnknownMemberId { .. })));
+        assert!(matches!(
+            group.step(Event::Leave { member_id: "b".to_owned() }, NOW),
+            Err(Error::UnknownMemberId { .. })
+        ));
         group.step(Event::Leave { member_id: "a".to_owned() }, NOW).unwrap();
         assert!(join(&mut group, "b").unwrap().generation > first.generation);
     }

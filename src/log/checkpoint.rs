@@ -1,4 +1,4 @@
-//! Kafka's checkpoint files: an offset for each partition, as text. [CheckpointFile]
+//! Kafka's checkpoint files: an offset for each partition, as text. (Kafka: `CheckpointFile`)
 
 use crate::{
     env::{Storage, read_file, replace_file},
@@ -31,12 +31,17 @@ pub(crate) fn read_checkpoint(storage: &dyn Storage, path: &Path) -> Result<Offs
 }
 
 /// Replaces a checkpoint, durably.
-pub(crate) fn write_checkpoint(storage: &dyn Storage, path: &Path, offsets: &OffsetsByPartition) -> Result<()> {
+pub(crate) fn write_checkpoint(
+    storage: &dyn Storage,
+    path: &Path,
+    offsets: &OffsetsByPartition,
+) -> Result<()> {
     replace_file(storage, path, to_text(offsets).as_bytes())
 }
 
 fn to_text(offsets: &OffsetsByPartition) -> String {
-    let line = |(of, offset): (&TopicPartition, &Offset)| format!("{} {} {offset}\n", of.topic(), of.partition());
+    let line =
+        |(of, offset): (&TopicPartition, &Offset)| format!("{} {} {offset}\n", of.topic(), of.partition());
     let lines: String = offsets.iter().map(line).collect();
     format!("0\n{}\n{lines}", offsets.len())
 }
@@ -63,7 +68,15 @@ mod tests {
     fn reads_back_kafkas_text_and_refuses_any_other() {
         let text = "0\n2\na-b 0 7\nplain 2 207\n";
         assert_eq!(parse(text).map(|offsets| to_text(&offsets)).as_deref(), Some(text));
-        for bad in ["0", "1\n0\n", "0\n1\n", "0\n1\na 0\n", "0\n1\na 0 -1\n", "0\n1\na 0 1 2\n", "0\n2\na 0 1\na 0 1\n"] {
+        for bad in [
+            "0",
+            "1\n0\n",
+            "0\n1\n",
+            "0\n1\na 0\n",
+            "0\n1\na 0 -1\n",
+            "0\n1\na 0 1 2\n",
+            "0\n2\na 0 1\na 0 1\n",
+        ] {
             assert_eq!(parse(bad), None, "{bad:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! The leader-epoch cache: at which offset each leader epoch began. [LeaderEpochFileCache]
+//! The leader-epoch cache: at which offset each leader epoch began. (Kafka: `LeaderEpochFileCache`)
 
 use crate::types::{LeaderEpoch, Offset};
 
@@ -29,11 +29,14 @@ impl LeaderEpochs {
         self.entries.retain(|(_, start)| *start < end);
     }
 
-    /// Where the records of `epoch`, or of the newest one before it, end: the start of the next, or the log's end.
-    /// `None` if there is nothing that old.
+    /// Where the records of `epoch` end, be there any or not: at the start of the next one, or at the log's end. Of an
+    /// epoch older than all that are known nothing is left: it ends where they begin. `None` if no epoch is known, or
+    /// `epoch` is none.
     pub(crate) fn end_offset(&self, epoch: LeaderEpoch, log_end: Offset) -> Option<Offset> {
+        if epoch.0 < 0 || self.entries.is_empty() {
+            return None;
+        }
         let after = self.entries.partition_point(|(entry, _)| *entry <= epoch);
-        after.checked_sub(1)?;
         Some(self.entries.get(after).map_or(log_end, |(_, start)| *start))
     }
 
@@ -74,7 +77,16 @@ mod tests {
     fn an_epoch_ends_where_the_next_begins() {
         let epochs = epochs(&[(0, 0), (2, 113)]);
         let end = |epoch| epochs.end_offset(LeaderEpoch(epoch), Offset::new(135)).map(Offset::get);
-        assert_eq!([end(-1), end(0), end(1), end(2), end(9)], [None, Some(113), Some(113), Some(135), Some(135)]);
+        assert_eq!(
+            [end(-1), end(0), end(1), end(2), end(9)],
+            [None, Some(113), Some(113), Some(135), Some(135)]
+        );
+    }
+
+    #[test]
+    fn an_epoch_of_which_nothing_is_left_ends_where_the_others_begin() {
+        let epochs = epochs(&[(3, 0), (4, 20)]);
+        assert_eq!(epochs.end_offset(LeaderEpoch(2), Offset::new(30)), Some(Offset::ZERO));
     }
 
     #[test]
@@ -89,7 +101,17 @@ mod tests {
     fn reads_back_kafkas_text_and_refuses_any_other() {
         let text = "0\n2\n0 0\n2 113\n";
         assert_eq!(LeaderEpochs::parse(text).map(|e| e.to_text()).as_deref(), Some(text));
-        for bad in ["", "1\n0\n", "0\n1\n", "0\n2\n0 0\n", "0\n2\n1 0\n0 5\n", "0\n2\n0 5\n1 5\n", "0\n1\nx 0\n", "0\n1\n0\n", "0\n1\n-1 0\n"] {
+        for bad in [
+            "",
+            "1\n0\n",
+            "0\n1\n",
+            "0\n2\n0 0\n",
+            "0\n2\n1 0\n0 5\n",
+            "0\n2\n0 5\n1 5\n",
+            "0\n1\nx 0\n",
+            "0\n1\n0\n",
+            "0\n1\n-1 0\n",
+        ] {
             assert_eq!(LeaderEpochs::parse(bad), None, "{bad:?}");
         }
     }

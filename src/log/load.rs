@@ -47,7 +47,11 @@ const MAX_CUT_FILES: u32 = 10_000;
 
 impl Log {
     /// Opens a log, or makes it where there is none.
-    pub(crate) fn open(storage: &Arc<dyn Storage>, config: LogConfig, from: LoadedFrom) -> Result<(Self, Recovered)> {
+    pub(crate) fn open(
+        storage: &Arc<dyn Storage>,
+        config: LogConfig,
+        from: LoadedFrom,
+    ) -> Result<(Self, Recovered)> {
         let mut log = Self {
             storage: Arc::clone(storage),
             segments: BTreeMap::new(),
@@ -63,19 +67,25 @@ impl Log {
             config,
         };
         log.find_segments()?;
-        log.load_epochs()?;
+        let epochs_known = log.load_epochs()?;
         let recovered = match from {
-            LoadedFrom::New => {
-                let dir = &log.config.dir;
-                log.dirty_dirs = [Some(dir.as_path()), dir.parent()].into_iter().flatten().map(Into::into).collect();
-                Recovered::default()
-            }
+            LoadedFrom::New => log.begin(),
             LoadedFrom::CleanClose(end) => log.load_closed(end)?,
             LoadedFrom::Crash(recovery_point) => log.recover(recovery_point)?,
         };
         log.ensure_active_segment()?;
+        if !epochs_known && from != LoadedFrom::New {
+            log.find_epochs()?;
+        }
         log.lead(from)?;
         Ok((log, recovered))
+    }
+
+    /// Takes up a log without anything in it: its directory's own name may not be durable yet.
+    fn begin(&mut self) -> Recovered {
+        let dir = self.config.dir.as_path();
+        self.dirty_dirs = [Some(dir), dir.parent()].into_iter().flatten().map(Into::into).collect();
+        Recovered::default()
     }
 
     fn find_segments(&mut self) -> Result<()> {
@@ -94,11 +104,24 @@ impl Log {
     }
 
     /// Leader epochs are derived: a checkpoint that is not one counts as none, and is written anew.
-    fn load_epochs(&mut self) -> Result<()> {
+    fn load_epochs(&mut self) -> Result<bool> {
         let text = read_file(&*self.storage, &self.config.dir.join(LEADER_EPOCHS), EPOCHS_LIMIT)?;
         let parsed = text.and_then(|bytes| LeaderEpochs::parse(&String::from_utf8(bytes).ok()?));
         self.epochs_dirty = parsed.is_none();
         self.epochs = parsed.unwrap_or_default();
+        Ok(!self.epochs_dirty)
+    }
+
+    /// Reads the leader epochs from the batches themselves.
+    fn find_epochs(&mut self) -> Result<()> {
+        self.epochs = LeaderEpochs::default();
+        let interval = self.config.settings.index_interval_bytes;
+        for base in self.segments.keys() {
+            let mut whole = Segment::open(&*self.storage, &self.config.dir, *base, Open::Read, *base)?;
+            for (epoch, start) in whole.scan(interval)?.epochs {
+                self.epochs.assign(epoch, start);
+            }
+        }
         Ok(())
     }
 
@@ -106,7 +129,7 @@ impl Log {
     fn load_closed(&mut self, end: Offset) -> Result<Recovered> {
         let interval = self.config.settings.index_interval_bytes;
         let Some(base) = self.segments.keys().next_back().copied() else {
-            return if end == Offset::ZERO { Ok(Recovered::default()) } else { Err(self.missing(Offset::ZERO)) };
+            return if end == Offset::ZERO { Ok(self.begin()) } else { Err(self.missing(Offset::ZERO)) };
         };
         let mut segment = self.open_segment(base, Offset::new(i64::MAX))?;
         let scan = segment.scan(interval)?;
@@ -124,17 +147,26 @@ impl Log {
     fn recover(&mut self, recovery_point: Offset) -> Result<Recovered> {
         let interval = self.config.settings.index_interval_bytes;
         let mut recovered = Recovered::default();
-        let Some(first) = self.segment_of(recovery_point) else {
-            return if recovery_point == Offset::ZERO { Ok(recovered) } else { Err(self.missing(recovery_point)) };
-        };
+        // A segment that ends just there may have been closed after that offset was noted: then its file still has the
+        // zeros that were reserved.
+        let before = self.segment_of(recovery_point.plus(-1));
+        let holder = before.or_else(|| self.segment_of(recovery_point));
+        // Where nothing was made durable yet, the first segment may be missing, and others be there.
+        let first = holder.or((recovery_point == Offset::ZERO).then_some(Offset::ZERO));
+        let first = first.ok_or_else(|| self.missing(recovery_point))?;
+        self.log_start = self.log_start.min(first);
         let mut expected = first;
         let bases: Vec<Offset> = self.segments.range(first..).map(|(base, _)| *base).collect();
         for base in bases {
             if base != expected {
+                if expected < recovery_point {
+                    return Err(self.missing(expected));
+                }
                 recovered.bytes_cut += self.set_aside(base)?;
                 continue;
             }
             let mut segment = self.open_segment(base, recovery_point)?;
+            let known = segment.size();
             let scan = segment.scan(interval)?;
             recovered.bytes_scanned += scan.bytes_read;
             for (epoch, start) in scan.epochs {
@@ -146,6 +178,7 @@ impl Log {
                 }
                 recovered.bytes_cut += self.cut(&segment)?;
             }
+            write_again(segment.file(), known, segment.size())?;
             segment.note_largest_timestamp();
             expected = segment.end();
             self.unflushed.insert(base);
@@ -186,11 +219,17 @@ impl Log {
         let next = self.segments.range(base.plus(1)..).next().map(|(base, _)| *base);
         let closed = matches!(self.segments.get(&base), Some(None));
         if closed {
-            let mut segment = Segment::open(&*self.storage, &self.config.dir, base, Open::Read, Offset::new(i64::MAX))?;
+            let mut segment =
+                Segment::open(&*self.storage, &self.config.dir, base, Open::Read, Offset::new(i64::MAX))?;
             let scan = segment.scan(self.config.settings.index_interval_bytes)?;
             let gap = next.is_some_and(|next| segment.end() != next);
-            if let Some(why) = scan.bad.or_else(|| gap.then(|| "it ends before the next segment".to_owned())) {
+            if let Some(why) = scan.bad.or_else(|| gap.then(|| "it ends before the next segment".to_owned()))
+            {
                 return Err(self.damage(segment.file(), segment.end(), &why));
+            }
+            segment.note_largest_timestamp();
+            if segment.is_rebuilt() {
+                self.unflushed.insert(base);
             }
             self.segments.insert(base, Some(segment));
         }
@@ -212,17 +251,7 @@ impl Log {
 
     fn keep_aside(&self, file: &dyn File, base: Offset, from: u64, to: u64) -> Result<()> {
         let aside = self.storage.open(&self.free_cut_file(base, from)?, Open::Write)?;
-        let mut buffer = vec![0; usize::try_from(to - from).unwrap_or(usize::MAX).min(1 << 20)];
-        let mut position = from;
-        while position < to {
-            let want = usize::try_from(to - position).unwrap_or(usize::MAX).min(buffer.len());
-            let read = file.read_at(position, buffer.get_mut(..want).unwrap_or_default())?;
-            if read == 0 {
-                break;
-            }
-            aside.write_at(position - from, buffer.get(..read).unwrap_or_default())?;
-            position += read as u64;
-        }
+        in_chunks(file, from, to, |position, bytes| aside.write_at(position - from, bytes))?;
         aside.sync()
     }
 
@@ -302,4 +331,32 @@ impl Log {
         let reason = format!("{} from offset {from} on: {why}", self.config.partition);
         Error::KafkaStorageError { path, partition, offset: Some(from.get()), reason }
     }
+}
+
+/// Writes bytes of a file over themselves, so that the next sync writes them to the disk. After a sync that failed, in
+/// this process or one before it, a system may take what it could not write for written: it is read back as if it were
+/// there, and no later sync writes it.
+fn write_again(file: &Arc<dyn File>, from: u64, to: u64) -> Result<()> {
+    in_chunks(&**file, from, to, |position, bytes| file.write_at(position, bytes))
+}
+
+/// Reads a part of a file, and gives it on piece by piece with its positions.
+fn in_chunks(
+    file: &dyn File,
+    from: u64,
+    to: u64,
+    mut then: impl FnMut(u64, &[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut buffer = vec![0; usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX).min(1 << 20)];
+    let mut position = from;
+    while position < to {
+        let want = usize::try_from(to - position).unwrap_or(usize::MAX).min(buffer.len());
+        let read = file.read_at(position, buffer.get_mut(..want).unwrap_or_default())?;
+        if read == 0 {
+            break;
+        }
+        then(position, buffer.get(..read).unwrap_or_default())?;
+        position += read as u64;
+    }
+    Ok(())
 }

@@ -82,7 +82,8 @@ impl Log {
     /// [`Error::MessageTooLarge`], [`Error::RecordListTooLarge`], or the disk's. Then nothing is appended.
     pub(crate) fn append(&mut self, batch: &mut ValidBatch<'_>) -> Result<Appended> {
         self.check_append(batch)?;
-        let (segment_bytes, interval) = (self.config.settings.segment_bytes, self.config.settings.index_interval_bytes);
+        let (segment_bytes, interval) =
+            (self.config.settings.segment_bytes, self.config.settings.index_interval_bytes);
         let epoch = self.epoch;
         let mut active = self.active()?;
         let base = active.end();
@@ -171,7 +172,13 @@ impl Log {
     /// Whole batches from the one on that holds `from`, up to `below` (exclusive), `max_bytes` of them; the last one
     /// perhaps cut short. A first batch that is larger comes whole if `at_least_one`, else not at all. Empty at `below`
     /// and above.
-    pub(crate) fn read(&mut self, from: Offset, below: Offset, max_bytes: usize, at_least_one: bool) -> Result<Bytes> {
+    pub(crate) fn read(
+        &mut self,
+        from: Offset,
+        below: Offset,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> Result<Bytes> {
         if from < self.log_start || from > self.end() {
             return Err(self.out_of_range(from));
         }
@@ -236,9 +243,14 @@ impl Log {
         Ok(Flush {
             extent,
             up_to: self.end(),
-            files: segments.iter().filter(|s| everything || s.end() > self.durable).map(|s| Arc::clone(s.file())).collect(),
+            files: segments
+                .iter()
+                .filter(|s| everything || s.end() > self.durable)
+                .map(|s| Arc::clone(s.file()))
+                .collect(),
             indexes: indexed.map(|segment| (segment.base(), segment.unpersisted())).collect(),
-            epochs: (everything && self.epochs_dirty).then(|| (self.config.dir.join(names::LEADER_EPOCHS), self.epochs.to_text())),
+            epochs: (everything && self.epochs_dirty)
+                .then(|| (self.config.dir.join(names::LEADER_EPOCHS), self.epochs.to_text())),
             dirs: self.dirty_dirs.iter().rev().cloned().collect(),
         })
     }
@@ -258,7 +270,9 @@ impl Log {
                 }
             }
             let closed_below = self.segments.last_key_value().map(|(base, _)| *base);
-            self.unflushed.retain(|base| !flush.indexes.iter().any(|(flushed, _)| flushed == base) || Some(*base) >= closed_below);
+            self.unflushed.retain(|base| {
+                !flush.indexes.iter().any(|(flushed, _)| flushed == base) || Some(*base) >= closed_below
+            });
             self.epochs_dirty &= flush.epochs.as_ref().is_none_or(|(_, text)| *text != self.epochs.to_text());
             self.recovery_point = self.recovery_point.max(flush.up_to);
         }
@@ -267,7 +281,10 @@ impl Log {
     }
 
     fn check(&self) {
-        assert!(self.log_start <= self.durable && self.durable <= self.end(), "durable end outside the log: {self:?}");
+        assert!(
+            self.log_start <= self.durable && self.durable <= self.end(),
+            "durable end outside the log: {self:?}"
+        );
         assert!(self.recovery_point <= self.durable, "recovery point beyond the durable end: {self:?}");
     }
 

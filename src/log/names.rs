@@ -50,7 +50,13 @@ mod tests {
         let path = segment_file(Path::new("t-0"), Offset::new(170), Kind::TimeIndex);
         assert_eq!(path, Path::new("t-0/00000000000000000170.timeindex"));
         assert_eq!(base_of_log("00000000000000000170.log"), Some(Offset::new(170)));
-        for other in ["170.log", "00000000000000000170.index", "0000000000000000017x.log", "00000000000000000170.log.deleted", "99999999999999999999.log"] {
+        for other in [
+            "170.log",
+            "00000000000000000170.index",
+            "0000000000000000017x.log",
+            "00000000000000000170.log.deleted",
+            "99999999999999999999.log",
+        ] {
             assert_eq!(base_of_log(other), None, "{other}");
         }
     }

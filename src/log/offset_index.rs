@@ -70,13 +70,16 @@ impl OffsetIndex {
     }
 
     fn entry(&self, n: usize) -> Option<(Offset, u64)> {
-        self.entries.get(n).map(|(relative, position)| (self.base.plus(i64::from(*relative)), u64::from(*position)))
+        self.entries
+            .get(n)
+            .map(|(relative, position)| (self.base.plus(i64::from(*relative)), u64::from(*position)))
     }
 
     /// The entries that the file does not have, and where in it they belong.
     pub(crate) fn unpersisted(&self) -> (u64, Vec<u8>) {
         let new = self.entries.get(self.persisted..).unwrap_or_default();
-        let bytes = new.iter().flat_map(|(o, p)| o.to_be_bytes().into_iter().chain(p.to_be_bytes())).collect();
+        let bytes =
+            new.iter().flat_map(|(o, p)| o.to_be_bytes().into_iter().chain(p.to_be_bytes())).collect();
         ((self.persisted * ENTRY) as u64, bytes)
     }
 
@@ -121,6 +124,10 @@ mod tests {
         assert_eq!(OffsetIndex::parse(offset(7), &with_tail, 1 << 20).len(), 4, "a zero tail");
         let twice = [bytes.clone(), bytes].concat();
         assert_eq!(OffsetIndex::parse(offset(7), &twice, 1 << 20).len(), 4, "entries that fall");
-        assert_eq!(OffsetIndex::parse(offset(7), &[0x80, 0, 0, 0, 0, 0, 0, 1], 1 << 20).len(), 0, "a negative offset");
+        assert_eq!(
+            OffsetIndex::parse(offset(7), &[0x80, 0, 0, 0, 0, 0, 0, 1], 1 << 20).len(),
+            0,
+            "a negative offset"
+        );
     }
 }

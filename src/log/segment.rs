@@ -1,4 +1,4 @@
-//! One segment: a log file and the two indexes over it. [LogSegment]
+//! One segment: a log file and the two indexes over it. (Kafka: `LogSegment`)
 
 use super::{
     names::{Kind, segment_file},
@@ -46,6 +46,8 @@ pub(crate) struct Segment {
     largest: (i64, Offset),
     /// Bytes since the last index entry.
     unindexed: u64,
+    /// Whether the index files were not this log's, so that they are to be written anew.
+    rebuilt: bool,
 }
 
 impl Segment {
@@ -66,15 +68,26 @@ impl Segment {
             times: TimeIndex::new(base),
             largest: (-1, base),
             unindexed: 0,
+            rebuilt: false,
         }
     }
 
     /// Opens the segment `base` with what its indexes know of the offsets below `trusted`, checked against the log.
     /// What lies behind that is yet to be scanned: see [`scan`](Self::scan).
-    pub(crate) fn open(storage: &dyn Storage, dir: &Path, base: Offset, how: Open, trusted: Offset) -> Result<Self> {
+    pub(crate) fn open(
+        storage: &dyn Storage,
+        dir: &Path,
+        base: Offset,
+        how: Open,
+        trusted: Offset,
+    ) -> Result<Self> {
         let file = storage.open(&segment_file(dir, base, Kind::Log), how)?;
         let mut segment = Self::empty(dir, base, file);
-        let read = |kind| Ok::<_, Error>(read_file(storage, &segment_file(dir, base, kind), INDEX_BYTES)?.unwrap_or_default());
+        let read = |kind| {
+            Ok::<_, Error>(
+                read_file(storage, &segment_file(dir, base, kind), INDEX_BYTES)?.unwrap_or_default(),
+            )
+        };
         segment.index = OffsetIndex::parse(base, &read(Kind::Index)?, segment.file.len()?);
         segment.times = TimeIndex::parse(base, &read(Kind::TimeIndex)?);
         segment.index.truncate(trusted);
@@ -104,7 +117,7 @@ impl Segment {
 
     fn forget_indexes(&mut self) {
         let fresh = Self::empty(&self.dir, self.base, Arc::clone(&self.file));
-        *self = fresh;
+        *self = Self { rebuilt: true, ..fresh };
     }
 
     /// Reads on from the known end and takes every batch in, up to the first that is bad or does not go on where the
@@ -125,7 +138,9 @@ impl Segment {
             }
             let newest = epochs.last().map(|(epoch, _)| *epoch);
             match newest {
-                Some(newest) if header.leader_epoch < newest => break Some("its leader epoch goes back".to_owned()),
+                Some(newest) if header.leader_epoch < newest => {
+                    break Some("its leader epoch goes back".to_owned());
+                }
                 Some(newest) if header.leader_epoch == newest => {}
                 _ => epochs.push((header.leader_epoch, header.base_offset)),
             }
@@ -145,6 +160,11 @@ impl Segment {
 
     pub(crate) fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Whether the index files have to be written anew.
+    pub(crate) fn is_rebuilt(&self) -> bool {
+        self.rebuilt
     }
 
     pub(crate) fn file(&self) -> &Arc<dyn File> {
@@ -208,7 +228,9 @@ impl Segment {
         let from = self.times.below(timestamp).map_or(self.base, |(_, offset)| offset.plus(1));
         let Some(first) = self.locate(from, interval)? else { return Ok(None) };
         let mut position = first.position;
-        while let Walk::Found(found) = self.walk(position, |header| header.max_timestamp >= timestamp, None)? {
+        while let Walk::Found(found) =
+            self.walk(position, |header| header.max_timestamp >= timestamp, None)?
+        {
             let bytes = self.file.bytes(found.position, found.header.size)?;
             let batch = Batch::unchecked(&bytes).into_iter().flat_map(|batch| batch.records());
             if let Some(record) = batch.into_iter().find(|record| record.timestamp.as_millis() >= timestamp) {
@@ -221,7 +243,12 @@ impl Segment {
 
     /// Goes through headers from `position` on to the first that is `wanted`. Where an index said that the first one
     /// ends at `expected` and it does not, the index lied.
-    fn walk(&self, position: u64, wanted: impl Fn(&BatchHeader) -> bool, expected: Option<Offset>) -> Result<Walk> {
+    fn walk(
+        &self,
+        position: u64,
+        wanted: impl Fn(&BatchHeader) -> bool,
+        expected: Option<Offset>,
+    ) -> Result<Walk> {
         let mut position = position;
         let mut expected = expected;
         let mut window = Bytes::from(Vec::new());
@@ -304,6 +331,7 @@ impl Segment {
     /// Says that `update` was written.
     pub(crate) fn persisted(&mut self, update: &IndexUpdate) {
         let [(_, _, _, index), (_, _, _, times)] = &update.files;
+        self.rebuilt = false;
         self.index.set_persisted(*index);
         self.times.set_persisted(*times);
     }

@@ -75,7 +75,8 @@ impl TimeIndex {
     /// The entries that the file does not have, and where in it they belong.
     pub(crate) fn unpersisted(&self) -> (u64, Vec<u8>) {
         let new = self.entries.get(self.persisted..).unwrap_or_default();
-        let bytes = new.iter().flat_map(|(t, o)| t.to_be_bytes().into_iter().chain(o.to_be_bytes())).collect();
+        let bytes =
+            new.iter().flat_map(|(t, o)| t.to_be_bytes().into_iter().chain(o.to_be_bytes())).collect();
         ((self.persisted * ENTRY) as u64, bytes)
     }
 

@@ -3,15 +3,16 @@
 use super::{
     Node,
     partition::Partition,
-    topics::{TopicEntry, read_partition_metadata, removed_dir, write_partition_metadata},
+    topics::{TopicEntry, read_partition_metadata, removed_dir, write_metadata, write_partition_metadata},
 };
 use crate::{
     config::TopicConfig,
     error::{Error, Result},
     log::{LoadedFrom, Log, LogConfig},
     rpc::{
-        CreateTopicRequest, CreateTopicResponse, DeleteTopicRequest, Done, ListOffsetsRequest, ListOffsetsResponse,
-        MetadataRequest, MetadataResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+        CreateTopicRequest, CreateTopicResponse, DeleteTopicRequest, Done, ListOffsetsRequest,
+        ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetForLeaderEpochRequest,
+        OffsetForLeaderEpochResponse,
     },
     types::{Offset, OffsetSpec, TopicId, check_topic_name},
 };
@@ -67,17 +68,41 @@ impl Node {
         self.check_new_name(name)?;
         self.finish_removals()?;
         let id = TopicId::random(&mut self.prng.lock());
-        let entry = TopicEntry { name: name.into(), id, config: TopicConfig::from_stored(partitions, config.values().clone()), removed: false };
+        let entry = TopicEntry {
+            name: name.into(),
+            id,
+            config: TopicConfig::from_stored(partitions, config.values().clone()),
+            removed: false,
+        };
         let configs: Vec<_> = (0..partitions).map(|n| entry.log_config(&self.dir, n, &settings)).collect();
         configs.iter().try_for_each(|config| self.check_unused(config))?;
-        self.topics.read().persist(&*self.storage, &self.dir, Some(&entry))?;
-        let make = |config: LogConfig| {
-            let log = if with_logs { Some(self.make_log(&config, id)?) } else { None };
-            Ok(Partition::new(&self.storage, id, config, log))
-        };
-        let partitions = configs.into_iter().map(make).collect::<Result<Vec<_>>>()?;
-        self.topics.write().insert(entry, partitions);
+        let made = self.make_topic(&entry, configs, with_logs);
+        let mut topics = self.topics.write();
+        match made {
+            Ok(partitions) => topics.insert(entry, partitions),
+            // Some of it may be there, in the metadata file too. It goes before anything else is made.
+            Err(error) => {
+                topics.removed.push(TopicEntry { removed: true, ..entry });
+                return Err(error);
+            }
+        }
         Ok(id)
+    }
+
+    fn make_topic(
+        &self,
+        entry: &TopicEntry,
+        configs: Vec<LogConfig>,
+        with_logs: bool,
+    ) -> Result<Vec<Arc<Partition>>> {
+        let mut entries = self.topics.read().entries();
+        entries.push(entry.clone());
+        write_metadata(&*self.storage, &self.dir, &entries)?;
+        let make = |config: LogConfig| {
+            let log = if with_logs { Some(self.make_log(&config, entry.id)?) } else { None };
+            Ok(Partition::new(&self.storage, entry.id, config, log))
+        };
+        configs.into_iter().map(make).collect()
     }
 
     fn make_log(&self, config: &LogConfig, id: TopicId) -> Result<Log> {
@@ -94,7 +119,8 @@ impl Node {
         let plain = |name: &str| name.replace('.', "_");
         match topics.iter().find(|topic| plain(&topic.entry.name) == plain(name)) {
             Some(other) => {
-                let reason = format!("it collides with {}: '.' and '_' are taken for the same", other.entry.name);
+                let reason =
+                    format!("it collides with {}: '.' and '_' are taken for the same", other.entry.name);
                 Err(Error::InvalidTopic { topic: name.to_owned(), reason })
             }
             None => Ok(()),
@@ -109,7 +135,12 @@ impl Node {
             if file.len()? > 0 {
                 let partition = Some(config.partition.clone());
                 let reason = "a directory with records of a topic that is not known".to_owned();
-                return Err(Error::KafkaStorageError { path: config.dir.clone(), partition, offset: None, reason });
+                return Err(Error::KafkaStorageError {
+                    path: config.dir.clone(),
+                    partition,
+                    offset: None,
+                    reason,
+                });
             }
         }
         Ok(())
@@ -125,19 +156,15 @@ impl Node {
         }
         let _one_at_a_time = self.admin.lock();
         self.check_open()?;
-        let (topic, persisted) = {
+        let topic = {
             let mut topics = self.topics.write();
             let unknown = || Error::UnknownTopicOrPartition { topic: name.clone(), partition: None };
             let topic = topics.remove(name).ok_or_else(unknown)?;
             topics.removed.push(TopicEntry { removed: true, ..topic.entry.clone() });
-            let persisted = topics.persist(&*self.storage, &self.dir, None);
-            if persisted.is_err() {
-                topics.removed.pop();
-                topics.insert(topic.entry.clone(), topic.partitions.clone());
-            }
-            (topic, persisted)
+            topic
         };
-        persisted?;
+        // From here on there is no way back, whatever fails: the metadata file may say so already, and what the topic
+        // would take now would be gone at the next open.
         for partition in &topic.partitions {
             drop(partition.take_log(Error::UnknownTopicId { topic: name.clone() }));
         }
@@ -145,12 +172,15 @@ impl Node {
         Ok(Done)
     }
 
-    /// Ends the deletions that are begun: just now, or before a crash or an error.
+    /// Ends the deletions that are begun: just now, or before a crash or an error. First of all they are made to last, so
+    /// that no crash brings a topic back of which a part is gone.
     pub(super) fn finish_removals(&self) -> Result<()> {
         let removed = self.topics.read().removed.clone();
         if removed.is_empty() {
             return Ok(());
         }
+        let entries = self.topics.read().entries();
+        write_metadata(&*self.storage, &self.dir, &entries)?;
         // A recovery point of the old topic must not be taken for one of a new topic of that name.
         self.write_recovery_points()?;
         for entry in removed {
@@ -160,12 +190,14 @@ impl Node {
         Ok(())
     }
 
-    /// Removes what is left of a deleted topic: the directories get a name first that no topic can have.
+    /// Removes what is left of a deleted topic: the directories get a name first that no topic can have. One that does
+    /// not say of which topic it is has lost that in a crash: no other topic can have had its name.
     fn remove_directories(&self, entry: &TopicEntry) -> Result<()> {
         let mut removed = Vec::new();
         for number in 0..entry.config.partition_count()? {
             let dir = self.dir.join(format!("{}-{number}", entry.name));
-            if read_partition_metadata(&*self.storage, &dir)? == Some(entry.id) {
+            let there = self.storage.list(&dir)?.is_some();
+            if there && read_partition_metadata(&*self.storage, &dir)?.is_none_or(|id| id == entry.id) {
                 let aside = removed_dir(&dir, entry.id);
                 self.storage.remove_dir(&aside)?;
                 self.storage.rename(&dir, &aside)?;
@@ -174,9 +206,11 @@ impl Node {
         }
         self.storage.sync_dir(&self.dir)?;
         removed.iter().try_for_each(|dir| self.storage.remove_dir(dir))?;
-        let mut topics = self.topics.write();
-        topics.removed.retain(|other| other.id != entry.id);
-        topics.persist(&*self.storage, &self.dir, None)
+        let mut entries = self.topics.read().entries();
+        entries.retain(|other| other.id != entry.id);
+        write_metadata(&*self.storage, &self.dir, &entries)?;
+        self.topics.write().removed.retain(|other| other.id != entry.id);
+        Ok(())
     }
 
     /// Rules 7 and 8.

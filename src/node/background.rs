@@ -90,6 +90,8 @@ impl Node {
     /// Writes the recovery points of all partitions.
     pub(super) fn write_recovery_points(&self) -> Result<()> {
         let _one_at_a_time = self.checkpoint.lock();
+        // A close writes the last one: none may come behind it that knows less.
+        self.check_open()?;
         let partitions: Vec<Arc<Partition>> = self.topics.read().partitions().cloned().collect();
         let mut points = OffsetsByPartition::new();
         for partition in partitions {
@@ -116,7 +118,8 @@ impl Node {
     /// The offset below which the records of a partition survive a power cut, exclusive.
     pub(crate) fn durable_offset(&self, topic: &str, partition: i32) -> Result<Offset> {
         self.check_open()?;
-        let unknown = || Error::UnknownTopicOrPartition { topic: topic.to_owned(), partition: Some(partition) };
+        let unknown =
+            || Error::UnknownTopicOrPartition { topic: topic.to_owned(), partition: Some(partition) };
         let partition = self.partition_named(topic, partition).ok_or_else(unknown)?;
         let mut state = partition.lock();
         Ok(state.log_if_any()?.map_or(Offset::ZERO, |log| log.durable()))

@@ -7,7 +7,7 @@ use crate::{
     rpc::{Answer, FetchPartition, FetchRequest, FetchResponse, Fetched},
     types::{Offset, TopicPartition},
 };
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 impl Node {
     pub(super) fn handle_fetch(&self, request: &FetchRequest) -> Answer<FetchResponse> {
@@ -16,7 +16,9 @@ impl Node {
             return Answer::Ready(Ok(response));
         }
         let Some(fetch) = self.parked.park(&self.me, request) else {
-            return Answer::Ready(Err(Error::IllegalState("too many requests wait in this broker".to_owned())));
+            return Answer::Ready(Err(Error::IllegalState(
+                "too many requests wait in this broker".to_owned(),
+            )));
         };
         // From here on others may answer it. What came before they could know of it is looked for once more.
         self.watch(&fetch);
@@ -75,9 +77,9 @@ impl Node {
         let mut found = false;
         let mut read = |wanted: &FetchPartition| {
             let max_bytes = wanted.max_bytes.min(left);
-            let fetched = self.partition(wanted.partition).and_then(|partition| {
-                read_partition(&partition, wanted.offset, max_bytes, !found)
-            })?;
+            let fetched = self
+                .partition(wanted.partition)
+                .and_then(|partition| read_partition(&partition, wanted, max_bytes, !found))?;
             left = left.saturating_sub(fetched.records.len());
             found |= !fetched.records.is_empty();
             Ok(fetched)
@@ -86,12 +88,22 @@ impl Node {
     }
 }
 
-/// Rules 3, 4 and 5.
-fn read_partition(partition: &Partition, offset: Offset, max_bytes: usize, at_least_one: bool) -> Result<Fetched> {
+/// Rules 3, 4, 5 and 10.
+fn read_partition(
+    partition: &Partition,
+    wanted: &FetchPartition,
+    max_bytes: usize,
+    at_least_one: bool,
+) -> Result<Fetched> {
+    let offset = wanted.offset;
     let mut state = partition.lock();
-    let Some(log) = state.log_if_any()? else {
-        return absent(partition.name(), offset);
-    };
+    let log = state.log_if_any()?;
+    match wanted.current_leader_epoch.cmp(&log.as_ref().map(|log| log.epoch()).unwrap_or_default()) {
+        Ordering::Less => return Err(Error::FencedLeaderEpoch),
+        Ordering::Greater => return Err(Error::UnknownLeaderEpoch),
+        Ordering::Equal => {}
+    }
+    let Some(log) = log else { return absent(partition.name(), offset) };
     let high_watermark = partition.high_watermark(log);
     let records = log.read(offset, high_watermark, max_bytes, at_least_one)?;
     Ok(Fetched { records, high_watermark, log_start_offset: log.start() })
@@ -102,9 +114,18 @@ fn absent(partition: &TopicPartition, offset: Offset) -> Result<Fetched> {
     if offset != Offset::ZERO {
         let (log_start_offset, log_end_offset) = (0, 0);
         let partition = partition.clone();
-        return Err(Error::OffsetOutOfRange { partition, offset: offset.get(), log_start_offset, log_end_offset });
+        return Err(Error::OffsetOutOfRange {
+            partition,
+            offset: offset.get(),
+            log_start_offset,
+            log_end_offset,
+        });
     }
-    Ok(Fetched { records: Bytes::from(Vec::new()), high_watermark: Offset::ZERO, log_start_offset: Offset::ZERO })
+    Ok(Fetched {
+        records: Bytes::from(Vec::new()),
+        high_watermark: Offset::ZERO,
+        log_start_offset: Offset::ZERO,
+    })
 }
 
 fn is_enough(request: &FetchRequest, response: &FetchResponse) -> bool {

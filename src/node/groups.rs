@@ -9,8 +9,8 @@ use crate::{
     group::{CommitRecord, Effects, Event, Group, partition_for_group},
     record::{Batch, BatchWriter},
     rpc::{
-        Done, FindCoordinatorResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, OffsetCommitRequest,
-        OffsetFetchRequest, OffsetFetchResponse,
+        Done, FindCoordinatorRequest, FindCoordinatorResponse, JoinGroupRequest, JoinGroupResponse,
+        LeaveGroupRequest, OffsetCommitRequest, OffsetFetchRequest, OffsetFetchResponse,
     },
     types::{Durability, Offset, TopicPartition},
 };
@@ -33,8 +33,12 @@ pub(super) struct Groups {
 }
 
 impl Node {
-    pub(super) fn handle_find_coordinator(&self) -> FindCoordinatorResponse {
-        FindCoordinatorResponse { broker: self.id }
+    pub(super) fn handle_find_coordinator(
+        &self,
+        request: &FindCoordinatorRequest,
+    ) -> Result<FindCoordinatorResponse> {
+        check_group(&request.group)?;
+        Ok(FindCoordinatorResponse { broker: self.id })
     }
 
     pub(super) fn handle_join_group(&self, request: &JoinGroupRequest) -> Result<JoinGroupResponse> {
@@ -46,7 +50,8 @@ impl Node {
         let member_id = format!("consumer-{}-{salt:016x}", groups.members);
         let group = groups.by_id.entry(request.group.clone()).or_insert_with(|| Group::new(&request.group));
         let effects = group.step(Event::Join { member_id }, self.clock.wall())?;
-        let member = effects.joined.ok_or_else(|| Error::IllegalState("a join without a member".to_owned()))?;
+        let member =
+            effects.joined.ok_or_else(|| Error::IllegalState("a join without a member".to_owned()))?;
         Ok(JoinGroupResponse { member })
     }
 
@@ -63,7 +68,10 @@ impl Node {
         let mut topic_ids = BTreeMap::new();
         for (partition, offset) in request.offsets.iter() {
             if offset.offset < 0 {
-                return Err(Error::IllegalState(format!("{partition}: the offset {} is negative", offset.offset)));
+                return Err(Error::IllegalState(format!(
+                    "{partition}: the offset {} is negative",
+                    offset.offset
+                )));
             }
             if self.partition_named(partition.topic(), partition.partition()).is_none() {
                 let (topic, partition) = (partition.topic().to_owned(), Some(partition.partition()));
@@ -117,7 +125,8 @@ impl Node {
         let mut groups = self.groups.lock();
         self.load_group(&mut groups, &request.group)?;
         let group = groups.by_id.get(&request.group);
-        let committed = |partition: &TopicPartition| group?.committed(partition, self.topic_id(partition.topic()));
+        let committed =
+            |partition: &TopicPartition| group?.committed(partition, self.topic_id(partition.topic()));
         Ok(OffsetFetchResponse { offsets: request.partitions.iter().map(committed).collect() })
     }
 
@@ -182,7 +191,8 @@ fn replay_some(groups: &mut Groups, partition: &Partition, from: Offset) -> Resu
         batch.check_records().map_err(|error| corrupt(error.to_string()))?;
         for record in batch.records().filter(|_| !batch.header().attributes.is_control()) {
             if let Some(commit) = CommitRecord::decode(record.key, record.value).map_err(corrupt)? {
-                let group = groups.by_id.entry(commit.group.clone()).or_insert_with(|| Group::new(&commit.group));
+                let group =
+                    groups.by_id.entry(commit.group.clone()).or_insert_with(|| Group::new(&commit.group));
                 group.apply(&commit);
             }
         }

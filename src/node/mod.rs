@@ -3,7 +3,8 @@
 //!
 //! # Lock order
 //!
-//! Locks are taken in this order, each at most once, and none is held while user code runs or a ticket is filled:
+//! Locks are taken in this order, each at most once. None is held while user code runs, and none of a partition's while a
+//! ticket is filled:
 //!
 //! 1. `admin`: one topic is made or deleted at a time
 //! 2. `groups`: all groups
@@ -11,6 +12,8 @@
 //! 4. `checkpoint`: one checkpoint is written at a time
 //! 5. a partition's `flushing`, then its `state`
 //! 6. the parked requests, the timers, the worker's queue: leaves, nothing is taken below them
+//!
+//! `topics` is never held over I/O: who changes topics holds `admin`, and writes the metadata file beside it.
 //!
 //! A flush holds `flushing` while the disk works, and nothing else of a partition: appends and reads go on.
 
@@ -33,7 +36,10 @@ use crate::{
     env::{Clock, Driver, Storage},
     error::{Error, Result},
     prng::Prng,
-    rpc::{Answer, FetchRequest, FetchResponse, PartitionRef, ProduceRequest, ProduceResponse, Request, Response, Service},
+    rpc::{
+        Answer, FetchRequest, FetchResponse, PartitionRef, ProduceRequest, ProduceResponse, Request,
+        Response, Service,
+    },
     sync::{AtomicBool, AtomicI64, Mutex, Ordering, RwLock, Version},
     types::{BrokerId, Instant},
 };
@@ -174,7 +180,9 @@ impl Node {
             Request::OffsetForLeaderEpoch(request) => {
                 Response::OffsetForLeaderEpoch(self.handle_offset_for_leader_epoch(request)?)
             }
-            Request::FindCoordinator(_) => Response::FindCoordinator(self.handle_find_coordinator()),
+            Request::FindCoordinator(request) => {
+                Response::FindCoordinator(self.handle_find_coordinator(&request)?)
+            }
             Request::JoinGroup(request) => Response::JoinGroup(self.handle_join_group(&request)?),
             Request::LeaveGroup(request) => Response::LeaveGroup(self.handle_leave_group(request)?),
             Request::OffsetCommit(request) => Response::OffsetCommit(self.handle_offset_commit(request)?),

@@ -9,12 +9,18 @@ use super::{
     partition::Partition,
     report::{PartitionRecovery, RecoveryReport},
     timers::Timers,
-    topics::{TopicEntry, Topics, forget_partitions, is_removed_dir, read_metadata, read_partition_metadata, write_partition_metadata},
+    topics::{
+        TopicEntry, Topics, forget_partitions, is_removed_dir, read_metadata, read_partition_metadata,
+        write_partition_metadata,
+    },
 };
 use crate::{
-    env::{Driver, Open, Storage, replace_file},
+    env::{Driver, Entry, Open, Storage, replace_file},
     error::{Error, Result},
-    log::{Extent, LoadedFrom, Log, LogConfig, OffsetsByPartition, RECOVERY_POINTS, read_checkpoint},
+    log::{
+        Extent, LoadedFrom, Log, LogConfig, OffsetsByPartition, RECOVERY_POINTS, read_checkpoint,
+        write_checkpoint,
+    },
     sync::{AtomicBool, AtomicI64, Mutex, RwLock},
     types::{Offset, TopicId},
 };
@@ -23,7 +29,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-/// Written last of all by a close, removed as the next open begins.
+/// Written last of all by a close, removed by the next open before anything is appended.
 const CLEAN_MARKER: &str = ".kafka_cleanshutdown";
 const CLEAN_MARKER_TEXT: &[u8] = br#"{"version":0,"brokerEpoch":-1}"#;
 
@@ -72,15 +78,15 @@ impl Node {
 
     fn load(&self) -> Result<RecoveryReport> {
         let (storage, dir) = (&*self.storage, self.dir.as_path());
-        let names: BTreeSet<String> = storage.list(dir)?.unwrap_or_default().into_iter().map(|e| e.name).collect();
+        let found = storage.list(dir)?.unwrap_or_default();
+        let names: BTreeSet<String> = found.iter().map(|entry| entry.name.clone()).collect();
         let entries = read_metadata(storage, dir)?;
         let points = read_checkpoint(storage, &dir.join(RECOVERY_POINTS))?;
         let closed = names.contains(CLEAN_MARKER);
         let clean = closed || (entries.is_empty() && points.is_empty());
-        if closed {
-            storage.remove_file(&dir.join(CLEAN_MARKER))?;
+        if !closed {
+            // What was read may be what a sync failed to make durable, before the broker of then was gone.
             storage.sync_dir(dir)?;
-        } else {
             self.sync_parent()?;
         }
         if !names.contains(META_PROPERTIES) {
@@ -92,7 +98,13 @@ impl Node {
             let recovered = self.load_topic(entry, &names, closed, &points)?;
             partitions.extend(recovered);
         }
+        // What is damaged was refused by now, with the marker in its place; nothing was appended yet.
+        if closed {
+            storage.remove_file(&dir.join(CLEAN_MARKER))?;
+            storage.sync_dir(dir)?;
+        }
         self.topics.write().removed = removed;
+        self.check_known(&found)?;
         self.finish_removals()?;
         for name in names.iter().filter(|name| is_removed_dir(name)) {
             self.storage.remove_dir(&dir.join(name))?;
@@ -100,6 +112,27 @@ impl Node {
         partitions.sort_by(|a, b| a.partition.cmp(&b.partition));
         let bytes_scanned = partitions.iter().map(|partition| partition.bytes_scanned).sum();
         Ok(RecoveryReport { clean, elapsed: std::time::Duration::ZERO, bytes_scanned, partitions })
+    }
+
+    /// A partition's directory that belongs to no topic was not made by brooklet, or the metadata file is not the one
+    /// that belongs here: nothing is guessed about records.
+    fn check_known(&self, there: &[Entry]) -> Result<()> {
+        let known: BTreeSet<String> = {
+            let topics = self.topics.read();
+            let count = |entry: &TopicEntry| entry.config.partition_count().unwrap_or_default();
+            let dirs =
+                |entry: TopicEntry| (0..count(&entry)).map(move |number| format!("{}-{number}", entry.name));
+            topics.entries().into_iter().flat_map(dirs).collect()
+        };
+        let dirs = there.iter().filter(|entry| entry.is_dir).map(|entry| &entry.name);
+        for name in dirs.filter(|name| !known.contains(*name) && !is_removed_dir(name)) {
+            let dir = self.dir.join(name);
+            if read_partition_metadata(&*self.storage, &dir)?.is_some() {
+                let reason = "a partition of no topic that brooklet.metadata names".to_owned();
+                return Err(Error::KafkaStorageError { path: dir, partition: None, offset: None, reason });
+            }
+        }
+        Ok(())
     }
 
     /// Sees to it that the directory's own name is durable. A parent that may not be read is somebody else's care.
@@ -139,12 +172,22 @@ impl Node {
         Ok(report)
     }
 
-    fn load_log(&self, config: &LogConfig, id: TopicId, from: LoadedFrom) -> Result<(Log, PartitionRecovery)> {
+    fn load_log(
+        &self,
+        config: &LogConfig,
+        id: TopicId,
+        from: LoadedFrom,
+    ) -> Result<(Log, PartitionRecovery)> {
         match read_partition_metadata(&*self.storage, &config.dir)? {
             Some(there) if there != id => {
                 let reason = format!("it is of the topic {there}, and {id} is expected");
                 let partition = Some(config.partition.clone());
-                return Err(Error::KafkaStorageError { path: config.dir.clone(), partition, offset: None, reason });
+                return Err(Error::KafkaStorageError {
+                    path: config.dir.clone(),
+                    partition,
+                    offset: None,
+                    reason,
+                });
             }
             Some(_) => {}
             None => write_partition_metadata(&*self.storage, &config.dir, id)?,
@@ -165,7 +208,8 @@ impl Node {
             let mut prng = self.prng.lock();
             (TopicId::random(&mut prng), TopicId::random(&mut prng))
         };
-        let text = format!("version=1\ncluster.id={cluster}\nnode.id={}\ndirectory.id={directory}\n", self.id);
+        let text =
+            format!("version=1\ncluster.id={cluster}\nnode.id={}\ndirectory.id={directory}\n", self.id);
         replace_file(&*self.storage, &self.dir.join(META_PROPERTIES), text.as_bytes())
     }
 
@@ -185,9 +229,10 @@ impl Node {
 
     fn close_logs(&self) -> Result<()> {
         let _no_topics_meanwhile = self.admin.lock();
+        // A topic whose deletion could not be ended is closed by nobody: the directory would not be clean.
+        let mut first_error = self.finish_removals().err();
         let partitions: Vec<Arc<Partition>> = self.topics.read().partitions().cloned().collect();
         let mut points = OffsetsByPartition::new();
-        let mut first_error = None;
         for partition in partitions {
             let Some(mut log) = partition.take_log(Error::Closed) else { continue };
             match close_log(&*self.storage, &mut log) {
@@ -198,7 +243,8 @@ impl Node {
         if let Some(error) = first_error {
             return Err(error);
         }
-        crate::log::write_checkpoint(&*self.storage, &self.dir.join(RECOVERY_POINTS), &points)?;
+        let _last_checkpoint = self.checkpoint.lock();
+        write_checkpoint(&*self.storage, &self.dir.join(RECOVERY_POINTS), &points)?;
         self.write_clean_marker()
     }
 

@@ -40,7 +40,12 @@ enum LogState {
 
 impl Partition {
     /// A partition with its log, or `None` for one that is yet to be made.
-    pub(super) fn new(storage: &Arc<dyn Storage>, topic_id: TopicId, config: LogConfig, log: Option<Log>) -> Arc<Self> {
+    pub(super) fn new(
+        storage: &Arc<dyn Storage>,
+        topic_id: TopicId,
+        config: LogConfig,
+        log: Option<Log>,
+    ) -> Arc<Self> {
         let log = log.map_or(LogState::Absent, |log| LogState::Open(Box::new(log)));
         Arc::new(Self {
             topic_id,
@@ -121,7 +126,11 @@ impl State {
     /// The log, to be appended to; made now if there is none.
     pub(super) fn log_to_append(&mut self, partition: &Partition) -> Result<&mut Log> {
         if matches!(self.log, LogState::Absent) {
-            super::topics::write_partition_metadata(&*partition.storage, &partition.config.dir, partition.topic_id)?;
+            super::topics::write_partition_metadata(
+                &*partition.storage,
+                &partition.config.dir,
+                partition.topic_id,
+            )?;
             let (log, _) = Log::open(&partition.storage, partition.config.clone(), LoadedFrom::New)?;
             self.log = LogState::Open(Box::new(log));
         }

@@ -1,7 +1,7 @@
 //! Produce: appends one batch to one partition, and answers when it is as durable as was asked for. Here the only
 //! replica is the leader itself, so that every `acks` is reached by the append.
 
-use super::{Node, Task, partition::Partition, topics::with_partition};
+use super::{Node, Task, admin::OFFSETS_TOPIC, partition::Partition, topics::with_partition};
 use crate::{
     error::{Error, Result},
     log::Extent,
@@ -20,10 +20,19 @@ const CHECKPOINT_WITHIN: Duration = Duration::from_secs(1);
 
 impl Node {
     #[inline]
-    pub(super) fn handle_produce(&self, request: ProduceRequest<'_, '_>) -> Result<ProduceResponse, Box<Error>> {
+    pub(super) fn handle_produce(
+        &self,
+        request: ProduceRequest<'_, '_>,
+    ) -> Result<ProduceResponse, Box<Error>> {
         let Acks::All = request.acks;
         let ProduceRequest { partition, batch, durability, .. } = request;
-        with_partition(&self.topics, &self.slots, partition, |partition| self.append(partition, batch, durability))
+        with_partition(&self.topics, &self.slots, partition, |partition| {
+            if partition.name().topic() == OFFSETS_TOPIC {
+                let (topic, reason) = (OFFSETS_TOPIC.to_owned(), "only groups write to it".to_owned());
+                return Err(Box::new(Error::InvalidTopic { topic, reason }));
+            }
+            self.append(partition, batch, durability)
+        })
     }
 
     /// Appends a batch, wakes who waits for it, and syncs it if that is promised.

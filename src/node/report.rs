@@ -47,7 +47,10 @@ impl fmt::Display for RecoveryReport {
         write!(f, "{state}, {count} partitions, {bytes} bytes read in {elapsed:.1?}")?;
         for cut in self.partitions.iter().filter(|partition| partition.bytes_cut > 0) {
             let PartitionRecovery { partition, log_end_offset, bytes_cut, .. } = cut;
-            write!(f, "\n{partition}: {bytes_cut} bytes cut behind offset {log_end_offset} (exclusive) and kept aside")?;
+            write!(
+                f,
+                "\n{partition}: {bytes_cut} bytes cut behind offset {log_end_offset} (exclusive) and kept aside"
+            )?;
         }
         Ok(())
     }

@@ -1,10 +1,6 @@
 //! The broker's one queue of timers.
 
-use crate::{
-    env::Alarm,
-    sync::Mutex,
-    types::Instant,
-};
+use crate::{env::Alarm, sync::Mutex, types::Instant};
 use std::collections::BTreeMap;
 
 /// Tasks by the time they are due; among those due at the same time, the one that was armed first goes first.

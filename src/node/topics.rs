@@ -143,9 +143,19 @@ impl Topics {
     /// What clients are told of a topic.
     pub(super) fn metadata(&self, topic: &Topic, leader: BrokerId) -> TopicMetadata {
         let partition = |(partition, slot): (&Arc<Partition>, &u32)| PartitionMetadata {
-            partition: PartitionRef { topic_id: topic.entry.id, partition: partition.name().partition(), slot: *slot },
+            partition: PartitionRef {
+                topic_id: topic.entry.id,
+                partition: partition.name().partition(),
+                slot: *slot,
+            },
             leader,
-            leader_epoch: partition.lock().log_if_any().ok().flatten().map(|log| log.epoch()).unwrap_or_default(),
+            leader_epoch: partition
+                .lock()
+                .log_if_any()
+                .ok()
+                .flatten()
+                .map(|log| log.epoch())
+                .unwrap_or_default(),
         };
         TopicMetadata {
             name: Arc::clone(&topic.entry.name),
@@ -155,14 +165,9 @@ impl Topics {
         }
     }
 
-    /// Writes the metadata file with all topics that are there, and `more`.
-    pub(super) fn persist(&self, storage: &dyn Storage, root: &Path, more: Option<&TopicEntry>) -> Result<()> {
-        let there = self.by_name.values().map(|topic| &topic.entry);
-        let mut records = Vec::new();
-        for entry in there.chain(&self.removed).chain(more) {
-            entry.records(&mut records);
-        }
-        replace_file(storage, &root.join(METADATA_FILE), &encode(&records))
+    /// What the metadata file says: the topics that are there, and those that are not removed entirely.
+    pub(super) fn entries(&self) -> Vec<TopicEntry> {
+        self.by_name.values().map(|topic| &topic.entry).chain(&self.removed).cloned().collect()
     }
 }
 
@@ -187,11 +192,19 @@ impl TopicEntry {
     }
 }
 
+/// Replaces the metadata file, durably.
+pub(super) fn write_metadata(storage: &dyn Storage, root: &Path, entries: &[TopicEntry]) -> Result<()> {
+    let mut records = Vec::new();
+    entries.iter().for_each(|entry| entry.records(&mut records));
+    replace_file(storage, &root.join(METADATA_FILE), &encode(&records))
+}
+
 /// Reads the metadata file; no topics if there is none.
 pub(super) fn read_metadata(storage: &dyn Storage, root: &Path) -> Result<Vec<TopicEntry>> {
     let path = root.join(METADATA_FILE);
     let Some(bytes) = read_file(storage, &path, METADATA_LIMIT)? else { return Ok(Vec::new()) };
-    let damaged = |reason| Error::KafkaStorageError { path: path.clone(), partition: None, offset: None, reason };
+    let damaged =
+        |reason| Error::KafkaStorageError { path: path.clone(), partition: None, offset: None, reason };
     entries(decode(&bytes).map_err(damaged)?).map_err(damaged)
 }
 

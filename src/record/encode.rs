@@ -80,6 +80,7 @@ impl<'b> BatchWriter<'b> {
         }
     }
 
+    #[cfg(test)]
     pub(crate) fn record_count(&self) -> i32 {
         self.record_count
     }

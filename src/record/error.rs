@@ -40,6 +40,10 @@ pub(crate) enum BatchError {
 impl BatchError {
     /// Whether the bytes are not what was written (Kafka's CorruptMessage), rather than written against the rules
     /// (its InvalidRecord).
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for batches from outside the process: a listener's, a follower's")
+    )]
     pub(crate) const fn is_corrupt(&self) -> bool {
         matches!(self, Self::TooShort { .. } | Self::Length(_) | Self::Magic(_) | Self::Crc { .. })
     }

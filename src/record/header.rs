@@ -50,6 +50,7 @@ impl Attributes {
         if bits & Self::CODEC <= 4 { Some(Self(bits)) } else { None }
     }
 
+    #[cfg_attr(not(test), expect(dead_code, reason = "compaction and transactions will ask"))]
     pub(crate) const fn bits(self) -> i16 {
         self.0
     }
@@ -69,6 +70,7 @@ impl Attributes {
         self.0 & Self::LOG_APPEND_TIME != 0
     }
 
+    #[cfg_attr(not(test), expect(dead_code, reason = "compaction and transactions will ask"))]
     pub(crate) const fn is_transactional(self) -> bool {
         self.0 & Self::TRANSACTIONAL != 0
     }
@@ -79,6 +81,7 @@ impl Attributes {
     }
 
     /// Whether the base timestamp is the time from which the batch's tombstones may go.
+    #[cfg_attr(not(test), expect(dead_code, reason = "compaction and transactions will ask"))]
     pub(crate) const fn has_delete_horizon(self) -> bool {
         self.0 & Self::DELETE_HORIZON != 0
     }

@@ -19,7 +19,9 @@ mod tests;
 pub(crate) use decode::{Batch, RecordIter, RecordRef};
 pub(crate) use encode::{BatchWriter, record_size};
 pub(crate) use error::BatchError;
-pub(crate) use header::{Attributes, BATCH_HEADER_LEN, BATCH_PREFIX_LEN, BatchHeader, Codec};
+pub(crate) use header::{BATCH_HEADER_LEN, BatchHeader};
+#[cfg(test)]
+pub(crate) use header::{BATCH_PREFIX_LEN, Codec};
 pub use headers::{Header, HeaderIter, Headers};
 pub use input::Record;
 pub(crate) use read::{take, take_array};

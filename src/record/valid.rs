@@ -28,6 +28,10 @@ impl<'a> ValidBatch<'a> {
 
     /// Checks what a client sent: one batch, whole, of readable records, that keeps rules 12 and 13. A wrong max
     /// timestamp is mended.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for batches from outside the process: a listener's, a follower's")
+    )]
     pub(crate) fn validate(bytes: &'a mut [u8]) -> Result<Self, BatchError> {
         let batch = Batch::check(bytes)?;
         let mut header = *batch.header();
@@ -53,6 +57,10 @@ impl<'a> ValidBatch<'a> {
     }
 
     /// The records in order. Their offsets count from 0 until the batch is placed.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for batches from outside the process: a listener's, a follower's")
+    )]
     pub(crate) fn records(&self) -> RecordIter<'_> {
         Batch::of(self.header, self.bytes).records()
     }
@@ -67,6 +75,10 @@ impl<'a> ValidBatch<'a> {
     }
 
     /// Rule 16: every record reads as of `now` from here on. Base timestamp and deltas stay.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for batches from outside the process: a listener's, a follower's")
+    )]
     pub(crate) fn set_log_append_time(&mut self, now: Timestamp) {
         self.header.attributes = self.header.attributes.with_log_append_time();
         self.header.max_timestamp = now.as_millis();

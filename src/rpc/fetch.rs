@@ -4,7 +4,7 @@ use super::PartitionRef;
 use crate::{
     env::Bytes,
     error::Result,
-    types::{Instant, Offset},
+    types::{Instant, LeaderEpoch, Offset},
 };
 
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub(crate) struct FetchRequest {
 pub(crate) struct FetchPartition {
     pub(crate) partition: PartitionRef,
     pub(crate) offset: Offset,
+    /// The leader epoch that the client knows (rule 10).
+    pub(crate) current_leader_epoch: LeaderEpoch,
     pub(crate) max_bytes: usize,
 }
 
@@ -35,6 +37,8 @@ pub(crate) struct Fetched {
     /// Whole batches, from the one on that holds the offset that was asked for; the last one may be cut short.
     pub(crate) records: Bytes,
     /// Exclusive: what lies below it can be read.
+    #[expect(dead_code, reason = "part of Kafka's answer; what shows lag will read it")]
     pub(crate) high_watermark: Offset,
+    #[expect(dead_code, reason = "part of Kafka's answer; what shows lag will read it")]
     pub(crate) log_start_offset: Offset,
 }

@@ -87,7 +87,11 @@ fn record(input: &mut Input<'_>) -> Option<MetadataRecord> {
     let len = input.u32()? as usize;
     let mut payload = Input(input.take(len)?);
     let record = match kind {
-        1 => MetadataRecord::Topic { id: payload.id()?, name: payload.text()?, partitions: payload.u32()?.try_into().ok()? },
+        1 => MetadataRecord::Topic {
+            id: payload.id()?,
+            name: payload.text()?,
+            partitions: payload.u32()?.try_into().ok()?,
+        },
         2 => MetadataRecord::Config { topic: payload.id()?, key: payload.text()?, value: payload.text()? },
         3 => MetadataRecord::RemoveTopic { id: payload.id()? },
         _ => return None,

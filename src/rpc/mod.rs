@@ -11,9 +11,9 @@ pub(crate) mod metadata_record;
 mod produce;
 
 pub(crate) use admin::{
-    CreateTopicRequest, CreateTopicResponse, DeleteTopicRequest, Done, ListOffsetsRequest, ListOffsetsResponse,
-    MetadataRequest, MetadataResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, PartitionMetadata,
-    TopicMetadata,
+    CreateTopicRequest, CreateTopicResponse, DeleteTopicRequest, Done, ListOffsetsRequest,
+    ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetForLeaderEpochRequest,
+    OffsetForLeaderEpochResponse, PartitionMetadata, TopicMetadata,
 };
 pub(crate) use fetch::{FetchPartition, FetchRequest, FetchResponse, Fetched};
 pub(crate) use group::{
@@ -80,7 +80,12 @@ pub(crate) trait Call: Into<Request> {
 }
 
 /// Sends a request and waits for its answer until `deadline`.
-pub(crate) fn call<C: Call>(service: &dyn Service, to: BrokerId, request: C, deadline: Instant) -> Result<C::Answer> {
+pub(crate) fn call<C: Call>(
+    service: &dyn Service,
+    to: BrokerId,
+    request: C,
+    deadline: Instant,
+) -> Result<C::Answer> {
     C::take(service.call(to, request.into()).wait(service.clock(), deadline)?)
 }
 

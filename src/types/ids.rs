@@ -38,14 +38,6 @@ impl TopicPartition {
     pub fn partition(&self) -> i32 {
         self.partition
     }
-
-    /// Reads what [`Display`](fmt::Display) writes, a partition's directory name.
-    pub(crate) fn parse(name: &str) -> Option<Self> {
-        let (topic, partition) = name.rsplit_once('-')?;
-        let number: i32 = partition.parse().ok().filter(|n| *n >= 0)?;
-        let canonical = number.to_string() == partition;
-        (canonical && check_topic_name(topic).is_ok()).then(|| Self::new(topic, number))
-    }
 }
 
 impl fmt::Display for TopicPartition {
@@ -104,7 +96,8 @@ impl TopicId {
     pub(crate) fn random(prng: &mut crate::prng::Prng) -> Self {
         loop {
             let bits = u128::from_be_bytes(prng.bytes16());
-            let bits = bits & !(0xf000 << 64) & !(0xc000_0000_0000_0000) | 0x4000 << 64 | 0x8000_0000_0000_0000;
+            let bits =
+                bits & !(0xf000 << 64) & !(0xc000_0000_0000_0000) | 0x4000 << 64 | 0x8000_0000_0000_0000;
             let id = Self(bits.to_be_bytes());
             if !id.to_string().starts_with('-') {
                 return id;
@@ -148,15 +141,18 @@ impl fmt::Debug for TopicId {
 /// The longest topic name, in bytes.
 pub(crate) const MAX_TOPIC_NAME: usize = 249;
 
-/// Rule 21: `[a-zA-Z0-9._-]`, 1 to 249 bytes, not `.` or `..`. [Topic.java]
+/// Rule 21: `[a-zA-Z0-9._-]`, 1 to 249 bytes, not `.` or `..`. (Kafka: `Topic`)
 pub(crate) fn check_topic_name(name: &str) -> Result<()> {
-    let refuse = |reason: &str| Err(Error::InvalidTopic { topic: name.to_owned(), reason: reason.to_owned() });
+    let refuse =
+        |reason: &str| Err(Error::InvalidTopic { topic: name.to_owned(), reason: reason.to_owned() });
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     match name {
         "" => refuse("a topic's name cannot be empty"),
         "." | ".." => refuse("a topic's name cannot be \".\" or \"..\""),
         _ if name.len() > MAX_TOPIC_NAME => refuse("a topic's name has at most 249 bytes"),
-        _ if !name.bytes().all(legal) => refuse("a topic's name has only the characters a-z, A-Z, 0-9, '.', '_' and '-'"),
+        _ if !name.bytes().all(legal) => {
+            refuse("a topic's name has only the characters a-z, A-Z, 0-9, '.', '_' and '-'")
+        }
         _ => Ok(()),
     }
 }
@@ -177,7 +173,13 @@ mod tests {
         assert_eq!(TopicId::from_bytes([0; 16]).to_string(), "A".repeat(22));
         let kafkas = "1U0ZGec3Tv-Y7UAS5iGDCw";
         assert_eq!(TopicId::parse(kafkas).map(|id| id.to_string()), Some(kafkas.to_owned()));
-        for bad in ["", "1U0ZGec3Tv-Y7UAS5iGDC", "1U0ZGec3Tv-Y7UAS5iGDCww", "1U0ZGec3Tv-Y7UAS5iGDC=", "1U0ZGec3Tv-Y7UAS5iGDCx"] {
+        for bad in [
+            "",
+            "1U0ZGec3Tv-Y7UAS5iGDC",
+            "1U0ZGec3Tv-Y7UAS5iGDCww",
+            "1U0ZGec3Tv-Y7UAS5iGDC=",
+            "1U0ZGec3Tv-Y7UAS5iGDCx",
+        ] {
             assert_eq!(TopicId::parse(bad), None, "{bad:?}");
         }
     }
@@ -189,14 +191,6 @@ mod tests {
         }
         for bad in ["", ".", "..", "a/b", "a b", "é", &"x".repeat(250), "a\0", "a:b"] {
             assert!(matches!(check_topic_name(bad), Err(Error::InvalidTopic { .. })), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_partition_reads_back_its_directory_name() {
-        assert_eq!(TopicPartition::parse("a-b-12"), Some(TopicPartition::new("a-b", 12)));
-        for bad in ["a", "a-", "-1", "a-01", "a-+1", "a-99999999999", "a-0.0123-delete"] {
-            assert_eq!(TopicPartition::parse(bad), None, "{bad}");
         }
     }
 }

@@ -9,8 +9,8 @@ pub(crate) use ids::check_topic_name;
 pub use ids::{BrokerId, TopicId, TopicPartition};
 pub(crate) use numbers::{Generation, LeaderEpoch, Offset};
 pub use offsets::{OffsetAndMetadata, OffsetSpec, Offsets};
-pub use timestamp::{ParseTimestampError, Timestamp};
 pub(crate) use timestamp::{Instant, millis};
+pub use timestamp::{ParseTimestampError, Timestamp};
 
 /// How far an acknowledged record has come on the disk that holds it.
 ///

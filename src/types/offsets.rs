@@ -107,7 +107,8 @@ impl Offsets {
 
 impl<P: Into<TopicPartition>, O: Into<OffsetAndMetadata>> FromIterator<(P, O)> for Offsets {
     fn from_iter<I: IntoIterator<Item = (P, O)>>(offsets: I) -> Self {
-        let by_partition = offsets.into_iter().map(|(partition, offset)| (partition.into(), offset.into())).collect();
+        let by_partition =
+            offsets.into_iter().map(|(partition, offset)| (partition.into(), offset.into())).collect();
         Self { by_partition }
     }
 }

@@ -8,6 +8,7 @@ use super::{
 /// The library's modules from left to right: each imports only from those to its left. Those that share a place never
 /// import each other.
 const LAYERS: &[&[&str]] = &[
+    &["docs"],
     &["sync"],
     &["types"],
     &["error"],

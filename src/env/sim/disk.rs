@@ -54,7 +54,7 @@ pub(super) struct State {
     pub(super) locks: BTreeMap<Vec<String>, u64>,
     pub(super) operations: VecDeque<DiskOperation>,
     power_cuts: u64,
-    sessions: u64,
+    pub(super) sessions: u64,
 }
 
 impl Disk {

@@ -38,8 +38,8 @@ pub enum DiskOp {
 #[non_exhaustive]
 pub enum DiskFault {
     /// The disk cannot do it (EIO). A write that fails so may have been done in part. What a failed
-    /// [`Flush`](DiskOp::Flush) or [`SyncDir`](DiskOp::SyncDir) was to make durable may be lost at a power cut, even
-    /// if a later one succeeds, as on Linux.
+    /// [`Flush`](DiskOp::Flush) was to make durable may be lost at a power cut, even if a later one succeeds, as on
+    /// Linux.
     Eio,
     /// The disk is full (ENOSPC). A write that fails so may have been done in part.
     Enospc,

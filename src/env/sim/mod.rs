@@ -29,7 +29,9 @@ use tree::TreeHash;
 ///   bytes below it that never reached the disk are zero. A write that the power cut interrupts may end at any byte.
 /// - Of names (files and directories made, renamed and removed), what was done before the last sync of their directory
 ///   survives. Each later change survives or not, independently of all others; a rename is one change.
-/// - What a failed sync should have made durable may be lost for good, even if a later sync succeeds.
+/// - What a failed sync of a file should have made durable may be lost for good, even if a later sync succeeds: only
+///   bytes that are written again come through. Names are kept by the file system's journal: those of a failed sync are
+///   as if it had not been tried.
 ///
 /// All choices come from the seed: the same operations on a disk of the same seed have the same outcome. Keep the disk
 /// to one thread if runs are to be the same. Clones are the same disk.
@@ -115,6 +117,11 @@ impl SimDisk {
     /// ```
     pub fn contents_hash(&self) -> u64 {
         TreeHash::of(&self.disk.state.lock().root)
+    }
+
+    /// How many times it was booted.
+    pub(crate) fn sessions(&self) -> u64 {
+        self.disk.state.lock().sessions
     }
 
     /// Storage on this disk, until the power is cut.

@@ -81,8 +81,6 @@ pub(super) struct Dir {
     durable: BTreeMap<String, Node>,
     /// What was done since the last sync, in order.
     pending: Vec<Change>,
-    /// A sync failed since: what is live is not simply the durable with what is pending.
-    parted: bool,
 }
 
 impl Dir {
@@ -155,18 +153,13 @@ impl Dir {
     }
 
     /// Decides which of the pending changes have reached the disk, each by itself; the rest never will.
-    pub(super) fn settle(&mut self, prng: &mut Prng) {
-        for change in self.pending.drain(..) {
-            self.parted = true;
-            if prng.below(2) == 0 {
-                change.apply(&mut self.durable);
-            }
-        }
-    }
-
     fn power_cut(&mut self, prng: &mut Prng) {
-        self.settle(prng);
-        if std::mem::take(&mut self.parted) {
+        if !self.pending.is_empty() {
+            for change in self.pending.drain(..) {
+                if prng.below(2) == 0 {
+                    change.apply(&mut self.durable);
+                }
+            }
             self.live = self.durable.clone();
         }
         self.live.values().for_each(|node| node.power_cut(prng));

@@ -1,0 +1,136 @@
+//! Every operation of every workload fails, once and for good: the call says so, nothing hangs or panics, and what was
+//! acknowledged is there when the disk works again.
+
+use crate::{
+    power::there,
+    replay::{Marks, Random, Replay},
+    workloads::{self, Step, Workload},
+    world::World,
+};
+use brooklet::{DiskFault, DiskOp, Error, seeds};
+
+/// How an operation goes wrong.
+#[derive(Debug, Clone, Copy)]
+struct Trouble {
+    with: DiskFault,
+    for_good: bool,
+}
+
+const TROUBLES: [Trouble; 4] = [
+    Trouble { with: DiskFault::Eio, for_good: false },
+    Trouble { with: DiskFault::Eio, for_good: true },
+    Trouble { with: DiskFault::Enospc, for_good: false },
+    Trouble { with: DiskFault::Enospc, for_good: true },
+];
+
+/// Does what can be done of a workload; an error must have its cause in the fault, and say something.
+fn run_on(world: &mut World, steps: &[Step]) {
+    for step in steps {
+        if let Err(error) = world.step(step) {
+            assert!(world.hits() > 0, "{step:?} fails on a sound disk: {error}");
+            assert!(!error.to_string().is_empty() && is_clear(&error), "{step:?}: {error:?}");
+            world.marks.add("errors", 1);
+        }
+    }
+}
+
+/// An error of the disk, or what follows from one.
+fn is_clear(error: &Error) -> bool {
+    match error {
+        Error::Io { .. } | Error::Closed => true,
+        Error::UnknownTopicOrPartition { .. }
+        | Error::TopicAlreadyExists { .. }
+        | Error::UnknownTopicId { .. } => true,
+        Error::PartialProduce { results, .. } => {
+            results.iter().filter_map(|result| result.as_ref().err()).all(is_clear)
+        }
+        _ => false,
+    }
+}
+
+/// Lets operation `n` of a workload fail, and what is left of it run on. `None`: it has no such operation.
+fn fail_at(workload: &Workload, seed: u64, n: u64, trouble: Trouble) -> Option<Marks> {
+    let mut random = Random::new(seed, n);
+    let mut world = World::new(random.next());
+    let times = if trouble.for_good { u64::MAX } else { 1 };
+    world.fault = Some(world.disk.intercept(DiskOp::Any).skip(n).times(times).fail(trouble.with));
+    run_on(&mut world, &workload.steps);
+    if world.hits() == 0 {
+        return None;
+    }
+    if random.below(2) == 0 && !trouble.for_good {
+        still_readable(&mut world);
+    }
+    world.mend();
+    let close = random.below(3);
+    if let Some(broker) = world.broker.take()
+        && close > 0
+    {
+        // It may refuse: a flush of before may have failed.
+        world.marks.add("closes that failed", u64::from(broker.close().is_err()));
+    }
+    // The files are as the system has them, or as the disk has.
+    let cut = random.below(2) == 0;
+    if cut {
+        world.disk.power_cut();
+    }
+    world.reopen_and_check(cut);
+    go_on(&mut world, &mut random);
+    Some(world.marks)
+}
+
+/// In the session of the fault, with the disk working again: all that was acknowledged can be read.
+fn still_readable(world: &mut World) {
+    let Some(broker) = world.broker.clone() else { return };
+    for topic in world.topics_there() {
+        for (number, model) in world.model.topics[topic].partitions.iter().enumerate() {
+            let described = broker.admin().describe_topic(topic).unwrap();
+            let end = described.partitions[number].high_watermark;
+            assert!(end >= model.durable as i64, "{topic}-{number} ends at {end}");
+        }
+        let read = world.read(&broker, topic);
+        assert!(read.is_ok(), "{topic} cannot be read any more: {read:?}");
+    }
+}
+
+/// The store is sound: it takes records, flushes them, and they survive the power going.
+fn go_on(world: &mut World, random: &mut Random) {
+    for _ in 0..2 {
+        let steps = workloads::more(&there(world), random.next());
+        world.run(&steps).unwrap();
+        world.disk.power_cut();
+        world.reopen_and_check(true);
+    }
+}
+
+fn fail_everywhere(test: &'static str, workload: &Workload) -> Marks {
+    let mut marks = Marks::default();
+    for seed in seeds(1) {
+        for trouble in TROUBLES {
+            for n in 0.. {
+                let what = format!("{}, {trouble:?} from operation {n} on", workload.name);
+                let _replay = Replay { test, seed, what };
+                let Some(more) = fail_at(workload, seed, n, trouble) else { break };
+                marks.add("runs", 1);
+                marks.merge(more);
+            }
+        }
+        println!("{test}: {}, seed {seed} done, {} runs so far", workload.name, marks.get("runs"));
+    }
+    marks
+}
+
+#[test]
+fn whatever_fails_says_so_and_what_was_acknowledged_is_there() {
+    let mut marks = Marks::default();
+    workloads::all()
+        .iter()
+        .for_each(|workload| marks.merge(fail_everywhere("whatever_fails_says_so", workload)));
+    marks.assert_floors(&[
+        ("runs", 4000),
+        ("images", 8000),
+        ("errors", 5000),
+        ("closes that failed", 100),
+        ("topics of calls that failed", 10),
+    ]);
+}

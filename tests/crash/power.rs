@@ -1,0 +1,120 @@
+//! The power is cut at every operation of every workload, of the recovery from that, and of what comes after it.
+
+use crate::{
+    replay::{Marks, Random, Replay},
+    workloads::{self, Workload},
+    world::World,
+};
+use brooklet::{DiskOp, seeds};
+
+/// Cuts the power at operation `n` of a workload, recovers, goes on, and cuts it again. `None`: the workload has no such
+/// operation.
+fn crash_at(workload: &Workload, seed: u64, n: u64) -> Option<Marks> {
+    let mut random = Random::new(seed, n);
+    let mut world = World::new(random.next());
+    world.fault = Some(world.disk.intercept(DiskOp::Any).skip(n).power_cut());
+    let outcome = world.run(&workload.steps);
+    let hit = world.hits() > 0;
+    if !hit {
+        outcome.unwrap();
+        world.disk.power_cut();
+    }
+    world.mend();
+    recover(&mut world, &mut random);
+    for _ in 0..2 {
+        crash_later(&mut world, &mut random);
+        recover(&mut world, &mut random);
+    }
+    close_and_reopen(&mut world);
+    hit.then_some(world.marks)
+}
+
+/// Reopens, in one case of six with the power cut at every operation of it, in two with one cut at any.
+fn recover(world: &mut World, random: &mut Random) {
+    world.broker = None;
+    let (first, step) = match random.below(6) {
+        0 => (0, 1),
+        1 | 2 => (random.below(60), 1000),
+        _ => (u64::MAX, 1),
+    };
+    let mut n = first;
+    while n < u64::MAX {
+        let cut = world.disk.intercept(DiskOp::Any).skip(n).power_cut();
+        let opened = world.open();
+        let hit = cut.hits() > 0;
+        cut.remove();
+        if !hit {
+            // It came up, and goes again with the power.
+            assert!(opened.is_ok(), "open after a crash: {opened:?}");
+            world.disk.power_cut();
+            break;
+        }
+        assert!(opened.is_err(), "an open that lost its disk succeeds");
+        world.marks.add("recoveries cut", 1);
+        n += step;
+    }
+    world.reopen_and_check(true);
+}
+
+pub(crate) fn there(world: &World) -> Vec<(&'static str, i32)> {
+    let partitions = |topic| world.model.topics[topic].partitions.len() as i32;
+    world.topics_there().into_iter().map(|topic| (topic, partitions(topic))).collect()
+}
+
+fn crash_later(world: &mut World, random: &mut Random) {
+    let steps = workloads::more(&there(world), random.next());
+    world.fault = Some(world.disk.intercept(DiskOp::Any).skip(random.below(90)).power_cut());
+    let outcome = world.run(&steps);
+    if world.hits() == 0 {
+        outcome.unwrap();
+        world.disk.power_cut();
+    }
+    world.mend();
+}
+
+fn close_and_reopen(world: &mut World) {
+    let steps = workloads::more(&there(world), 2);
+    world.run(&steps).unwrap();
+    world.broker.take().unwrap().close().unwrap();
+    world.reopen_and_check(false);
+    assert!(world.broker.as_ref().unwrap().recovery().clean);
+    world.broker.take().unwrap().close().unwrap();
+    world.disk.power_cut();
+    world.reopen_and_check(true);
+    assert!(
+        world.broker.as_ref().unwrap().recovery().clean,
+        "a closed store is closed after a power cut, too"
+    );
+}
+
+fn crash_everywhere(test: &'static str, workload: &Workload) -> Marks {
+    let mut marks = Marks::default();
+    for seed in seeds(2) {
+        for n in 0.. {
+            let _replay =
+                Replay { test, seed, what: format!("{}, the power cut at operation {n}", workload.name) };
+            let Some(more) = crash_at(workload, seed, n) else { break };
+            marks.merge(more);
+        }
+        println!("{test}: seed {seed} done, {} images so far", marks.get("images"));
+    }
+    marks
+}
+
+#[test]
+fn whatever_the_power_cut_interrupts_what_was_flushed_is_there_and_nothing_else_than_what_was_sent() {
+    let name = "whatever_the_power_cut";
+    let mut marks = Marks::default();
+    workloads::all().iter().for_each(|workload| marks.merge(crash_everywhere(name, workload)));
+    marks.assert_floors(&[
+        ("images", 2000),
+        ("torn tails cut", 100),
+        ("segments set aside", 20),
+        ("recoveries of many segments", 100),
+        ("recoveries cut", 1000),
+        ("deletions ended by opening", 10),
+        ("records lost that were only buffered", 500),
+        ("groups that went back", 10),
+        ("topics of calls that failed", 10),
+    ]);
+}
