@@ -86,17 +86,19 @@ impl Log {
     /// [`Error::MessageTooLarge`], [`Error::RecordListTooLarge`], or the disk's. Then nothing is appended.
     pub(crate) fn append(&mut self, batch: &mut ValidBatch<'_>) -> Result<Appended> {
         self.check_append(batch)?;
-        let base = self.end();
-        batch.place(base, self.epoch);
         let (segment_bytes, interval) =
             (self.config.settings.segment_bytes, self.config.settings.index_interval_bytes);
+        let epoch = self.epoch;
+        let mut active = self.active()?;
+        let base = active.end();
+        batch.place(base, epoch);
         let last = batch.header().last_offset();
-        let rolled = !self.active()?.has_room(batch.bytes().len(), last, segment_bytes);
+        let rolled = !active.has_room(batch.bytes().len(), last, segment_bytes);
         if rolled {
             self.roll()?;
+            active = self.active()?;
         }
-        let header = *batch.header();
-        self.active()?.append(batch.bytes(), &header, interval)?;
+        active.append(batch.bytes(), batch.header(), interval)?;
         Ok(Appended { base, end: last.plus(1), rolled })
     }
 
