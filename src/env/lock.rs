@@ -90,12 +90,12 @@ fn take(file: &File) -> io::Result<bool> {
 #[cfg(unix)]
 fn release(file: &File) {
     // It fails for no lock that is held, and closing the file comes next anyway.
-    drop(rustix::fs::flock(file, rustix::fs::FlockOperation::Unlock));
+    let _ = rustix::fs::flock(file, rustix::fs::FlockOperation::Unlock);
 }
 
 #[cfg(not(unix))]
 fn release(file: &File) {
-    drop(file.unlock());
+    let _ = file.unlock();
 }
 
 #[cfg(not(unix))]
