@@ -46,8 +46,8 @@ pub(crate) struct Segment {
     largest: (i64, Offset),
     /// Bytes since the last index entry.
     unindexed: u64,
-    /// From this position on every batch was read, or appended, by this process.
-    known_from: u64,
+    /// From this position, and this offset, on every batch was read, or appended, by this process.
+    known_from: (u64, Offset),
     /// Whether the time index is known to be this log's.
     times_known: bool,
     /// Whether the index files were not this log's, so that they are to be written anew.
@@ -74,7 +74,7 @@ impl Segment {
             times: TimeIndex::new(base),
             largest: (-1, base),
             unindexed: 0,
-            known_from: 0,
+            known_from: (0, base),
             times_known: true,
             rebuilt: false,
             stored: Default::default(),
@@ -122,7 +122,7 @@ impl Segment {
         self.end = header.base_offset;
         self.largest = self.times.last().unwrap_or((-1, self.base));
         self.unindexed = 0;
-        (self.known_from, self.times_known) = (position, false);
+        (self.known_from, self.times_known) = ((position, header.base_offset), false);
         Ok(header.last_offset() == last_offset && self.times.len() > 0)
     }
 
@@ -141,6 +141,8 @@ impl Segment {
         if !self.rebuilt {
             self.index.set_persisted(self.index.len());
             self.times.set_persisted(self.times.len());
+            // The last entry tells the largest timestamp, and that is found in what was read: none is missing.
+            self.times_known |= self.largest.1 >= self.known_from.1;
         }
         self.stored = Default::default();
     }
@@ -189,7 +191,7 @@ impl Segment {
 
     /// From this position on every batch was read, or appended, by this process.
     pub(crate) fn known_from(&self) -> u64 {
-        self.known_from
+        self.known_from.0
     }
 
     /// Whether the index files have to be written anew.
@@ -258,49 +260,68 @@ impl Segment {
         if self.largest.0 < timestamp {
             return Ok(None);
         }
-        let from = self.times.below(timestamp).map_or(self.base, |(_, offset)| offset.plus(1));
-        let Some(first) = self.locate(from, interval)? else { return Ok(None) };
-        let (mut position, mut base) = (first.position, first.header.base_offset);
-        let wanted = |header: &BatchHeader| header.max_timestamp >= timestamp;
-        while let Walk::Found(found) = self.walk(position, First::Begins(base), wanted)? {
-            let bytes = self.file.bytes(found.position, found.header.size)?;
-            let batch = Batch::unchecked(&bytes).into_iter().flat_map(|batch| batch.records());
-            if let Some(record) = batch.into_iter().find(|record| record.timestamp.as_millis() >= timestamp) {
-                return Ok(Some(record.offset));
+        let mut from = (0, self.base);
+        if let Some((time, last)) = self.times.below(timestamp) {
+            match self.locate(last, interval)? {
+                Some(Located { position, header })
+                    if (header.max_timestamp, header.last_offset()) == (time, last) =>
+                {
+                    from = (position + header.size as u64, header.next_offset());
+                }
+                // As for offsets: what the index says was not so.
+                _ => self.rebuild(interval)?,
             }
-            (position, base) = (found.position + found.header.size as u64, found.header.next_offset());
         }
-        Ok(None)
+        self.scan_for_time(from, timestamp)
     }
 
-    /// Compares the time index, once, with what the headers of all batches say. Where it is used nothing would tell that
-    /// it is wrong: an entry with too low a time, or one that is missing, hides records.
+    /// Looks for a record at least as young from a position, where the batch of the offset begins, on. Every batch is
+    /// checked: a flipped bit in a timestamp must not hide one.
+    fn scan_for_time(&self, from: (u64, Offset), timestamp: i64) -> Result<Option<Offset>> {
+        let (mut position, mut next) = from;
+        let mut scanner = Scanner::new(&*self.file, position, self.size);
+        loop {
+            let header = match scanner.next()? {
+                Found::Batch(header) if header.base_offset == next => header,
+                Found::Batch(header) => return Err(self.misplaced(position, &header, next)),
+                Found::End => return Ok(None),
+                Found::Bad(error) => return Err(self.damage(position, &error.to_string())),
+            };
+            if header.max_timestamp >= timestamp {
+                let bytes = self.file.bytes(position, header.size)?;
+                let mut records = Batch::unchecked(&bytes).into_iter().flat_map(|batch| batch.records());
+                if let Some(record) = records.find(|record| record.timestamp.as_millis() >= timestamp) {
+                    return Ok(Some(record.offset));
+                }
+            }
+            (position, next) = (scanner.position(), header.next_offset());
+        }
+    }
+
+    /// Sees to it, once, that the time index says all that the log says. Where it is used nothing tells that an entry is
+    /// missing, and the records that it would lead to are hidden.
     fn check_times(&mut self, interval: u32) -> Result<()> {
         if self.times_known {
             return Ok(());
         }
-        let mut derived = Self::empty(&self.dir, self.base, Arc::clone(&self.file));
-        self.walk(0, First::Begins(self.base), |header| {
-            derived.note(header, derived.size, interval);
-            false
-        })?;
-        let same = self.times == derived.times;
-        derived.note_largest_timestamp();
-        if !same && self.times != derived.times {
-            (self.times, self.rebuilt) = (derived.times, true);
+        let all = |segment: &mut Self| {
+            segment.index.set_persisted(0);
+            segment.times.set_persisted(0);
+            [segment.index.unpersisted().1, segment.times.unpersisted().1]
+        };
+        let (before, rebuilt) = (all(self), self.rebuilt);
+        self.rebuild(interval)?;
+        self.rebuilt = rebuilt || before != all(self);
+        if !self.rebuilt {
+            self.index.set_persisted(self.index.len());
+            self.times.set_persisted(self.times.len());
         }
-        (self.largest, self.times_known) = (derived.largest, true);
         Ok(())
     }
 
     /// Goes through headers from `position` on, each of a batch that begins where the one before ended, to the first
     /// that is `wanted`.
-    fn walk(
-        &self,
-        position: u64,
-        first: First,
-        mut wanted: impl FnMut(&BatchHeader) -> bool,
-    ) -> Result<Walk> {
+    fn walk(&self, position: u64, first: First, wanted: impl Fn(&BatchHeader) -> bool) -> Result<Walk> {
         let mut position = position;
         let mut next = first;
         let mut window = Bytes::from(Vec::new());
@@ -318,12 +339,7 @@ impl Segment {
                 (Ok(header), First::Ends(last)) if header.last_offset() == last => header,
                 (_, First::Ends(_)) => return Ok(Walk::IndexLied),
                 (Ok(header), First::Begins(base)) if header.base_offset == base => header,
-                (Ok(header), First::Begins(base)) => {
-                    let found = header.base_offset;
-                    return Err(
-                        self.damage(position, &format!("a batch at offset {found} where {base} should be"))
-                    );
-                }
+                (Ok(header), First::Begins(base)) => return Err(self.misplaced(position, &header, base)),
                 (Err(error), _) => return Err(self.damage(position, &error.to_string())),
             };
             if position + header.size as u64 > self.size {
@@ -345,11 +361,18 @@ impl Segment {
         let scan = self.scan(interval)?;
         if self.end < end {
             let damage = self.damage(self.size, scan.bad.as_deref().unwrap_or("it ends too early"));
-            (self.end, self.size, self.known_from) = (end, size, size);
+            (self.end, self.size, self.known_from) = (end, size, (size, end));
+            // Nothing is known of the times behind the damage: a look-up comes here again.
+            self.times_known = false;
             return Err(damage);
         }
         self.note_largest_timestamp();
         Ok(())
+    }
+
+    fn misplaced(&self, position: u64, found: &BatchHeader, expected: Offset) -> Error {
+        let found = found.base_offset;
+        self.damage(position, &format!("a batch at offset {found} where {expected} should be"))
     }
 
     fn damage(&self, position: u64, why: &str) -> Error {

@@ -35,6 +35,13 @@ fn check_honest(store: &Store, from: LoadedFrom, times: &[i64], what: &str) -> b
     check_records(times, 0, &records, what);
     assert!(error.is_some() || records.len() == times.len(), "{what}: records are missing without an error");
     let mut found = error.is_some();
+    for time in (995..1330).step_by(11) {
+        let first = times.iter().position(|t| *t >= time).map(|n| Offset::new(n as i64));
+        match log.find_time(Timestamp::from_millis(time)) {
+            Ok(offset) => assert_eq!(offset, first, "{what}: at {time} ms"),
+            Err(_) => found = true,
+        }
+    }
     // From the middle, too: there an index decides where reading begins.
     for start in [5, 30, 50] {
         let (records, error) = read(&mut log, start, 300);
