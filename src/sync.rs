@@ -3,7 +3,10 @@
 //! Everything else takes them from here, so that a model checker's can stand in for all of them at once. A wait
 //! with a time limit is not among them: it needs a clock, and lives in [`crate::env`].
 
+mod memo;
+
 pub(crate) use crossbeam_channel as channel;
+pub(crate) use memo::{Memo, Version};
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 pub(crate) use std::sync::OnceLock;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};

@@ -18,6 +18,8 @@ mod model;
 mod power;
 #[path = "crash/replay.rs"]
 mod replay;
+#[path = "crash/threads.rs"]
+mod threads;
 #[path = "crash/workloads.rs"]
 mod workloads;
 #[path = "crash/world.rs"]

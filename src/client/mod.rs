@@ -19,7 +19,7 @@ use crate::{
     prng::Prng,
     record::Record,
     rpc::{self, Call, CreateTopicRequest, Service},
-    sync::{Mutex, MutexGuard},
+    sync::{Mutex, MutexGuard, Version},
     types::{BrokerId, RecordMetadata, Timestamp, TopicId},
 };
 use producer::ProducerCore;
@@ -52,16 +52,25 @@ pub struct Client {
     service: Arc<dyn Service>,
     /// Whom to ask first.
     bootstrap: BrokerId,
-    producer: Arc<Mutex<ProducerCore>>,
+    producer: Arc<SharedProducer>,
+}
+
+#[derive(Debug)]
+struct SharedProducer {
+    core: Mutex<ProducerCore>,
+    /// Of what the core knows of topics.
+    version: Version,
 }
 
 impl Client {
     pub(crate) fn new(service: Arc<dyn Service>, bootstrap: BrokerId, prng: Prng) -> Self {
-        Self { service, bootstrap, producer: Arc::new(Mutex::new(ProducerCore::new(prng))) }
+        let producer =
+            SharedProducer { core: Mutex::new(ProducerCore::new(prng)), version: Version::default() };
+        Self { service, bootstrap, producer: Arc::new(producer) }
     }
 
     fn core(&self) -> MutexGuard<'_, ProducerCore> {
-        self.producer.lock()
+        self.producer.core.lock()
     }
 
     fn call<C: Call>(&self, request: C) -> Result<C::Answer> {

@@ -2,15 +2,16 @@
 
 use super::{
     Client,
-    producer::{Route, durability},
+    producer::{KnownTopic, Route, durability},
 };
 use crate::{
     error::{Error, Result},
     record::{BatchWriter, Record, ValidBatch, record_size},
     rpc::{Acks, Answer, MetadataRequest, ProduceRequest},
+    sync::Memo,
     types::{Durability, RecordMetadata, Timestamp},
 };
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 
 /// How often a produce is tried when its topic turns out to have been made anew.
 const ATTEMPTS: u32 = 3;
@@ -21,46 +22,74 @@ const KEPT_BUFFER: usize = 1 << 20;
 /// How large a batch gets that is made of many records, in bytes, unless one of them is larger.
 const BATCH_BYTES: usize = 1 << 20;
 
-thread_local! {
+/// What a thread that produces keeps.
+struct Local {
     /// Where this thread encodes: a batch is copied from here into the log, once.
-    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    buffer: Vec<u8>,
+    /// The topics that it produced to last, so that it need not lock the producer's core for each record.
+    topics: Memo<Arc<KnownTopic>>,
+}
+
+thread_local! {
+    static LOCAL: RefCell<Local> = const { RefCell::new(Local { buffer: Vec::new(), topics: Memo::new() }) };
 }
 
 /// What became of the record with this index.
 type Outcome = (usize, Result<RecordMetadata>);
 
-/// Lends the thread's buffer.
-fn with_buffer<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-    BUFFER.with(|buffer| {
-        let mut buffer = buffer.take();
-        let result = work(&mut buffer);
-        if buffer.capacity() <= KEPT_BUFFER {
-            BUFFER.set(buffer);
+/// Lends what the thread keeps, or something new where that is lent already.
+#[inline]
+fn with_local<T>(work: impl FnOnce(&mut Local) -> T) -> T {
+    LOCAL.with(|local| match local.try_borrow_mut() {
+        Ok(mut local) => {
+            let result = work(&mut local);
+            if local.buffer.capacity() > KEPT_BUFFER {
+                local.buffer = Vec::new();
+            }
+            result
         }
-        result
+        Err(_) => work(&mut Local { buffer: Vec::new(), topics: Memo::new() }),
     })
+}
+
+/// The place of a topic among those that a thread remembers.
+#[inline]
+fn place(topic: &str) -> usize {
+    topic.bytes().next_back().map_or(0, usize::from) + topic.len()
 }
 
 impl Client {
     pub(super) fn produce_one(&self, record: &Record<'_>) -> Result<RecordMetadata> {
-        let mut attempt = 1;
-        loop {
-            let result = self.try_produce(record);
-            match result {
-                Err(Error::UnknownTopicId { .. }) => self.core().forget(record.topic),
-                result => return result,
-            }
-            if attempt == ATTEMPTS {
-                return Err(Error::UnknownTopicId { topic: record.topic.to_owned() });
-            }
-            attempt += 1;
+        match self.try_produce(record) {
+            Ok(metadata) => Ok(metadata),
+            Err(error) => self.produce_again(record, *error),
         }
     }
 
-    fn try_produce(&self, record: &Record<'_>) -> Result<RecordMetadata> {
-        let route = self.route(record)?;
-        let timestamp = record.timestamp.unwrap_or_else(|| self.service.clock().wall());
-        with_buffer(|buffer| {
+    #[cold]
+    fn produce_again(&self, record: &Record<'_>, mut error: Error) -> Result<RecordMetadata> {
+        for _ in 1..ATTEMPTS {
+            let Error::UnknownTopicId { .. } = error else { return Err(error) };
+            self.forget(record.topic);
+            match self.try_produce(record) {
+                Ok(metadata) => return Ok(metadata),
+                Err(again) => error = *again,
+            }
+        }
+        match error {
+            Error::UnknownTopicId { .. } => {
+                self.forget(record.topic);
+                Err(Error::UnknownTopicId { topic: record.topic.to_owned() })
+            }
+            other => Err(other),
+        }
+    }
+
+    /// An error comes in a box: what is copied from hand to hand for every record stays small.
+    fn try_produce(&self, record: &Record<'_>) -> Result<RecordMetadata, Box<Error>> {
+        with_local(|Local { buffer, topics }| {
+            let route = self.route(record, topics)?;
+            let timestamp = record.timestamp.unwrap_or_else(|| self.service.clock().wall());
             let mut writer = BatchWriter::new(buffer);
             push(&mut writer, record, timestamp, &route)?;
             let (base, durability) = self.send(&route, &mut writer.finish(), durability(record))?;
@@ -68,18 +97,51 @@ impl Client {
         })
     }
 
-    /// Where a record goes, after asking the broker for its topic if need be.
-    fn route(&self, record: &Record<'_>) -> Result<Route> {
-        if let Some(route) = self.core().route(record) {
+    /// Where a record goes: by what the thread remembers of its topic, else by what the core knows, else after asking
+    /// the broker.
+    #[inline(always)]
+    fn route(&self, record: &Record<'_>, topics: &mut Memo<Arc<KnownTopic>>) -> Result<Route> {
+        let remembered = topics.get(self.producer.version.get(), place(record.topic));
+        match remembered.filter(|topic| *topic.name == *record.topic).and_then(|topic| topic.route(record)) {
+            Some(route) => route,
+            None => self.route_slowly(record, topics),
+        }
+    }
+
+    #[inline(never)]
+    fn route_slowly(&self, record: &Record<'_>, topics: &mut Memo<Arc<KnownTopic>>) -> Result<Route> {
+        if let Some(route) = self.route_if_known(record, topics) {
             return route;
         }
-        let topics = Some(vec![record.topic.to_owned()]);
-        let answer = self.call(MetadataRequest { topics })?;
+        let names = Some(vec![record.topic.to_owned()]);
+        let answer = self.call(MetadataRequest { topics: names })?;
         let unknown = || Error::UnknownTopicOrPartition { topic: record.topic.to_owned(), partition: None };
         let metadata = answer.topics.first().ok_or_else(unknown)?;
         let mut core = self.core();
         core.learn(metadata);
+        self.producer.version.change();
         core.route(record).unwrap_or_else(|| Err(unknown()))
+    }
+
+    fn route_if_known(
+        &self,
+        record: &Record<'_>,
+        topics: &mut Memo<Arc<KnownTopic>>,
+    ) -> Option<Result<Route>> {
+        let mut core = self.core();
+        // Without a key it changes with every record where the next one goes: there is no way around the lock.
+        if let Some(known) =
+            core.known(record.topic).filter(|_| record.key.is_some() || record.partition.is_some())
+        {
+            topics.put(self.producer.version.get(), place(record.topic), Arc::clone(known));
+        }
+        core.route(record)
+    }
+
+    fn forget(&self, topic: &str) {
+        let mut core = self.core();
+        core.forget(topic);
+        self.producer.version.change();
     }
 
     fn send(
@@ -87,7 +149,7 @@ impl Client {
         route: &Route,
         batch: &mut ValidBatch<'_>,
         durability: Durability,
-    ) -> Result<(i64, Durability)> {
+    ) -> Result<(i64, Durability), Box<Error>> {
         let request = ProduceRequest { partition: route.reference(), acks: Acks::All, durability, batch };
         let answer = self.service.produce(route.leader, request);
         let clock = self.service.clock();
@@ -113,7 +175,7 @@ impl Client {
             let is_stale = |n: &usize| matches!(results.get(*n), Some(Err(Error::UnknownTopicId { .. })));
             left.retain(is_stale);
             let stale = left.iter().filter_map(|index| records.get(*index));
-            stale.for_each(|record| self.core().forget(record.topic));
+            stale.for_each(|record| self.forget(record.topic));
         }
         if results.iter().all(Result::is_ok) {
             results.into_iter().collect()
@@ -127,14 +189,14 @@ impl Client {
         let mut results = Vec::with_capacity(indices.len());
         let mut by_route: BTreeMap<(Route, Durability), Vec<(usize, &Record<'_>)>> = BTreeMap::new();
         for (index, record) in indices.iter().filter_map(|index| Some((*index, records.get(*index)?))) {
-            match self.route(record) {
+            match with_local(|local| self.route(record, &mut local.topics)) {
                 Ok(route) => by_route.entry((route, durability(record))).or_default().push((index, record)),
                 Err(error) => results.push((index, Err(error))),
             }
         }
         let now = self.service.clock().wall();
         for ((route, durability), of_route) in &by_route {
-            with_buffer(|buffer| {
+            with_local(|Local { buffer, .. }| {
                 let mut rest = of_route.as_slice();
                 while !rest.is_empty() {
                     let (done, left) = self.produce_batch(route, *durability, rest, now, buffer);
@@ -181,7 +243,7 @@ impl Client {
             let at = |(base, durability): &(i64, Durability)| {
                 RecordMetadata::new(route.partition, base + n as i64, timestamp, *durability)
             };
-            (index, sent.as_ref().map(at).map_err(Clone::clone))
+            (index, sent.as_ref().map(at).map_err(|error| Error::clone(error)))
         };
         refused.extend(batch.into_iter().enumerate().map(metadata));
         (refused, rest)

@@ -19,10 +19,40 @@ pub(super) struct ProducerCore {
 
 #[derive(Debug)]
 struct Topic {
-    partitions: Vec<(PartitionRef, BrokerId)>,
+    known: Arc<KnownTopic>,
     sticky: StickyPartitioner,
+}
+
+/// What a broker said of a topic.
+#[derive(Debug)]
+pub(super) struct KnownTopic {
+    pub(super) name: Arc<str>,
+    partitions: Vec<(PartitionRef, BrokerId)>,
     /// The largest batch that the topic takes, in bytes.
     max_batch: usize,
+}
+
+impl KnownTopic {
+    fn partition_count(&self) -> i32 {
+        self.partitions.len() as i32
+    }
+
+    /// Where a record goes: to the partition it names, else by its key. `None`: it has neither.
+    #[inline]
+    pub(super) fn route(&self, record: &Record<'_>) -> Option<Result<Route>> {
+        let by_key = || record.key.map(|key| partition_for_key(key, self.partition_count()));
+        record.partition.or_else(by_key).map(|number| self.route_to(number))
+    }
+
+    #[inline]
+    fn route_to(&self, number: i32) -> Result<Route> {
+        let known = usize::try_from(number).ok().and_then(|number| self.partitions.get(number));
+        let unknown =
+            || Error::UnknownTopicOrPartition { topic: self.name.to_string(), partition: Some(number) };
+        let (at, leader) = known.ok_or_else(unknown)?;
+        let PartitionRef { topic_id, partition, slot } = *at;
+        Ok(Route { partition, slot, leader: *leader, topic_id, max_batch: self.max_batch })
+    }
 }
 
 /// Where a record goes.
@@ -49,30 +79,19 @@ impl ProducerCore {
     /// Where a record goes: to the partition it names, else by its key, else with the last ones that had none. `None`:
     /// the topic is not known, metadata is needed first.
     pub(super) fn route(&mut self, record: &Record<'_>) -> Option<Result<Route>> {
-        let topic = self.topics.get_mut(record.topic)?;
-        let count = topic.partitions.len() as i32;
-        let number = match (record.partition, record.key) {
-            (Some(partition), _) => partition,
-            (None, Some(key)) => partition_for_key(key, count),
-            (None, None) => {
-                let number = topic.sticky.partition(count, &mut self.prng);
-                let size = crate::record::record_size(0, 0, None, record.value, &record.headers);
-                topic.sticky.appended(size, count, &mut self.prng);
-                number
-            }
-        };
-        let known = usize::try_from(number).ok().and_then(|number| topic.partitions.get(number));
-        let unknown =
-            || Error::UnknownTopicOrPartition { topic: record.topic.to_owned(), partition: Some(number) };
-        let max_batch = topic.max_batch;
-        let route = |(at, leader): &(PartitionRef, BrokerId)| Route {
-            partition: at.partition,
-            slot: at.slot,
-            leader: *leader,
-            topic_id: at.topic_id,
-            max_batch,
-        };
-        Some(known.map(route).ok_or_else(unknown))
+        let Topic { known, sticky } = self.topics.get_mut(record.topic)?;
+        Some(known.route(record).unwrap_or_else(|| {
+            let count = known.partition_count();
+            let number = sticky.partition(count, &mut self.prng);
+            let size = crate::record::record_size(0, 0, None, record.value, &record.headers);
+            sticky.appended(size, count, &mut self.prng);
+            known.route_to(number)
+        }))
+    }
+
+    /// A topic, if it is known.
+    pub(super) fn known(&self, topic: &str) -> Option<&Arc<KnownTopic>> {
+        self.topics.get(topic).map(|topic| &topic.known)
     }
 
     /// Takes in what a broker says of a topic.
@@ -80,7 +99,8 @@ impl ProducerCore {
         let settings = metadata.config.settings();
         let max_batch = settings.map_or(usize::MAX, |s| s.max_message_bytes.min(s.segment_bytes as usize));
         let partitions = metadata.partitions.iter().map(|p| (p.partition, p.leader)).collect();
-        let topic = Topic { partitions, sticky: StickyPartitioner::new(DEFAULT_BATCH_SIZE), max_batch };
+        let known = Arc::new(KnownTopic { name: Arc::clone(&metadata.name), partitions, max_batch });
+        let topic = Topic { known, sticky: StickyPartitioner::new(DEFAULT_BATCH_SIZE) };
         self.topics.insert(Arc::clone(&metadata.name), topic);
     }
 

@@ -20,8 +20,16 @@ static OURS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 #[derive(Debug)]
 pub(super) struct DirLock {
     // Fields are dropped in this order: the file, and with it the system's locks, before the process's own note.
-    _file: File,
+    file: File,
     _claim: Claim,
+}
+
+impl Drop for DirLock {
+    /// Gives the lock up in so many words. To close the file is not enough where another thread has just begun to start
+    /// a program: until that program runs, its process has a handle of the same file, and with it the lock.
+    fn drop(&mut self) {
+        release(&self.file);
+    }
 }
 
 /// Takes the directory, by its file `.lock`; [`Error::Locked`] if somebody has it.
@@ -34,7 +42,7 @@ pub(super) fn lock(dir: &Path) -> Result<DirLock> {
     if !take(&file).map_err(|error| Error::io(&path, error))? {
         return Err(locked());
     }
-    Ok(DirLock { _file: file, _claim: claim })
+    Ok(DirLock { file, _claim: claim })
 }
 
 #[derive(Debug)]
@@ -79,6 +87,17 @@ fn take(file: &File) -> io::Result<bool> {
         && got(flock(file, FlockOperation::NonBlockingLockExclusive))?)
 }
 
+#[cfg(unix)]
+fn release(file: &File) {
+    // It fails for no lock that is held, and closing the file comes next anyway.
+    let _ = rustix::fs::flock(file, rustix::fs::FlockOperation::Unlock);
+}
+
+#[cfg(not(unix))]
+fn release(file: &File) {
+    let _ = file.unlock();
+}
+
 #[cfg(not(unix))]
 fn take(file: &File) -> io::Result<bool> {
     match file.try_lock() {
@@ -113,6 +132,18 @@ mod tests {
         assert!(matches!(lock(&missing), Err(Error::Io { .. })));
         std::fs::create_dir(&missing).unwrap();
         lock(&missing).unwrap();
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_handle_that_a_starting_program_inherits_does_not_keep_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = lock(dir.path()).unwrap();
+        let inherited = first.file.try_clone().unwrap();
+        drop(first);
+        let second = open(&dir.path().join(".lock")).unwrap();
+        assert!(take(&second).unwrap());
+        drop(inherited);
     }
 
     /// Runs in a process of its own, started by the test below; does nothing without a directory to try.

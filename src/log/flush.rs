@@ -24,6 +24,10 @@ pub(crate) struct Flush {
     pub(super) extent: Extent,
     /// The log's end when the flush was noted, exclusive.
     pub(super) up_to: Offset,
+    /// The segment that was active then.
+    pub(super) active: Option<Offset>,
+    /// How many segments had been begun.
+    pub(super) rolls: u64,
     /// Log files with records that are not durable, oldest first.
     pub(super) files: Vec<Arc<dyn File>>,
     /// The index entries of each segment that has any to write, by the segment's base offset.

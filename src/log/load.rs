@@ -62,6 +62,7 @@ impl Log {
             epoch: LeaderEpoch::default(),
             epochs_dirty: false,
             dirty_dirs: BTreeSet::new(),
+            rolls: 0,
             unflushed: BTreeSet::new(),
             poison: None,
             config,

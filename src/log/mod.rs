@@ -71,6 +71,8 @@ pub(crate) struct Log {
     epochs_dirty: bool,
     /// Directories whose names are not durable.
     dirty_dirs: BTreeSet<PathBuf>,
+    /// How many segments were begun.
+    rolls: u64,
     /// Segments below the active one that are not durable or whose indexes are not.
     unflushed: BTreeSet<Offset>,
     /// Set by a flush that failed: what the disk holds is not known any more, until the log is opened anew.
@@ -84,17 +86,19 @@ impl Log {
     /// [`Error::MessageTooLarge`], [`Error::RecordListTooLarge`], or the disk's. Then nothing is appended.
     pub(crate) fn append(&mut self, batch: &mut ValidBatch<'_>) -> Result<Appended> {
         self.check_append(batch)?;
-        let base = self.end();
-        batch.place(base, self.epoch);
         let (segment_bytes, interval) =
             (self.config.settings.segment_bytes, self.config.settings.index_interval_bytes);
+        let epoch = self.epoch;
+        let mut active = self.active()?;
+        let base = active.end();
+        batch.place(base, epoch);
         let last = batch.header().last_offset();
-        let rolled = !self.active()?.has_room(batch.bytes().len(), last, segment_bytes);
+        let rolled = !active.has_room(batch.bytes().len(), last, segment_bytes);
         if rolled {
             self.roll()?;
+            active = self.active()?;
         }
-        let header = *batch.header();
-        self.active()?.append(batch.bytes(), &header, interval)?;
+        active.append(batch.bytes(), batch.header(), interval)?;
         Ok(Appended { base, end: last.plus(1), rolled })
     }
 
@@ -120,6 +124,7 @@ impl Log {
         active.note_largest_timestamp();
         let (old, end) = (active.base(), active.end());
         let new = Segment::create(&*self.storage, &self.config.dir, end, capacity)?;
+        self.rolls += 1;
         self.unflushed.insert(old);
         self.dirty_dirs.insert(self.config.dir.clone());
         self.segments.insert(end, Some(new));
@@ -272,6 +277,8 @@ impl Log {
         Ok(Flush {
             extent,
             up_to: self.end(),
+            active,
+            rolls: self.rolls,
             files: segments
                 .iter()
                 .filter(|s| everything || s.end() > self.durable)
@@ -291,17 +298,19 @@ impl Log {
             return Err(error);
         }
         self.durable = self.durable.max(flush.up_to);
-        self.dirty_dirs.retain(|dir| !flush.dirs.contains(dir));
+        // What an append did while the disk worked is for the next flush: a segment that was closed meanwhile was noted
+        // as the active one, with the records of then, and a name may have come after the sync of its directory.
+        if flush.rolls == self.rolls {
+            self.dirty_dirs.retain(|dir| !flush.dirs.contains(dir));
+        }
         if flush.extent == Extent::Everything {
             for (base, update) in &flush.indexes {
                 if let Some(Some(segment)) = self.segments.get_mut(base) {
                     segment.persisted(update);
                 }
             }
-            let closed_below = self.segments.last_key_value().map(|(base, _)| *base);
-            self.unflushed.retain(|base| {
-                !flush.indexes.iter().any(|(flushed, _)| flushed == base) || Some(*base) >= closed_below
-            });
+            let flushed = |base: &Offset| flush.indexes.iter().any(|(flushed, _)| flushed == base);
+            self.unflushed.retain(|base| !flushed(base) || Some(*base) >= flush.active);
             self.epochs_dirty &= flush.epochs.as_ref().is_none_or(|(_, text)| *text != self.epochs.to_text());
             self.recovery_point = self.recovery_point.max(flush.up_to);
         }

@@ -1,6 +1,7 @@
 //! The log as a whole, on the simulated disk: what is read where, and what damage does.
 
 mod damage;
+mod flushing;
 mod reading;
 
 use super::*;

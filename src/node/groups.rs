@@ -116,7 +116,7 @@ impl Node {
             let pushed = writer.push(now, Some(&key), value.as_deref(), &[]);
             pushed.map_err(|error| Error::InvalidRecord(error.to_string()))?;
         }
-        self.append(&partition, &mut writer.finish(), Durability::Buffered)?;
+        self.append(&partition, &mut writer.finish(), Durability::Buffered).map_err(|error| *error)?;
         Ok(())
     }
 

@@ -40,7 +40,7 @@ use crate::{
         Answer, FetchRequest, FetchResponse, PartitionRef, ProduceRequest, ProduceResponse, Request,
         Response, Service,
     },
-    sync::{AtomicBool, AtomicI64, Mutex, Ordering, RwLock},
+    sync::{AtomicBool, AtomicI64, Mutex, Ordering, RwLock, Version},
     types::{BrokerId, Instant},
 };
 use background::{Background, Job};
@@ -79,6 +79,8 @@ pub(crate) struct Node {
     admin: Mutex<()>,
     groups: Mutex<Groups>,
     topics: RwLock<Topics>,
+    /// That of the topics' slots, to be read without the lock.
+    slots: Arc<Version>,
     checkpoint: Mutex<()>,
     parked: Parked,
     timers: Timers<Task>,
@@ -147,7 +149,13 @@ impl Service for Node {
     }
 
     fn produce(&self, to: BrokerId, request: ProduceRequest<'_, '_>) -> Answer<ProduceResponse> {
-        Answer::Ready(self.check(to).and_then(|()| self.handle_produce(request)))
+        if let Err(error) = self.check(to) {
+            return Answer::Ready(Err(error));
+        }
+        match self.handle_produce(request) {
+            Ok(response) => Answer::Ready(Ok(response)),
+            Err(error) => Answer::Ready(Err(*error)),
+        }
     }
 
     fn fetch(&self, to: BrokerId, request: &FetchRequest) -> Answer<FetchResponse> {

@@ -10,7 +10,8 @@ use super::{
     report::{PartitionRecovery, RecoveryReport},
     timers::Timers,
     topics::{
-        TopicEntry, Topics, is_removed_dir, read_metadata, read_partition_metadata, write_partition_metadata,
+        TopicEntry, Topics, forget_partitions, is_removed_dir, read_metadata, read_partition_metadata,
+        write_partition_metadata,
     },
 };
 use crate::{
@@ -42,6 +43,7 @@ impl Node {
         topic_defaults.settings()?;
         storage.create_dir(&dir)?;
         let lock = DirectoryLock(storage.lock(&dir)?);
+        let topics = Topics::default();
         let node = Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             id,
@@ -53,7 +55,8 @@ impl Node {
             closed: AtomicBool::new(false),
             admin: Mutex::new(()),
             groups: Mutex::new(Groups::default()),
-            topics: RwLock::new(Topics::default()),
+            slots: topics.version(),
+            topics: RwLock::new(topics),
             checkpoint: Mutex::new(()),
             parked: Parked::default(),
             timers: Timers::new(),
@@ -219,6 +222,7 @@ impl Node {
         self.stop();
         self.parked.fail_all(&Error::Closed);
         let result = self.close_logs();
+        forget_partitions();
         drop(self.lock.lock().take());
         result
     }

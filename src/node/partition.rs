@@ -5,6 +5,7 @@ use crate::{
     env::Storage,
     error::{Error, Result},
     log::{Extent, LoadedFrom, Log, LogConfig},
+    rpc::PartitionRef,
     sync::{Mutex, MutexGuard},
     types::{Durability, Offset, TopicId, TopicPartition},
 };
@@ -58,6 +59,12 @@ impl Partition {
 
     pub(super) fn name(&self) -> &TopicPartition {
         &self.config.partition
+    }
+
+    /// Whether a client that names `of` means this one.
+    #[inline]
+    pub(super) fn is(&self, of: PartitionRef) -> bool {
+        self.topic_id == of.topic_id && self.name().partition() == of.partition
     }
 
     pub(super) fn config(&self) -> &LogConfig {

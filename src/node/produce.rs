@@ -1,7 +1,7 @@
 //! Produce: appends one batch to one partition, and answers when it is as durable as was asked for. Here the only
 //! replica is the leader itself, so that every `acks` is reached by the append.
 
-use super::{Node, Task, admin::OFFSETS_TOPIC, partition::Partition};
+use super::{Node, Task, admin::OFFSETS_TOPIC, partition::Partition, topics::with_partition};
 use crate::{
     error::{Error, Result},
     log::Extent,
@@ -19,14 +19,20 @@ const TIMESTAMP_AFTER_MAX: Duration = Duration::from_secs(3600);
 const CHECKPOINT_WITHIN: Duration = Duration::from_secs(1);
 
 impl Node {
-    pub(super) fn handle_produce(&self, request: ProduceRequest<'_, '_>) -> Result<ProduceResponse> {
+    #[inline]
+    pub(super) fn handle_produce(
+        &self,
+        request: ProduceRequest<'_, '_>,
+    ) -> Result<ProduceResponse, Box<Error>> {
         let Acks::All = request.acks;
-        let partition = self.partition(request.partition)?;
-        if partition.name().topic() == OFFSETS_TOPIC {
-            let (topic, reason) = (OFFSETS_TOPIC.to_owned(), "only groups write to it".to_owned());
-            return Err(Error::InvalidTopic { topic, reason });
-        }
-        self.append(&partition, request.batch, request.durability)
+        let ProduceRequest { partition, batch, durability, .. } = request;
+        with_partition(&self.topics, &self.slots, partition, |partition| {
+            if partition.name().topic() == OFFSETS_TOPIC {
+                let (topic, reason) = (OFFSETS_TOPIC.to_owned(), "only groups write to it".to_owned());
+                return Err(Box::new(Error::InvalidTopic { topic, reason }));
+            }
+            self.append(partition, batch, durability)
+        })
     }
 
     /// Appends a batch, wakes who waits for it, and syncs it if that is promised.
@@ -35,7 +41,7 @@ impl Node {
         partition: &Arc<Partition>,
         batch: &mut ValidBatch<'_>,
         durability: Durability,
-    ) -> Result<ProduceResponse> {
+    ) -> Result<ProduceResponse, Box<Error>> {
         self.check_timestamp(batch.header().max_timestamp)?;
         let durability = durability.max(partition.durability());
         let mut state = partition.lock();

@@ -10,9 +10,10 @@ use crate::{
         PartitionMetadata, PartitionRef, TopicMetadata,
         metadata_record::{MetadataRecord, decode, encode},
     },
+    sync::{Memo, RwLock, Version},
     types::{BrokerId, TopicId, TopicPartition},
 };
-use std::{collections::BTreeMap, path::Path, path::PathBuf, sync::Arc};
+use std::{cell::RefCell, collections::BTreeMap, path::Path, path::PathBuf, sync::Arc};
 
 /// The file of topic metadata, in the broker's directory.
 pub(super) const METADATA_FILE: &str = "brooklet.metadata";
@@ -47,13 +48,56 @@ pub(super) struct Topics {
     /// Partitions by slot, so that a client that knows the slot pays no look-up by name.
     slots: Vec<Option<Arc<Partition>>>,
     free: Vec<u32>,
+    /// Of what is in the slots: changes when one becomes free.
+    version: Arc<Version>,
     /// Deleted topics whose directories are still to be removed.
     pub(super) removed: Vec<TopicEntry>,
+}
+
+thread_local! {
+    /// The partitions that this thread appended to last, so that it need not lock the topics for each record.
+    static PARTITIONS: RefCell<Memo<Arc<Partition>>> = const { RefCell::new(Memo::new()) };
+}
+
+/// Calls `work` with the partition that a client means. An error comes in a box: what is copied for every record stays
+/// small.
+#[inline]
+pub(super) fn with_partition<T>(
+    topics: &RwLock<Topics>,
+    version: &Version,
+    of: PartitionRef,
+    work: impl FnOnce(&Arc<Partition>) -> Result<T, Box<Error>>,
+) -> Result<T, Box<Error>> {
+    PARTITIONS.with(|memo| {
+        if let Ok(memo) = memo.try_borrow()
+            && let Some(partition) = memo.get(version.get(), of.slot as usize)
+            && partition.is(of)
+        {
+            return work(partition);
+        }
+        let (partition, version) = {
+            let topics = topics.read();
+            (Arc::clone(topics.partition(of)?), version.get())
+        };
+        if let Ok(mut memo) = memo.try_borrow_mut() {
+            memo.put(version, of.slot as usize, Arc::clone(&partition));
+        }
+        work(&partition)
+    })
+}
+
+/// Forgets what this thread remembers, so that it keeps nothing of a broker that is closed.
+pub(super) fn forget_partitions() {
+    PARTITIONS.with(|memo| memo.try_borrow_mut().map(|mut memo| *memo = Memo::new()).unwrap_or_default());
 }
 
 impl Topics {
     pub(super) fn get(&self, name: &str) -> Option<&Topic> {
         self.by_name.get(name)
+    }
+
+    pub(super) fn version(&self) -> Arc<Version> {
+        Arc::clone(&self.version)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Topic> {
@@ -79,6 +123,7 @@ impl Topics {
 
     pub(super) fn remove(&mut self, name: &str) -> Option<Topic> {
         let topic = self.by_name.remove(name)?;
+        self.version.change();
         for slot in &topic.slots {
             if let Some(kept) = self.slots.get_mut(*slot as usize) {
                 *kept = None;
@@ -91,7 +136,7 @@ impl Topics {
     /// The partition that a client means; an error if its topic is not the one that the client knows.
     pub(super) fn partition(&self, of: PartitionRef) -> Result<&Arc<Partition>> {
         let kept = self.slots.get(of.slot as usize).and_then(Option::as_ref);
-        let same = kept.filter(|p| p.topic_id == of.topic_id && p.name().partition() == of.partition);
+        let same = kept.filter(|partition| partition.is(of));
         same.ok_or_else(|| Error::UnknownTopicId { topic: format!("with the id {}", of.topic_id) })
     }
 

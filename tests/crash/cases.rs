@@ -156,3 +156,33 @@ fn a_topic_can_be_made_after_every_way_in_which_making_it_failed() {
         broker.produce(flushed("a").partition(1)).unwrap();
     }
 }
+
+#[test]
+fn the_name_of_a_topic_is_free_after_a_deletion_that_the_power_cut_interrupted() {
+    let mut cuts = 0;
+    for seed in seeds(20) {
+        for n in 0.. {
+            let _replay =
+                Replay { test: "the_name_of_a_topic_is_free", seed, what: format!("operation {n}") };
+            let disk = SimDisk::new(seed.wrapping_mul(1000) + n);
+            let broker = open(&disk);
+            broker.create_topic("t", TopicConfig::new()).unwrap();
+            broker.produce(Record::to("t").value("a")).unwrap();
+            let cut = disk.intercept(DiskOp::Any).skip(n).power_cut();
+            let deleted = broker.admin().delete_topic("t");
+            drop(broker);
+            if cut.hits() == 0 {
+                deleted.unwrap();
+                break;
+            }
+            cuts += 1;
+            let broker = open(&disk);
+            if !broker.admin().list_topics().unwrap().is_empty() {
+                broker.admin().delete_topic("t").unwrap();
+            }
+            broker.create_topic("t", TopicConfig::new()).unwrap();
+            assert_eq!(broker.produce(flushed("b")).unwrap().offset, 0);
+        }
+    }
+    assert!(cuts >= seeds(20).count() * 5, "{cuts}");
+}

@@ -63,14 +63,19 @@ impl World {
                 There::No => assert!(!is_there, "the topic {topic} is back"),
                 There::Maybe => self.marks.add("topics of calls that failed", 1),
             }
-            model.there = if is_there { There::Yes } else { There::No };
             if !is_there {
+                model.there = There::No;
                 self.model.commits.retain(|(_, of, _), _| of != topic);
                 continue;
             }
             let described = broker.admin().describe_topic(topic).unwrap();
-            assert_eq!(*model.id.get_or_insert(described.id), described.id, "{topic} has another id");
-            assert_eq!(described.partitions.len(), model.partitions.len(), "{topic}");
+            let before = model.id;
+            let known = model.identify(described.id, described.partitions.len());
+            assert!(known, "{topic} is another: {described:?}, and was {:?}", model.id);
+            model.there = There::Yes;
+            if before != model.id {
+                self.model.commits.retain(|(_, of, _), _| of != topic);
+            }
             assert!(
                 described.partitions.iter().all(|partition| partition.log_start_offset == 0),
                 "{described:?}"

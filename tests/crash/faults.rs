@@ -7,7 +7,7 @@ use crate::{
     workloads::{self, Step, Workload},
     world::World,
 };
-use brooklet::{DiskFault, DiskOp, Error, seeds};
+use brooklet::{DiskFault, DiskOp, Error, Fault, seeds};
 
 /// How an operation goes wrong.
 #[derive(Debug, Clone, Copy)]
@@ -23,11 +23,12 @@ const TROUBLES: [Trouble; 4] = [
     Trouble { with: DiskFault::Enospc, for_good: true },
 ];
 
-/// Does what can be done of a workload; an error must have its cause in the fault, and say something.
-fn run_on(world: &mut World, steps: &[Step]) {
-    for step in steps {
+/// Does what can be done of a workload, until the power goes; an error must have its cause in the fault, and say
+/// something.
+fn run_on(world: &mut World, steps: &[Step], power: &Fault) {
+    for step in steps.iter().take_while(|_| power.hits() == 0) {
         if let Err(error) = world.step(step) {
-            assert!(world.hits() > 0, "{step:?} fails on a sound disk: {error}");
+            assert!(world.hits() + power.hits() > 0, "{step:?} fails on a sound disk: {error}");
             assert!(!error.to_string().is_empty() && is_clear(&error), "{step:?}: {error:?}");
             world.marks.add("errors", 1);
         }
@@ -54,11 +55,17 @@ fn fail_at(workload: &Workload, seed: u64, n: u64, trouble: Trouble) -> Option<M
     let mut world = World::new(random.next());
     let times = if trouble.for_good { u64::MAX } else { 1 };
     world.fault = Some(world.disk.intercept(DiskOp::Any).skip(n).times(times).fail(trouble.with));
-    run_on(&mut world, &workload.steps);
-    if world.hits() == 0 {
+    // Now and then the power goes soon after.
+    let soon = if random.below(3) == 0 { random.below(100) } else { u64::MAX / 2 };
+    let power = world.disk.intercept(DiskOp::Any).skip(n + soon).power_cut();
+    run_on(&mut world, &workload.steps, &power);
+    if world.hits() + power.hits() == 0 {
         return None;
     }
-    if random.below(2) == 0 && !trouble.for_good {
+    let mut cut = power.hits() > 0;
+    power.remove();
+    world.marks.add("power cuts behind a fault", u64::from(cut));
+    if random.below(2) == 0 && !trouble.for_good && !cut {
         still_readable(&mut world);
     }
     world.mend();
@@ -70,9 +77,9 @@ fn fail_at(workload: &Workload, seed: u64, n: u64, trouble: Trouble) -> Option<M
         world.marks.add("closes that failed", u64::from(broker.close().is_err()));
     }
     // The files are as the system has them, or as the disk has.
-    let cut = random.below(2) == 0;
-    if cut {
+    if !cut && random.below(2) == 0 {
         world.disk.power_cut();
+        cut = true;
     }
     world.reopen_and_check(cut);
     go_on(&mut world, &mut random);
@@ -132,5 +139,6 @@ fn whatever_fails_says_so_and_what_was_acknowledged_is_there() {
         ("errors", 5000),
         ("closes that failed", 100),
         ("topics of calls that failed", 10),
+        ("power cuts behind a fault", 100),
     ]);
 }

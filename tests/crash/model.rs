@@ -125,6 +125,27 @@ pub(crate) struct TopicModel {
     /// Unknown if it was never acknowledged.
     pub(crate) id: Option<TopicId>,
     pub(crate) partitions: Vec<PartitionModel>,
+    /// Consumers get only what is flushed.
+    pub(crate) flushed: bool,
+    /// How many partitions it was to have in calls that failed since, and may have instead.
+    pub(crate) tried: Vec<usize>,
+}
+
+impl TopicModel {
+    pub(crate) fn new(there: There, id: Option<TopicId>, partitions: usize) -> Self {
+        let fresh = vec![PartitionModel::default(); partitions];
+        Self { there, id, partitions: fresh, flushed: false, tried: vec![partitions] }
+    }
+
+    /// It is there, with this id: either what it was, or what a call made that failed.
+    pub(crate) fn identify(&mut self, id: TopicId, partitions: usize) -> bool {
+        let same = self.id == Some(id) && self.partitions.len() == partitions;
+        if !same && self.there == There::Maybe && self.id != Some(id) && self.tried.contains(&partitions) {
+            *self = Self::new(There::Yes, Some(id), partitions);
+            return true;
+        }
+        same
+    }
 }
 
 /// A commit: the offset, and the records below it by their timestamps.

@@ -15,7 +15,9 @@ fn crash_at(workload: &Workload, seed: u64, n: u64) -> Option<Marks> {
     world.fault = Some(world.disk.intercept(DiskOp::Any).skip(n).power_cut());
     let outcome = world.run(&workload.steps);
     let hit = world.hits() > 0;
-    if !hit {
+    if hit {
+        mark_cut(&mut world);
+    } else {
         outcome.unwrap();
         world.disk.power_cut();
     }
@@ -27,6 +29,24 @@ fn crash_at(workload: &Workload, seed: u64, n: u64) -> Option<Marks> {
     }
     close_and_reopen(&mut world);
     hit.then_some(world.marks)
+}
+
+/// In the middle of what the power was cut.
+fn mark_cut(world: &mut World) {
+    let operations = world.disk.operations();
+    let last = operations.last().unwrap();
+    let of_log = last.path.extension().is_some_and(|extension| extension == "log");
+    let mark = match last.op {
+        DiskOp::Open if of_log => "cuts as a segment is begun",
+        DiskOp::SetLen if of_log => "cuts as a segment is trimmed",
+        DiskOp::Write if of_log => "cuts as records are written",
+        DiskOp::Flush => "cuts as a file is synced",
+        DiskOp::SyncDir => "cuts as names are synced",
+        DiskOp::Rename => "cuts as a name is replaced",
+        DiskOp::Remove => "cuts as something is removed",
+        _ => "other cuts",
+    };
+    world.marks.add(mark, 1);
 }
 
 /// Reopens, in one case of six with the power cut at every operation of it, in two with one cut at any.
@@ -116,5 +136,12 @@ fn whatever_the_power_cut_interrupts_what_was_flushed_is_there_and_nothing_else_
         ("records lost that were only buffered", 500),
         ("groups that went back", 10),
         ("topics of calls that failed", 10),
+        ("cuts as a segment is begun", 30),
+        ("cuts as a segment is trimmed", 15),
+        ("cuts as records are written", 100),
+        ("cuts as a file is synced", 100),
+        ("cuts as names are synced", 50),
+        ("cuts as a name is replaced", 50),
+        ("cuts as something is removed", 10),
     ]);
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     check::read_partition,
-    model::{Commit, Model, PartitionModel, There, TopicModel},
+    model::{Commit, Model, There, TopicModel},
     replay::Marks,
     workloads::{Shape, Step},
 };
@@ -125,24 +125,23 @@ impl World {
             .durability(durability);
         let before = self.model.topics.get(topic).map_or(There::No, |topic| topic.there);
         let created = broker.create_topic(topic, config);
-        let fresh = |there, id| {
-            let partitions = vec![PartitionModel::default(); shape.partitions as usize];
-            TopicModel { there, id, partitions }
-        };
+        let fresh = |there, id| TopicModel::new(there, id, shape.partitions as usize);
         match created {
             Ok(id) => {
                 assert_ne!(before, There::Yes, "{topic} was made twice");
                 assert!(!self.model.ids.contains(&id), "{topic} has the id of a topic that was before it");
                 self.model.ids.push(id);
-                self.model.topics.insert(topic, fresh(There::Yes, Some(id)));
+                let made = TopicModel { flushed: shape.flushed, ..fresh(There::Yes, Some(id)) };
+                self.model.topics.insert(topic, made);
                 self.model.commits.retain(|(_, of, _), _| *of != topic);
                 Ok(())
             }
             Err(error) => {
                 let exists = matches!(error, Error::TopicAlreadyExists { .. });
                 assert!(!exists || before != There::No, "{topic} was deleted and exists");
-                if before == There::No {
-                    self.model.topics.insert(topic, fresh(There::Maybe, None));
+                match self.model.topics.get_mut(topic).filter(|topic| topic.there != There::No) {
+                    Some(known) => known.tried.push(shape.partitions as usize),
+                    None => drop(self.model.topics.insert(topic, fresh(There::Maybe, None))),
                 }
                 Err(error)
             }
@@ -248,6 +247,8 @@ impl World {
             let payloads: Vec<_> = seen.iter().map(|(payload, _)| payload.clone()).collect();
             let checked = model.compare(&payloads, model.acked.len());
             checked.unwrap_or_else(|why| panic!("{topic}-{number}, in the same session: {why}"));
+            let early = there.flushed && payloads.len() > model.durable;
+            assert!(!early, "{topic}-{number}: what is not flushed is read");
             for (offset, (payload, epoch)) in seen.iter().enumerate() {
                 let named = model.note_name(offset, *epoch, payload);
                 named.unwrap_or_else(|why| panic!("{topic}-{number}: {why}"));

@@ -1,0 +1,52 @@
+//! What brooklet costs, beside what the bare machine costs in the same run: `cargo bench`, or some rows of it with
+//! `cargo bench -- append read`, or all of it in a few seconds with `cargo bench -- --quick`.
+//!
+//! The other side of a row is a raw loop (see `raw`) or a bare primitive. Both run in turns, raw first; the table has
+//! the median of each, and of the ratios of neighbouring runs, which a noisy machine leaves alone more than the rest.
+//! Everything goes through the public API. Files are made where the system keeps temporary ones, or below
+//! `BROOKLET_BENCH_DIR`.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::indexing_slicing, missing_docs, unreachable_pub)]
+
+#[cfg(target_os = "linux")]
+mod append;
+#[cfg(target_os = "linux")]
+mod durable;
+#[cfg(target_os = "linux")]
+mod harness;
+#[cfg(target_os = "linux")]
+mod raw;
+#[cfg(target_os = "linux")]
+mod read;
+#[cfg(target_os = "linux")]
+mod start;
+#[cfg(target_os = "linux")]
+mod store;
+
+/// What the crate's own file of maps, which `raw` takes over, has its atomics from.
+#[cfg(target_os = "linux")]
+mod sync {
+    pub(crate) use std::sync::atomic::{AtomicUsize, Ordering};
+}
+
+#[cfg(target_os = "linux")]
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [role, mode, dir] = arguments.as_slice()
+        && role == start::CHILD
+    {
+        return start::child(mode, std::path::Path::new(dir));
+    }
+    let mut bench = harness::Bench::new(&arguments);
+    append::run(&mut bench);
+    read::run(&mut bench);
+    durable::run(&mut bench);
+    start::run(&mut bench);
+    bench.print();
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {
+    println!("the raw loops are written for Linux, where brooklet is measured");
+}
