@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
-mod common;
 #[path = "damage/files.rs"]
 mod files;
 #[path = "damage/flips.rs"]
