@@ -1,6 +1,9 @@
 //! The consumer's pure core: where it stands, what to ask next, what to hand out. Events go in, what to do next comes
 //! out; no clock, no thread, no service.
 
+#[cfg(test)]
+mod tests;
+
 use super::records::{Part, Records};
 use crate::{
     config::{AutoOffsetReset, ConsumerConfig},
@@ -416,8 +419,13 @@ impl ConsumerCore {
                     self.served = Some(of);
                 }
                 Ok(None) => {}
-                // What was taken goes out first; the error comes with the next poll, since the buffer stays.
-                Err(error) if parts.is_empty() => return Err(error),
+                // What was taken goes out first; the error comes with the next poll, since the buffer stays. After that
+                // it is the others' turn: they are fetched, and served, before the error comes again.
+                Err(error) if parts.is_empty() => {
+                    partition.buffer = None;
+                    self.served = Some(of);
+                    return Err(error);
+                }
                 Err(_) => break,
             }
         }

@@ -24,6 +24,12 @@ impl LeaderEpochs {
         true
     }
 
+    /// The epoch of the record at `offset`.
+    pub(crate) fn at(&self, offset: Offset) -> Option<LeaderEpoch> {
+        let after = self.entries.partition_point(|(_, start)| *start <= offset);
+        self.entries.get(after.checked_sub(1)?).map(|(epoch, _)| *epoch)
+    }
+
     /// Forgets the epochs that begin at or beyond the log's end.
     pub(crate) fn truncate_end(&mut self, end: Offset) {
         self.entries.retain(|(_, start)| *start < end);
@@ -87,6 +93,13 @@ mod tests {
     fn an_epoch_of_which_nothing_is_left_ends_where_the_others_begin() {
         let epochs = epochs(&[(3, 0), (4, 20)]);
         assert_eq!(epochs.end_offset(LeaderEpoch(2), Offset::new(30)), Some(Offset::ZERO));
+    }
+
+    #[test]
+    fn a_record_has_the_epoch_that_began_last() {
+        let epochs = epochs(&[(0, 3), (2, 113)]);
+        let at = |offset| epochs.at(Offset::new(offset)).map(|epoch| epoch.0);
+        assert_eq!([at(2), at(3), at(112), at(113), at(900)], [None, Some(0), Some(0), Some(2), Some(2)]);
     }
 
     #[test]

@@ -68,6 +68,7 @@ impl Log {
             config,
         };
         log.find_segments()?;
+        log.check_start(from)?;
         let epochs_known = log.load_epochs()?;
         let recovered = match from {
             LoadedFrom::New => log.begin(),
@@ -104,6 +105,14 @@ impl Log {
         Ok(())
     }
 
+    /// A log begins at offset 0: this version removes nothing from one, so that a first segment that is not there was
+    /// lost. (Where nothing is known to be durable it may never have been.)
+    fn check_start(&self, from: LoadedFrom) -> Result<()> {
+        let (LoadedFrom::CleanClose(durable) | LoadedFrom::Crash(durable)) = from else { return Ok(()) };
+        let lost = self.log_start > Offset::ZERO && durable > Offset::ZERO;
+        if lost { Err(self.missing(Offset::ZERO)) } else { Ok(()) }
+    }
+
     /// Leader epochs are derived: a checkpoint that is not one counts as none, and is written anew.
     fn load_epochs(&mut self) -> Result<bool> {
         let text = read_file(&*self.storage, &self.config.dir.join(LEADER_EPOCHS), EPOCHS_LIMIT)?;
@@ -137,6 +146,9 @@ impl Log {
         if segment.end() != end || scan.bad.is_some() {
             let ends = format!("the log ends at offset {} and was closed at {end}", segment.end());
             return Err(self.damage(segment.file(), segment.end(), &scan.bad.unwrap_or(ends)));
+        }
+        if !self.epochs_dirty {
+            self.check_epochs(&segment, &scan.epochs)?;
         }
         self.segments.insert(base, Some(segment));
         (self.durable, self.recovery_point) = (end, end);
@@ -228,7 +240,8 @@ impl Log {
             {
                 return Err(self.damage(segment.file(), segment.end(), &why));
             }
-            segment.note_largest_timestamp();
+            self.check_epochs(&segment, &scan.epochs)?;
+            segment.seal();
             if segment.is_rebuilt() {
                 self.unflushed.insert(base);
             }
@@ -236,6 +249,18 @@ impl Log {
         }
         let segment = self.segments.get_mut(&base).and_then(Option::as_mut);
         segment.ok_or_else(|| Error::IllegalState(format!("no segment at {base}")))
+    }
+
+    /// Refuses a segment whose batches are of other leader epochs than the log's.
+    fn check_epochs(&self, segment: &Segment, found: &[(LeaderEpoch, Offset)]) -> Result<()> {
+        match found.iter().find(|(epoch, start)| self.epochs.at(*start) != Some(*epoch)) {
+            Some((epoch, start)) => {
+                let expected = self.epochs.at(*start).unwrap_or_default();
+                let why = format!("a batch of leader epoch {epoch} where {expected} should be");
+                Err(self.damage(segment.file(), *start, &why))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Cuts a segment behind its last good batch, and keeps aside what was there.
@@ -327,7 +352,7 @@ impl Log {
         self.damaged(file.path().to_owned(), from, why)
     }
 
-    fn damaged(&self, path: std::path::PathBuf, from: Offset, why: &str) -> Error {
+    pub(super) fn damaged(&self, path: std::path::PathBuf, from: Offset, why: &str) -> Error {
         let partition = Some(self.config.partition.clone());
         let reason = format!("{} from offset {from} on: {why}", self.config.partition);
         Error::KafkaStorageError { path, partition, offset: Some(from.get()), reason }

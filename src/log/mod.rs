@@ -25,7 +25,7 @@ use crate::{
     config::TopicSettings,
     env::{Bytes, Storage},
     error::{Error, Result},
-    record::ValidBatch,
+    record::{BatchHeader, ValidBatch},
     types::{LeaderEpoch, Offset, Timestamp, TopicPartition},
 };
 use segment::Segment;
@@ -202,11 +202,36 @@ impl Log {
                     size if at_least_one => size,
                     _ => break,
                 };
-                return segment.file().bytes(first.position, left.min(len));
+                let bytes = segment.file().bytes(first.position, left.min(len))?;
+                let (known, rebuilt) = (first.position >= segment.known_from(), segment.is_rebuilt());
+                if rebuilt {
+                    self.unflushed.insert(at);
+                }
+                return if known { Ok(bytes) } else { self.in_order(at, first.header.base_offset, bytes) };
             }
             base = self.segments.range((Bound::Excluded(at), Bound::Unbounded)).next().map(|(base, _)| *base);
         }
         Ok(Bytes::from(Vec::new()))
+    }
+
+    /// Batches of the segment `base` that nobody has looked at since the log was opened, the first one at `from`: as many
+    /// of them as have the offsets and the leader epochs that they must have, since no checksum covers these two.
+    fn in_order(&self, base: Offset, from: Offset, batches: Bytes) -> Result<Bytes> {
+        let (mut at, mut next) = (0, from);
+        while let Ok(header) = BatchHeader::parse(batches.get(at..).unwrap_or_default()) {
+            let epoch = self.epochs.at(next);
+            if header.base_offset != next || epoch != Some(header.leader_epoch) {
+                if at > 0 {
+                    return Ok(batches.slice(0, at));
+                }
+                let path = names::segment_file(&self.config.dir, base, names::Kind::Log);
+                let (found, epoch) = (header.leader_epoch, epoch.unwrap_or_default());
+                let why = format!("a batch of leader epoch {found} where {epoch} should be");
+                return Err(self.damaged(path, next, &why));
+            }
+            (at, next) = (at + header.size, header.next_offset());
+        }
+        Ok(batches)
     }
 
     /// The first record, at or beyond the log's start, with a timestamp of `timestamp` or later.
@@ -214,7 +239,11 @@ impl Log {
         let interval = self.config.settings.index_interval_bytes;
         let bases: Vec<Offset> = self.segments.keys().copied().collect();
         for base in bases {
-            let found = self.segment(base)?.find_time(timestamp.as_millis(), interval)?;
+            let segment = self.segment(base)?;
+            let found = segment.find_time(timestamp.as_millis(), interval)?;
+            if segment.is_rebuilt() {
+                self.unflushed.insert(base);
+            }
             if let Some(offset) = found.filter(|offset| *offset >= self.log_start) {
                 return Ok(Some(offset));
             }

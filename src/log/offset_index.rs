@@ -55,7 +55,8 @@ impl OffsetIndex {
 
     /// Drops the entries of batches that end at or beyond `offset`.
     pub(crate) fn truncate(&mut self, offset: Offset) {
-        let relative = u32::try_from(offset.since(self.base)).unwrap_or(0);
+        // Beyond what an entry can say there is none.
+        let relative = u32::try_from(offset.since(self.base).max(0)).unwrap_or(u32::MAX);
         let keep = self.entries.partition_point(|(entry, _)| *entry < relative);
         self.entries.truncate(keep);
         self.persisted = self.persisted.min(keep);
@@ -105,8 +106,12 @@ mod tests {
         assert_eq!(index.floor(offset(108)), None);
         assert_eq!(index.floor(offset(109)), Some((offset(109), 4200)));
         assert_eq!(index.floor(offset(5000)), Some((offset(120), 9000)));
+        index.truncate(offset(i64::MAX));
+        assert_eq!(index.last(), Some((offset(120), 9000)), "all is below the end of all");
         index.truncate(offset(120));
         assert_eq!(index.last(), Some((offset(109), 4200)));
+        index.truncate(offset(99));
+        assert_eq!(index.last(), None);
     }
 
     #[test]

@@ -46,8 +46,14 @@ pub(crate) struct Segment {
     largest: (i64, Offset),
     /// Bytes since the last index entry.
     unindexed: u64,
+    /// From this position, and this offset, on every batch was read, or appended, by this process.
+    known_from: (u64, Offset),
+    /// Whether the time index is known to be this log's.
+    times_known: bool,
     /// Whether the index files were not this log's, so that they are to be written anew.
     rebuilt: bool,
+    /// What the two index files held when the segment was opened.
+    stored: [Vec<u8>; 2],
 }
 
 impl Segment {
@@ -68,7 +74,10 @@ impl Segment {
             times: TimeIndex::new(base),
             largest: (-1, base),
             unindexed: 0,
+            known_from: (0, base),
+            times_known: true,
             rebuilt: false,
+            stored: Default::default(),
         }
     }
 
@@ -88,8 +97,9 @@ impl Segment {
                 read_file(storage, &segment_file(dir, base, kind), INDEX_BYTES)?.unwrap_or_default(),
             )
         };
-        segment.index = OffsetIndex::parse(base, &read(Kind::Index)?, segment.file.len()?);
-        segment.times = TimeIndex::parse(base, &read(Kind::TimeIndex)?);
+        segment.stored = [read(Kind::Index)?, read(Kind::TimeIndex)?];
+        segment.index = OffsetIndex::parse(base, &segment.stored[0], segment.file.len()?);
+        segment.times = TimeIndex::parse(base, &segment.stored[1]);
         segment.index.truncate(trusted);
         if !segment.resume()? {
             segment.forget_indexes();
@@ -112,12 +122,29 @@ impl Segment {
         self.end = header.base_offset;
         self.largest = self.times.last().unwrap_or((-1, self.base));
         self.unindexed = 0;
+        (self.known_from, self.times_known) = ((position, header.base_offset), false);
         Ok(header.last_offset() == last_offset && self.times.len() > 0)
     }
 
     fn forget_indexes(&mut self) {
         let fresh = Self::empty(&self.dir, self.base, Arc::clone(&self.file));
-        *self = Self { rebuilt: true, ..fresh };
+        *self = Self { rebuilt: true, stored: std::mem::take(&mut self.stored), ..fresh };
+    }
+
+    /// Ends the opening of a segment that takes no more records: notes its largest timestamp, and whether the index
+    /// files hold just what they should.
+    pub(crate) fn seal(&mut self) {
+        self.note_largest_timestamp();
+        self.index.set_persisted(0);
+        self.times.set_persisted(0);
+        self.rebuilt = self.stored != [self.index.unpersisted().1, self.times.unpersisted().1];
+        if !self.rebuilt {
+            self.index.set_persisted(self.index.len());
+            self.times.set_persisted(self.times.len());
+            // The last entry tells the largest timestamp, and that is found in what was read: none is missing.
+            self.times_known |= self.largest.1 >= self.known_from.1;
+        }
+        self.stored = Default::default();
     }
 
     /// Reads on from the known end and takes every batch in, up to the first that is bad or does not go on where the
@@ -162,6 +189,11 @@ impl Segment {
         self.size
     }
 
+    /// From this position on every batch was read, or appended, by this process.
+    pub(crate) fn known_from(&self) -> u64 {
+        self.known_from.0
+    }
+
     /// Whether the index files have to be written anew.
     pub(crate) fn is_rebuilt(&self) -> bool {
         self.rebuilt
@@ -203,16 +235,18 @@ impl Segment {
 
     /// The batch that holds `offset`, or the first one behind it; `None` if the segment ends before.
     pub(crate) fn locate(&mut self, offset: Offset, interval: u32) -> Result<Option<Located>> {
-        let entry = self.index.floor(offset);
-        let start = entry.map_or(0, |(_, position)| position);
-        match self.walk(start, |header| header.last_offset() >= offset, entry.map(|(last, _)| last))? {
+        let holds = |header: &BatchHeader| header.last_offset() >= offset;
+        let (position, first) = match self.index.floor(offset) {
+            Some((last, position)) => (position, First::Ends(last)),
+            None => (0, First::Begins(self.base)),
+        };
+        match self.walk(position, first, holds)? {
             Walk::Found(located) => Ok(Some(located)),
             Walk::End => Ok(None),
             // An index is never evidence: what it says was not so. It is made anew, from the log.
             Walk::IndexLied => {
                 self.rebuild(interval)?;
-                let start = self.index.floor(offset).map_or(0, |(_, position)| position);
-                match self.walk(start, |header| header.last_offset() >= offset, None)? {
+                match self.walk(0, First::Begins(self.base), holds)? {
                     Walk::Found(located) => Ok(Some(located)),
                     _ => Ok(None),
                 }
@@ -222,56 +256,92 @@ impl Segment {
 
     /// The first record with a timestamp of `timestamp` or later.
     pub(crate) fn find_time(&mut self, timestamp: i64, interval: u32) -> Result<Option<Offset>> {
+        self.check_times(interval)?;
         if self.largest.0 < timestamp {
             return Ok(None);
         }
-        let from = self.times.below(timestamp).map_or(self.base, |(_, offset)| offset.plus(1));
-        let Some(first) = self.locate(from, interval)? else { return Ok(None) };
-        let mut position = first.position;
-        while let Walk::Found(found) =
-            self.walk(position, |header| header.max_timestamp >= timestamp, None)?
-        {
-            let bytes = self.file.bytes(found.position, found.header.size)?;
-            let batch = Batch::unchecked(&bytes).into_iter().flat_map(|batch| batch.records());
-            if let Some(record) = batch.into_iter().find(|record| record.timestamp.as_millis() >= timestamp) {
-                return Ok(Some(record.offset));
+        let mut from = (0, self.base);
+        if let Some((time, last)) = self.times.below(timestamp) {
+            match self.locate(last, interval)? {
+                Some(Located { position, header })
+                    if (header.max_timestamp, header.last_offset()) == (time, last) =>
+                {
+                    from = (position + header.size as u64, header.next_offset());
+                }
+                // As for offsets: what the index says was not so.
+                _ => self.rebuild(interval)?,
             }
-            position = found.position + found.header.size as u64;
         }
-        Ok(None)
+        self.scan_for_time(from, timestamp)
     }
 
-    /// Goes through headers from `position` on to the first that is `wanted`. Where an index said that the first one
-    /// ends at `expected` and it does not, the index lied.
-    fn walk(
-        &self,
-        position: u64,
-        wanted: impl Fn(&BatchHeader) -> bool,
-        expected: Option<Offset>,
-    ) -> Result<Walk> {
+    /// Looks for a record at least as young from a position, where the batch of the offset begins, on. Every batch is
+    /// checked: a flipped bit in a timestamp must not hide one.
+    fn scan_for_time(&self, from: (u64, Offset), timestamp: i64) -> Result<Option<Offset>> {
+        let (mut position, mut next) = from;
+        let mut scanner = Scanner::new(&*self.file, position, self.size);
+        loop {
+            let header = match scanner.next()? {
+                Found::Batch(header) if header.base_offset == next => header,
+                Found::Batch(header) => return Err(self.misplaced(position, &header, next)),
+                Found::End => return Ok(None),
+                Found::Bad(error) => return Err(self.damage(position, &error.to_string())),
+            };
+            if header.max_timestamp >= timestamp {
+                let bytes = self.file.bytes(position, header.size)?;
+                let mut records = Batch::unchecked(&bytes).into_iter().flat_map(|batch| batch.records());
+                if let Some(record) = records.find(|record| record.timestamp.as_millis() >= timestamp) {
+                    return Ok(Some(record.offset));
+                }
+            }
+            (position, next) = (scanner.position(), header.next_offset());
+        }
+    }
+
+    /// Sees to it, once, that the time index says all that the log says. Where it is used nothing tells that an entry is
+    /// missing, and the records that it would lead to are hidden.
+    fn check_times(&mut self, interval: u32) -> Result<()> {
+        if self.times_known {
+            return Ok(());
+        }
+        let all = |segment: &mut Self| {
+            segment.index.set_persisted(0);
+            segment.times.set_persisted(0);
+            [segment.index.unpersisted().1, segment.times.unpersisted().1]
+        };
+        let (before, rebuilt) = (all(self), self.rebuilt);
+        self.rebuild(interval)?;
+        self.rebuilt = rebuilt || before != all(self);
+        if !self.rebuilt {
+            self.index.set_persisted(self.index.len());
+            self.times.set_persisted(self.times.len());
+        }
+        Ok(())
+    }
+
+    /// Goes through headers from `position` on, each of a batch that begins where the one before ended, to the first
+    /// that is `wanted`.
+    fn walk(&self, position: u64, first: First, wanted: impl Fn(&BatchHeader) -> bool) -> Result<Walk> {
         let mut position = position;
-        let mut expected = expected;
+        let mut next = first;
         let mut window = Bytes::from(Vec::new());
         let mut window_at = position;
         while position < self.size {
             let offset_in_window = usize::try_from(position - window_at).unwrap_or(usize::MAX);
-            let header = match BatchHeader::parse(window.get(offset_in_window..).unwrap_or_default()) {
-                Ok(header) => header,
-                Err(_) if position > window_at || window.is_empty() => {
-                    let len = WINDOW.min(self.size - position);
-                    window = self.file.bytes(position, usize::try_from(len).unwrap_or(0))?;
-                    window_at = position;
-                    match BatchHeader::parse(&window) {
-                        Ok(header) => header,
-                        Err(_) if expected.is_some() => return Ok(Walk::IndexLied),
-                        Err(error) => return Err(self.damage(position, &error.to_string())),
-                    }
-                }
-                Err(error) => return Err(self.damage(position, &error.to_string())),
-            };
-            if expected.take().is_some_and(|last| last != header.last_offset()) {
-                return Ok(Walk::IndexLied);
+            let mut parsed = BatchHeader::parse(window.get(offset_in_window..).unwrap_or_default());
+            if parsed.is_err() && (position > window_at || window.is_empty()) {
+                let len = WINDOW.min(self.size - position);
+                window = self.file.bytes(position, usize::try_from(len).unwrap_or(0))?;
+                window_at = position;
+                parsed = BatchHeader::parse(&window);
             }
+            let header = match (parsed, next) {
+                (Ok(header), First::Ends(last)) if header.last_offset() == last => header,
+                (_, First::Ends(_)) => return Ok(Walk::IndexLied),
+                (Ok(header), First::Begins(base)) if header.base_offset == base => header,
+                (Ok(header), First::Begins(base)) => return Err(self.misplaced(position, &header, base)),
+                (Err(error), _) => return Err(self.damage(position, &error.to_string())),
+            };
             if position + header.size as u64 > self.size {
                 return Err(self.damage(position, "a batch is longer than the segment"));
             }
@@ -279,6 +349,7 @@ impl Segment {
                 return Ok(Walk::Found(Located { position, header }));
             }
             position += header.size as u64;
+            next = First::Begins(header.next_offset());
         }
         Ok(Walk::End)
     }
@@ -290,10 +361,18 @@ impl Segment {
         let scan = self.scan(interval)?;
         if self.end < end {
             let damage = self.damage(self.size, scan.bad.as_deref().unwrap_or("it ends too early"));
-            (self.end, self.size) = (end, size);
+            (self.end, self.size, self.known_from) = (end, size, (size, end));
+            // Nothing is known of the times behind the damage: a look-up comes here again.
+            self.times_known = false;
             return Err(damage);
         }
+        self.note_largest_timestamp();
         Ok(())
+    }
+
+    fn misplaced(&self, position: u64, found: &BatchHeader, expected: Offset) -> Error {
+        let found = found.base_offset;
+        self.damage(position, &format!("a batch at offset {found} where {expected} should be"))
     }
 
     fn damage(&self, position: u64, why: &str) -> Error {
@@ -335,6 +414,15 @@ impl Segment {
         self.index.set_persisted(*index);
         self.times.set_persisted(*times);
     }
+}
+
+/// What is known of the batch that a walk begins with.
+#[derive(Clone, Copy)]
+enum First {
+    /// Its first offset: from the batch before it, or from the segment's name.
+    Begins(Offset),
+    /// Its last offset, as an index says.
+    Ends(Offset),
 }
 
 enum Walk {

@@ -1,53 +1,119 @@
-//! A log on its own: what may happen between the two steps of a flush.
+//! The log as a whole, on the simulated disk: what is read where, and what damage does.
 
-use super::{Extent, LoadedFrom, Log, LogConfig};
+mod damage;
+mod flushing;
+mod reading;
+
+use super::*;
 use crate::{
     config::TopicConfig,
-    env::{SimDisk, Storage},
-    record::BatchWriter,
-    types::{Timestamp, TopicPartition},
+    env::{Open, SimDisk},
+    record::{Batch, BatchWriter},
 };
-use std::sync::Arc;
+use std::path::Path;
 
-fn open(storage: &Arc<dyn Storage>, from: LoadedFrom) -> Log {
-    let settings = TopicConfig::new().segment_bytes(1024).settings().unwrap();
-    let config = LogConfig { partition: TopicPartition::new("t", 0), dir: "t-0".into(), settings };
-    storage.create_dir(&config.dir).unwrap();
-    Log::open(storage, config, from).unwrap().0
+/// A record as it is read: offset, timestamp in ms, value.
+type Read = (i64, i64, String);
+
+struct Store {
+    disk: SimDisk,
+    storage: Arc<dyn Storage>,
+    config: LogConfig,
+    log: Log,
 }
 
-fn append(log: &mut Log, count: usize) {
-    for _ in 0..count {
+impl Store {
+    fn new(segment_bytes: u32, interval: u32) -> Self {
+        let settings = TopicConfig::new().segment_bytes(segment_bytes).index_interval_bytes(interval);
+        let config = LogConfig {
+            partition: TopicPartition::new("t", 0),
+            dir: "data/t-0".into(),
+            settings: settings.settings().unwrap(),
+        };
+        let disk = SimDisk::new(0);
+        let storage = disk.boot();
+        let (log, _) = Log::open(&storage, config.clone(), LoadedFrom::New).unwrap();
+        Self { disk, storage, config, log }
+    }
+
+    /// Appends a batch of records with these timestamps; their values tell the offsets that they should have.
+    fn append(&mut self, times: &[i64]) {
         let mut buffer = Vec::new();
         let mut writer = BatchWriter::new(&mut buffer);
-        writer.push(Timestamp::from_millis(1), None, Some(&[7; 300]), &[]).unwrap();
-        log.append(&mut writer.finish()).unwrap();
+        for (n, time) in times.iter().enumerate() {
+            let value = format!("record {}", self.log.end().plus(n as i64));
+            writer.push(Timestamp::from_millis(*time), None, Some(value.as_bytes()), &[]).unwrap();
+        }
+        self.log.append(&mut writer.finish()).unwrap();
+    }
+
+    /// Closes the log, and gives its end.
+    fn close(&mut self) -> Offset {
+        self.log.prepare_close().unwrap();
+        let flush = self.log.begin_flush(Extent::Everything).unwrap();
+        let result = flush.run(&*self.storage);
+        self.log.end_flush(&flush, result).unwrap();
+        self.log.end()
+    }
+
+    /// Opens the log anew, as another process would: what is read by it is its own.
+    fn reopen(&self, from: LoadedFrom) -> Result<Log> {
+        Ok(Log::open(&self.disk.boot(), self.config.clone(), from)?.0)
+    }
+
+    fn crash_and_reopen(&mut self) {
+        let end = self.close();
+        self.log = self.reopen(LoadedFrom::Crash(end)).unwrap();
+    }
+
+    fn files(&self, suffix: &str) -> Vec<PathBuf> {
+        let entries = self.storage.list(&self.config.dir).unwrap().unwrap();
+        let names = entries.into_iter().map(|entry| entry.name).filter(|name| name.ends_with(suffix));
+        names.map(|name| self.config.dir.join(name)).collect()
+    }
+
+    fn content(&self, path: &Path) -> Vec<u8> {
+        crate::env::read_file(&*self.storage, path, 1 << 20).unwrap().unwrap()
+    }
+
+    /// Puts another file in the place of one: who reads the old one keeps it.
+    fn overwrite(&self, path: &Path, bytes: &[u8]) {
+        self.storage.remove_file(path).unwrap();
+        let file = self.storage.open(path, Open::Write).unwrap();
+        file.write_at(0, bytes).unwrap();
     }
 }
 
-#[test]
-fn what_is_appended_and_rolled_while_a_flush_is_under_way_is_for_the_next_flush() {
-    for (seed, everything) in (0..60).flat_map(|seed| [(seed, false), (seed, true)]) {
-        let disk = SimDisk::new(seed);
-        let storage = disk.boot();
-        let mut log = open(&storage, LoadedFrom::New);
-        append(&mut log, 1);
-        let under_way = log.begin_flush(Extent::Everything).unwrap();
-        under_way.run(&*storage).unwrap();
-        append(&mut log, 4);
-        log.end_flush(&under_way, Ok(())).unwrap();
-        assert!(log.durable() < log.end() && log.segments.len() > 1);
-        let next = log.begin_flush(if everything { Extent::Everything } else { Extent::Records }).unwrap();
-        let done = next.run(&*storage);
-        log.end_flush(&next, done).unwrap();
-        let (end, recovery_point) = (log.end(), log.recovery_point());
-        disk.power_cut();
-        let mut log = open(&disk.boot(), LoadedFrom::Crash(recovery_point));
-        assert_eq!(log.end(), end, "seed {seed}");
-        let bases: Vec<_> = log.segments.keys().copied().collect();
-        assert!(
-            bases.into_iter().all(|base| log.segment(base).is_ok()),
-            "seed {seed}: a segment was not cut"
-        );
+/// Reads as a client does, fetch by fetch, each batch checked: all records from `from` on, and the error that ended it.
+fn read(log: &mut Log, from: i64, max_bytes: usize) -> (Vec<Read>, Option<String>) {
+    let mut position = Offset::new(from);
+    let mut records = Vec::new();
+    loop {
+        let end = log.end();
+        let bytes = match log.read(position, end, max_bytes, true) {
+            Ok(bytes) if bytes.is_empty() => return (records, None),
+            Ok(bytes) => bytes,
+            Err(error) => return (records, Some(error.to_string())),
+        };
+        let (mut rest, start) = (&*bytes, position);
+        while !rest.is_empty() {
+            let batch = match Batch::check(rest).and_then(|batch| batch.check_records().map(|()| batch)) {
+                Ok(batch) => batch,
+                Err(_) if position > start => break,
+                Err(error) => return (records, Some(error.to_string())),
+            };
+            let wanted = batch.records().filter(|record| record.offset >= position);
+            records.extend(wanted.map(|record| {
+                let value = String::from_utf8(record.value.unwrap().to_vec()).unwrap();
+                (record.offset.get(), record.timestamp.as_millis(), value)
+            }));
+            position = batch.header().next_offset();
+            rest = &rest[batch.header().size..];
+        }
     }
+}
+
+/// What the records from `from` to `to` (exclusive) should be, with these timestamps from offset 0 on.
+fn expected(times: &[i64], from: usize, to: usize) -> Vec<Read> {
+    (from..to).map(|n| (n as i64, times[n], format!("record {n}"))).collect()
 }

@@ -54,7 +54,8 @@ impl TimeIndex {
 
     /// Drops the entries for offsets at or beyond `offset`.
     pub(crate) fn truncate(&mut self, offset: Offset) {
-        let relative = u32::try_from(offset.since(self.base)).unwrap_or(0);
+        // Beyond what an entry can say there is none.
+        let relative = u32::try_from(offset.since(self.base).max(0)).unwrap_or(u32::MAX);
         let keep = self.entries.partition_point(|(_, entry)| *entry < relative);
         self.entries.truncate(keep);
         self.persisted = self.persisted.min(keep);

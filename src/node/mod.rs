@@ -26,6 +26,8 @@ mod parked;
 mod partition;
 mod produce;
 mod report;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod topics;
 

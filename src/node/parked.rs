@@ -92,6 +92,12 @@ impl Parked {
         self.fetches.lock().by_id.remove(&id)
     }
 
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.fetches.lock().by_id.len()
+    }
+
     /// Ends all waiting with an error.
     pub(super) fn fail_all(&self, error: &Error) {
         let all = std::mem::take(&mut self.fetches.lock().by_id);

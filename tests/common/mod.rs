@@ -1,7 +1,7 @@
 //! What answers a client in the tests of behaviour: the same tests run over each kind of broker, and later over a
 //! cluster and a real Kafka. So a test uses nothing but the [`Client`] and the helpers here.
 
-#![allow(dead_code)]
+#![allow(dead_code, unused_macros, unused_imports)]
 
 use brooklet::{
     Broker, BrokerBuilder, Client, Consumer, ConsumerConfig, Error, ManualClock, OwnedRecord, Record,

@@ -173,8 +173,7 @@ fn null_and_empty_are_not_the_same(backend: &mut Backend) {
     ] {
         client.produce(record).unwrap();
     }
-    let expected: [(Option<&[u8]>, Option<&[u8]>); 4] =
-        [(None, None), (Some(b""), Some(b"")), (Some(b"k"), None), (None, Some(b"v"))];
+    let expected = [(None, None), (Some(&b""[..]), Some(&b""[..])), (Some(b"k"), None), (None, Some(b"v"))];
     let records = rest(&mut reader(&client, "t"));
     assert_eq!(records.iter().map(|r| (r.key(), r.value())).collect::<Vec<_>>(), expected);
     assert_eq!(

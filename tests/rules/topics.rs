@@ -50,7 +50,9 @@ fn rule_11_an_old_position_never_applies_to_a_new_topic(backend: &mut Backend) {
     of_a_group.commit_offset().unwrap();
     client.admin().delete_topic("t").unwrap();
     topic(&client, "t", 1);
-    (0..7).for_each(|n| drop(put(&client, "t", &format!("new {n}"))));
+    for n in 0..7 {
+        put(&client, "t", &format!("new {n}"));
+    }
     for consumer in [&mut of_a_group, &mut alone, &mut assigned] {
         assert_refused!(consumer.poll(Duration::ZERO), Error::UnknownTopicId { topic, .. } if topic == "t");
         let first = consumer.poll(Duration::ZERO).unwrap();

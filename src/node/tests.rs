@@ -1,0 +1,121 @@
+//! Requests to a broker that no client of this version sends.
+
+use super::*;
+use crate::{
+    env::{ManualClock, SimDisk},
+    rpc::{
+        CreateTopicRequest, FetchPartition, JoinGroupRequest, MemberIdentity, MetadataRequest,
+        OffsetCommitRequest,
+    },
+    types::{Generation, LeaderEpoch, Offset, Offsets, TopicId},
+};
+
+fn node() -> Arc<Node> {
+    let config = NodeConfig {
+        id: 1.into(),
+        dir: "data".into(),
+        storage: SimDisk::new(0).boot(),
+        clock: Clock::Manual(ManualClock::new()),
+        prng: Prng::new(0),
+        topic_defaults: TopicConfig::new(),
+    };
+    Node::open(config).unwrap().0
+}
+
+fn call(node: &Node, request: impl Into<Request>) -> Result<Response> {
+    node.call(1.into(), request.into()).wait(node.clock(), Instant::default())
+}
+
+fn make_topic(node: &Node) -> PartitionRef {
+    let request = CreateTopicRequest { name: "t".to_owned(), config: TopicConfig::new() };
+    call(node, request).unwrap();
+    let metadata = call(node, MetadataRequest { topics: None }).unwrap();
+    let Response::Metadata(metadata) = metadata else { panic!("{metadata:?}") };
+    metadata.topics[0].partitions[0].partition
+}
+
+fn fetch(partition: PartitionRef, offset: i64) -> FetchRequest {
+    let wanted = FetchPartition {
+        partition,
+        offset: Offset::new(offset),
+        current_leader_epoch: LeaderEpoch(0),
+        max_bytes: 1 << 20,
+    };
+    FetchRequest { deadline: Instant::default(), min_bytes: 1, max_bytes: 1 << 20, partitions: vec![wanted] }
+}
+
+#[test]
+fn rule_44_a_commit_is_refused_for_the_group_then_the_member_then_the_generation() {
+    let node = node();
+    make_topic(&node);
+    let commit = |group: &str, member_id: &str, generation| {
+        let member =
+            Some(MemberIdentity { member_id: member_id.to_owned(), generation: Generation(generation) });
+        let offsets = Offsets::from([(("t", 0), 1)]);
+        call(&node, OffsetCommitRequest { group: group.to_owned(), member, offsets })
+    };
+    let refused = |result: Result<Response>| result.unwrap_err();
+    assert!(matches!(refused(commit("g", "nobody", 99)), Error::GroupIdNotFound { .. }));
+    let joined = call(&node, JoinGroupRequest { group: "g".to_owned() }).unwrap();
+    let Response::JoinGroup(joined) = joined else { panic!("{joined:?}") };
+    let MemberIdentity { member_id, generation: Generation(generation) } = joined.member;
+    assert!(matches!(refused(commit("h", &member_id, generation)), Error::GroupIdNotFound { .. }));
+    assert!(matches!(refused(commit("g", "nobody", generation + 1)), Error::UnknownMemberId { .. }));
+    assert!(matches!(refused(commit("g", &member_id, generation + 1)), Error::IllegalGeneration { .. }));
+    commit("g", &member_id, generation).unwrap();
+}
+
+#[test]
+fn rule_03_a_fetch_below_the_start_or_above_the_end_is_out_of_range() {
+    let node = node();
+    let partition = make_topic(&node);
+    for (offset, fine) in [(-1, false), (0, true), (1, false), (i64::MIN, false), (i64::MAX, false)] {
+        let answer = node.fetch(1.into(), &fetch(partition, offset)).wait(node.clock(), Instant::default());
+        let fetched = answer.unwrap().partitions.remove(0);
+        assert_eq!(fetched.is_ok(), fine, "{offset}: {fetched:?}");
+        assert!(fine || matches!(fetched, Err(Error::OffsetOutOfRange { .. })), "{offset}");
+    }
+}
+
+#[test]
+fn rule_11_a_partition_of_another_topic_id_is_unknown() {
+    let node = node();
+    let partition = make_topic(&node);
+    for other in [
+        PartitionRef { topic_id: TopicId::from_bytes([9; 16]), ..partition },
+        PartitionRef { slot: 7, ..partition },
+        PartitionRef { partition: 1, ..partition },
+    ] {
+        let answer = node.fetch(1.into(), &fetch(other, 0)).wait(node.clock(), Instant::default());
+        let fetched = answer.unwrap().partitions.remove(0);
+        assert!(matches!(fetched, Err(Error::UnknownTopicId { .. })), "{other:?}: {fetched:?}");
+    }
+}
+
+#[test]
+fn a_request_for_another_broker_is_refused() {
+    let node = node();
+    let answer = node.call(2.into(), MetadataRequest { topics: None }.into());
+    let refused = answer.wait(node.clock(), Instant::default());
+    assert!(matches!(refused, Err(Error::NotLeaderOrFollower)), "{refused:?}");
+}
+
+#[test]
+fn fetches_that_nobody_waits_for_any_more_do_not_pile_up() {
+    let node = node();
+    let partition = make_topic(&node);
+    let forever = FetchRequest { deadline: Instant::MAX, ..fetch(partition, 0) };
+    let mut waiting = Vec::new();
+    for n in 0..1000 {
+        let Answer::Parked(ticket) = node.fetch(1.into(), &forever) else { panic!("nothing is there") };
+        if n % 100 == 0 {
+            waiting.push(ticket);
+        } else {
+            ticket.fill(Err(Error::Wakeup));
+        }
+    }
+    assert!(node.parked.count() <= 2 * waiting.len() + 16, "{}", node.parked.count());
+    assert!(waiting.iter().all(|ticket| !ticket.is_filled()));
+    node.close().unwrap();
+    assert!(waiting.iter().all(|ticket| matches!(ticket.take(), Some(Err(Error::Closed)))));
+}
