@@ -226,7 +226,7 @@ impl Consumer {
     fn fetch(&self, leader: BrokerId, request: &FetchRequest) -> Result<Option<FetchResponse>> {
         let service = &self.client.service;
         let ticket = match service.fetch(leader, request) {
-            Answer::Ready(response) => return response.map(Some),
+            Answer::Ready(response) => return response.map(Some).map_err(|error| *error),
             Answer::Parked(ticket) => ticket,
         };
         *self.shared.waiting.lock() = Some(Arc::clone(&ticket));

@@ -100,7 +100,7 @@ impl Client {
     /// Where a record goes: by what the thread remembers of its topic, else by what the core knows, else after asking
     /// the broker.
     #[inline(always)]
-    fn route(&self, record: &Record<'_>, topics: &mut Memo<Arc<KnownTopic>>) -> Result<Route> {
+    fn route(&self, record: &Record<'_>, topics: &mut Memo<Arc<KnownTopic>>) -> Result<Route, Box<Error>> {
         let remembered = topics.get(self.producer.version.get(), place(record.topic));
         match remembered.filter(|topic| *topic.name == *record.topic).and_then(|topic| topic.route(record)) {
             Some(route) => route,
@@ -109,7 +109,11 @@ impl Client {
     }
 
     #[inline(never)]
-    fn route_slowly(&self, record: &Record<'_>, topics: &mut Memo<Arc<KnownTopic>>) -> Result<Route> {
+    fn route_slowly(
+        &self,
+        record: &Record<'_>,
+        topics: &mut Memo<Arc<KnownTopic>>,
+    ) -> Result<Route, Box<Error>> {
         if let Some(route) = self.route_if_known(record, topics) {
             return route;
         }
@@ -120,14 +124,14 @@ impl Client {
         let mut core = self.core();
         core.learn(metadata);
         self.producer.version.change();
-        core.route(record).unwrap_or_else(|| Err(unknown()))
+        core.route(record).unwrap_or_else(|| Err(unknown().into()))
     }
 
     fn route_if_known(
         &self,
         record: &Record<'_>,
         topics: &mut Memo<Arc<KnownTopic>>,
-    ) -> Option<Result<Route>> {
+    ) -> Option<Result<Route, Box<Error>>> {
         let mut core = self.core();
         // Without a key it changes with every record where the next one goes: there is no way around the lock.
         if let Some(known) =
@@ -191,7 +195,7 @@ impl Client {
         for (index, record) in indices.iter().filter_map(|index| Some((*index, records.get(*index)?))) {
             match with_local(|local| self.route(record, &mut local.topics)) {
                 Ok(route) => by_route.entry((route, durability(record))).or_default().push((index, record)),
-                Err(error) => results.push((index, Err(error))),
+                Err(error) => results.push((index, Err(*error))),
             }
         }
         let now = self.service.clock().wall();

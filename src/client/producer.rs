@@ -39,13 +39,13 @@ impl KnownTopic {
 
     /// Where a record goes: to the partition it names, else by its key. `None`: it has neither.
     #[inline]
-    pub(super) fn route(&self, record: &Record<'_>) -> Option<Result<Route>> {
+    pub(super) fn route(&self, record: &Record<'_>) -> Option<Result<Route, Box<Error>>> {
         let by_key = || record.key.map(|key| partition_for_key(key, self.partition_count()));
         record.partition.or_else(by_key).map(|number| self.route_to(number))
     }
 
     #[inline]
-    fn route_to(&self, number: i32) -> Result<Route> {
+    fn route_to(&self, number: i32) -> Result<Route, Box<Error>> {
         let known = usize::try_from(number).ok().and_then(|number| self.partitions.get(number));
         let unknown =
             || Error::UnknownTopicOrPartition { topic: self.name.to_string(), partition: Some(number) };
@@ -78,7 +78,7 @@ impl ProducerCore {
 
     /// Where a record goes: to the partition it names, else by its key, else with the last ones that had none. `None`:
     /// the topic is not known, metadata is needed first.
-    pub(super) fn route(&mut self, record: &Record<'_>) -> Option<Result<Route>> {
+    pub(super) fn route(&mut self, record: &Record<'_>) -> Option<Result<Route, Box<Error>>> {
         let Topic { known, sticky } = self.topics.get_mut(record.topic)?;
         Some(known.route(record).unwrap_or_else(|| {
             let count = known.partition_count();

@@ -16,9 +16,9 @@ impl Node {
             return Answer::Ready(Ok(response));
         }
         let Some(fetch) = self.parked.park(&self.me, request) else {
-            return Answer::Ready(Err(Error::IllegalState(
+            return Answer::Ready(Err(Box::new(Error::IllegalState(
                 "too many requests wait in this broker".to_owned(),
-            )));
+            ))));
         };
         // From here on others may answer it. What came before they could know of it is looked for once more.
         self.watch(&fetch);

@@ -151,24 +151,21 @@ impl Service for Node {
     }
 
     fn produce(&self, to: BrokerId, request: ProduceRequest<'_, '_>) -> Answer<ProduceResponse> {
-        if let Err(error) = self.check(to) {
-            return Answer::Ready(Err(error));
-        }
-        match self.handle_produce(request) {
-            Ok(response) => Answer::Ready(Ok(response)),
-            Err(error) => Answer::Ready(Err(*error)),
+        match self.check(to) {
+            Ok(()) => Answer::Ready(self.handle_produce(request)),
+            Err(error) => Answer::Ready(Err(error.into())),
         }
     }
 
     fn fetch(&self, to: BrokerId, request: &FetchRequest) -> Answer<FetchResponse> {
         match self.check(to) {
             Ok(()) => self.handle_fetch(request),
-            Err(error) => Answer::Ready(Err(error)),
+            Err(error) => Answer::Ready(Err(error.into())),
         }
     }
 
     fn call(&self, to: BrokerId, request: Request) -> Answer<Response> {
-        Answer::Ready(self.check(to).and_then(|()| self.handle(request)))
+        Answer::Ready(self.check(to).and_then(|()| self.handle(request)).map_err(Box::new))
     }
 }
 

@@ -44,7 +44,8 @@ pub(crate) type Ticket<T> = Arc<Slot<Result<T>>>;
 /// An answer, now or later.
 #[derive(Debug)]
 pub(crate) enum Answer<T> {
-    Ready(Result<T>),
+    /// An error comes in a box, so that what is handed on for every record stays small.
+    Ready(Result<T, Box<Error>>),
     /// The broker fills the ticket, by the request's own deadline at the latest, with no lock held.
     Parked(Ticket<T>),
 }
@@ -53,7 +54,7 @@ impl<T> Answer<T> {
     /// The answer, waited for until `deadline`; [`Error::Timeout`] then.
     pub(crate) fn wait(self, clock: &Clock, deadline: Instant) -> Result<T> {
         match self {
-            Self::Ready(result) => result,
+            Self::Ready(result) => result.map_err(|error| *error),
             Self::Parked(ticket) => ticket.wait(clock, deadline).unwrap_or(Err(Error::Timeout)),
         }
     }
