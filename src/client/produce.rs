@@ -88,32 +88,27 @@ impl Client {
     /// An error comes in a box: what is copied from hand to hand for every record stays small.
     fn try_produce(&self, record: &Record<'_>) -> Result<RecordMetadata, Box<Error>> {
         with_local(|Local { buffer, topics }| {
-            let route = self.route(record, topics)?;
+            let asked;
+            let remembered = topics.get(self.producer.version.get(), place(record.topic));
+            let remembered = remembered.filter(|topic| *topic.name == *record.topic);
+            let route = match remembered.and_then(|topic| topic.route(record)) {
+                Some(route) => route?,
+                None => {
+                    asked = self.route(record, topics)?;
+                    &asked
+                }
+            };
             let timestamp = record.timestamp.unwrap_or_else(|| self.service.clock().wall());
             let mut writer = BatchWriter::new(buffer);
-            push(&mut writer, record, timestamp, &route)?;
-            let (base, durability) = self.send(&route, &mut writer.finish(), durability(record))?;
-            Ok(RecordMetadata::new(route.partition, base, timestamp, durability))
+            push(&mut writer, record, timestamp, route)?;
+            let (base, durability) = self.send(route, &mut writer.finish(), durability(record))?;
+            Ok(RecordMetadata::new(route.partition.partition, base, timestamp, durability))
         })
     }
 
-    /// Where a record goes: by what the thread remembers of its topic, else by what the core knows, else after asking
-    /// the broker.
-    #[inline(always)]
-    fn route(&self, record: &Record<'_>, topics: &mut Memo<Arc<KnownTopic>>) -> Result<Route, Box<Error>> {
-        let remembered = topics.get(self.producer.version.get(), place(record.topic));
-        match remembered.filter(|topic| *topic.name == *record.topic).and_then(|topic| topic.route(record)) {
-            Some(route) => route,
-            None => self.route_slowly(record, topics),
-        }
-    }
-
+    /// Where a record goes: by what the core knows, else after asking the broker.
     #[inline(never)]
-    fn route_slowly(
-        &self,
-        record: &Record<'_>,
-        topics: &mut Memo<Arc<KnownTopic>>,
-    ) -> Result<Route, Box<Error>> {
+    fn route(&self, record: &Record<'_>, topics: &mut Memo<Arc<KnownTopic>>) -> Result<Route, Box<Error>> {
         if let Some(route) = self.route_if_known(record, topics) {
             return route;
         }
@@ -154,7 +149,7 @@ impl Client {
         batch: &mut ValidBatch<'_>,
         durability: Durability,
     ) -> Result<(i64, Durability), Box<Error>> {
-        let request = ProduceRequest { partition: route.reference(), acks: Acks::All, durability, batch };
+        let request = ProduceRequest { partition: &route.partition, acks: Acks::All, durability, batch };
         let answer = self.service.produce(route.leader, request);
         let clock = self.service.clock();
         let response = match answer {
@@ -245,7 +240,7 @@ impl Client {
         let sent = self.send(route, &mut writer.finish(), durability);
         let metadata = |(n, (index, timestamp)): (usize, (usize, Timestamp))| {
             let at = |(base, durability): &(i64, Durability)| {
-                RecordMetadata::new(route.partition, base + n as i64, timestamp, *durability)
+                RecordMetadata::new(route.partition.partition, base + n as i64, timestamp, *durability)
             };
             (index, sent.as_ref().map(at).map_err(|error| Error::clone(error)))
         };

@@ -5,7 +5,7 @@ use crate::{
     error::{Error, Result},
     prng::Prng,
     record::Record,
-    rpc::{PartitionRef, TopicMetadata},
+    rpc::{PartitionMetadata, PartitionRef, TopicMetadata},
     types::{BrokerId, Durability},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -27,47 +27,37 @@ struct Topic {
 #[derive(Debug)]
 pub(super) struct KnownTopic {
     pub(super) name: Arc<str>,
-    partitions: Vec<(PartitionRef, BrokerId)>,
-    /// The largest batch that the topic takes, in bytes.
-    max_batch: usize,
-}
-
-impl KnownTopic {
-    fn partition_count(&self) -> i32 {
-        self.partitions.len() as i32
-    }
-
-    /// Where a record goes: to the partition it names, else by its key. `None`: it has neither.
-    #[inline]
-    pub(super) fn route(&self, record: &Record<'_>) -> Option<Result<Route, Box<Error>>> {
-        let by_key = || record.key.map(|key| partition_for_key(key, self.partition_count()));
-        record.partition.or_else(by_key).map(|number| self.route_to(number))
-    }
-
-    #[inline]
-    fn route_to(&self, number: i32) -> Result<Route, Box<Error>> {
-        let known = usize::try_from(number).ok().and_then(|number| self.partitions.get(number));
-        let unknown =
-            || Error::UnknownTopicOrPartition { topic: self.name.to_string(), partition: Some(number) };
-        let (at, leader) = known.ok_or_else(unknown)?;
-        let PartitionRef { topic_id, partition, slot } = *at;
-        Ok(Route { partition, slot, leader: *leader, topic_id, max_batch: self.max_batch })
-    }
+    /// By partition.
+    routes: Vec<Route>,
 }
 
 /// Where a record goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Route {
-    pub(super) partition: i32,
-    pub(super) slot: u32,
+    pub(super) partition: PartitionRef,
     pub(super) leader: BrokerId,
-    pub(super) topic_id: crate::types::TopicId,
+    /// The largest batch that the topic takes, in bytes.
     pub(super) max_batch: usize,
 }
 
-impl Route {
-    pub(super) fn reference(&self) -> PartitionRef {
-        PartitionRef { topic_id: self.topic_id, partition: self.partition, slot: self.slot }
+impl KnownTopic {
+    fn partition_count(&self) -> i32 {
+        self.routes.len() as i32
+    }
+
+    /// Where a record goes: to the partition it names, else by its key. `None`: it has neither.
+    #[inline]
+    pub(super) fn route(&self, record: &Record<'_>) -> Option<Result<&Route, Box<Error>>> {
+        let by_key = || record.key.map(|key| partition_for_key(key, self.partition_count()));
+        record.partition.or_else(by_key).map(|number| self.route_to(number))
+    }
+
+    #[inline]
+    fn route_to(&self, number: i32) -> Result<&Route, Box<Error>> {
+        let known = usize::try_from(number).ok().and_then(|number| self.routes.get(number));
+        let unknown =
+            || Error::UnknownTopicOrPartition { topic: self.name.to_string(), partition: Some(number) };
+        known.ok_or_else(|| unknown().into())
     }
 }
 
@@ -80,13 +70,14 @@ impl ProducerCore {
     /// the topic is not known, metadata is needed first.
     pub(super) fn route(&mut self, record: &Record<'_>) -> Option<Result<Route, Box<Error>>> {
         let Topic { known, sticky } = self.topics.get_mut(record.topic)?;
-        Some(known.route(record).unwrap_or_else(|| {
+        let route = known.route(record).unwrap_or_else(|| {
             let count = known.partition_count();
             let number = sticky.partition(count, &mut self.prng);
             let size = crate::record::record_size(0, 0, None, record.value, &record.headers);
             sticky.appended(size, count, &mut self.prng);
             known.route_to(number)
-        }))
+        });
+        Some(route.copied())
     }
 
     /// A topic, if it is known.
@@ -98,8 +89,9 @@ impl ProducerCore {
     pub(super) fn learn(&mut self, metadata: &TopicMetadata) {
         let settings = metadata.config.settings();
         let max_batch = settings.map_or(usize::MAX, |s| s.max_message_bytes.min(s.segment_bytes as usize));
-        let partitions = metadata.partitions.iter().map(|p| (p.partition, p.leader)).collect();
-        let known = Arc::new(KnownTopic { name: Arc::clone(&metadata.name), partitions, max_batch });
+        let route = |p: &PartitionMetadata| Route { partition: p.partition, leader: p.leader, max_batch };
+        let routes = metadata.partitions.iter().map(route).collect();
+        let known = Arc::new(KnownTopic { name: Arc::clone(&metadata.name), routes });
         let topic = Topic { known, sticky: StickyPartitioner::new(DEFAULT_BATCH_SIZE) };
         self.topics.insert(Arc::clone(&metadata.name), topic);
     }
@@ -118,7 +110,7 @@ pub(super) fn durability(record: &Record<'_>) -> Durability {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::TopicConfig, rpc::PartitionMetadata, types::TopicId};
+    use crate::{config::TopicConfig, types::TopicId};
 
     fn core(partitions: i32) -> ProducerCore {
         let topic_id = TopicId::from_bytes([1; 16]);
@@ -134,7 +126,7 @@ mod tests {
     }
 
     fn to(core: &mut ProducerCore, record: &Record<'_>) -> i32 {
-        core.route(record).expect("known").expect("a partition").partition
+        core.route(record).expect("known").expect("a partition").partition.partition
     }
 
     #[test]

@@ -102,6 +102,11 @@ pub(crate) trait File: Send + Sync + fmt::Debug {
         )
     )]
     fn reserve(&self, len: u64) -> Result<()>;
+    /// Does now, without changing the file, what would hold up the writes that come at `from` and behind it. For a
+    /// thread that has the time, beside the one that writes.
+    fn run_ahead(&self, _from: u64) -> Result<()> {
+        Ok(())
+    }
     /// Cuts the file, or lengthens it with zeros.
     fn set_len(&self, len: u64) -> Result<()>;
     /// Makes the file's bytes and its length durable.

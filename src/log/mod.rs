@@ -23,7 +23,7 @@ pub(crate) use names::PARTITION_METADATA;
 
 use crate::{
     config::TopicSettings,
-    env::{Bytes, Storage},
+    env::{Bytes, File, Storage},
     error::{Error, Result},
     record::{BatchHeader, ValidBatch},
     types::{LeaderEpoch, Offset, Timestamp, TopicPartition},
@@ -53,7 +53,12 @@ pub(crate) struct Appended {
     pub(crate) end: Offset,
     /// Whether a segment was closed for it, which a background flush should now make durable.
     pub(crate) rolled: bool,
+    /// Whether it is time to [run ahead](Log::ahead) of the appends.
+    pub(crate) run_ahead: bool,
 }
+
+/// How much is appended until the file is made to run ahead once more, in bytes.
+const STRIDE: u64 = 1 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Log {
@@ -98,8 +103,10 @@ impl Log {
             self.roll()?;
             active = self.active()?;
         }
+        let from = active.size();
         active.append(batch.bytes(), batch.header(), interval)?;
-        Ok(Appended { base, end: last.plus(1), rolled })
+        let run_ahead = from / STRIDE != active.size() / STRIDE;
+        Ok(Appended { base, end: last.plus(1), rolled, run_ahead })
     }
 
     fn check_append(&self, batch: &ValidBatch<'_>) -> Result<()> {
@@ -134,6 +141,11 @@ impl Log {
     fn active(&mut self) -> Result<&mut Segment> {
         let last = self.segments.last_entry().and_then(|entry| entry.into_mut().as_mut());
         last.ok_or_else(|| Error::IllegalState("a log without an active segment".to_owned()))
+    }
+
+    /// The file that is appended to, and where: what runs ahead of the appends needs no lock on the log.
+    pub(crate) fn ahead(&self) -> Option<(Arc<dyn File>, u64)> {
+        self.last_segment().map(|active| (Arc::clone(active.file()), active.size()))
     }
 
     fn last_segment(&self) -> Option<&Segment> {

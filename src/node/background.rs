@@ -16,6 +16,8 @@ use std::sync::{Arc, Weak};
 #[derive(Debug)]
 pub(super) enum Job {
     Flush(Weak<Partition>),
+    /// Have pages ready for the appends that come next.
+    RunAhead(Weak<Partition>),
 }
 
 /// How many jobs may wait for the worker: as many as there may be partitions with records to flush is plenty. A queue
@@ -77,8 +79,23 @@ impl Node {
         }
     }
 
-    fn run(&self, Job::Flush(partition): Job) {
+    /// Has a job done by the worker, if there is one and it is not behind with others.
+    pub(super) fn offer(&self, job: Job) {
+        if let Some(jobs) = self.background.jobs.lock().as_ref() {
+            // Nobody waits for what is only offered.
+            drop(jobs.try_send(job));
+        }
+    }
+
+    fn run(&self, job: Job) {
+        let (Job::Flush(partition) | Job::RunAhead(partition)) = &job;
         let Some(partition) = partition.upgrade().filter(|_| self.check_open().is_ok()) else { return };
+        if let Job::RunAhead(_) = job {
+            let ahead = partition.lock().log_if_any().ok().flatten().and_then(|log| log.ahead());
+            // What fails here is told to the append that comes there.
+            drop(ahead.map(|(file, from)| file.run_ahead(from)));
+            return;
+        }
         partition.lock().flush_armed = false;
         // A flush that fails poisons the partition: its next append or flush gives the error. A checkpoint that fails
         // loses nothing: the next recovery starts earlier.

@@ -63,7 +63,7 @@ impl Partition {
 
     /// Whether a client that names `of` means this one.
     #[inline]
-    pub(super) fn is(&self, of: PartitionRef) -> bool {
+    pub(super) fn is(&self, of: &PartitionRef) -> bool {
         self.topic_id == of.topic_id && self.name().partition() == of.partition
     }
 

@@ -1,7 +1,9 @@
 //! Produce: appends one batch to one partition, and answers when it is as durable as was asked for. Here the only
 //! replica is the leader itself, so that every `acks` is reached by the append.
 
-use super::{Node, Task, admin::OFFSETS_TOPIC, partition::Partition, topics::with_partition};
+use super::{
+    Node, Task, admin::OFFSETS_TOPIC, background::Job, partition::Partition, topics::with_partition,
+};
 use crate::{
     error::{Error, Result},
     log::Extent,
@@ -54,6 +56,10 @@ impl Node {
         drop(state);
         if arm {
             self.arm_flush(partition, appended.rolled);
+        }
+        // A flush that comes next would write the pages that were made ready, for nothing.
+        if appended.run_ahead && durability == Durability::Buffered {
+            self.offer(Job::RunAhead(Arc::downgrade(partition)));
         }
         woken.iter().for_each(|fetch| fetch.look_again());
         if durability == Durability::Flushed {

@@ -65,7 +65,7 @@ thread_local! {
 pub(super) fn with_partition<T>(
     topics: &RwLock<Topics>,
     version: &Version,
-    of: PartitionRef,
+    of: &PartitionRef,
     work: impl FnOnce(&Arc<Partition>) -> Result<T, Box<Error>>,
 ) -> Result<T, Box<Error>> {
     PARTITIONS.with(|memo| {
@@ -77,7 +77,7 @@ pub(super) fn with_partition<T>(
         }
         let (partition, version) = {
             let topics = topics.read();
-            (Arc::clone(topics.partition(of)?), version.get())
+            (Arc::clone(topics.partition(*of)?), version.get())
         };
         if let Ok(mut memo) = memo.try_borrow_mut() {
             memo.put(version, of.slot as usize, Arc::clone(&partition));
@@ -136,7 +136,7 @@ impl Topics {
     /// The partition that a client means; an error if its topic is not the one that the client knows.
     pub(super) fn partition(&self, of: PartitionRef) -> Result<&Arc<Partition>> {
         let kept = self.slots.get(of.slot as usize).and_then(Option::as_ref);
-        let same = kept.filter(|partition| partition.is(of));
+        let same = kept.filter(|partition| partition.is(&of));
         same.ok_or_else(|| Error::UnknownTopicId { topic: format!("with the id {}", of.topic_id) })
     }
 

@@ -31,7 +31,7 @@ use std::{fmt, sync::Arc};
 
 /// A partition as a client names it to a broker: the topic's id and the number are what counts; the slot is where the
 /// broker last said it keeps it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PartitionRef {
     pub(crate) topic_id: TopicId,
     pub(crate) partition: i32,

@@ -15,7 +15,7 @@ pub(crate) enum Acks {
 /// One batch for one partition (rule 12).
 #[derive(Debug)]
 pub(crate) struct ProduceRequest<'r, 'b> {
-    pub(crate) partition: PartitionRef,
+    pub(crate) partition: &'r PartitionRef,
     pub(crate) acks: Acks,
     /// At least this; the topic may ask for more.
     pub(crate) durability: Durability,

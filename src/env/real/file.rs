@@ -98,6 +98,15 @@ impl File for RealFile {
         space::allocate(&self.file, 0, len).map(drop).map_err(self.failed())
     }
 
+    fn run_ahead(&self, from: u64) -> Result<()> {
+        #[cfg(target_os = "linux")]
+        if let Some(mapping) = &self.mapping {
+            return mapping.run_ahead(&self.file, from).map_err(self.failed());
+        }
+        let _ = from;
+        Ok(())
+    }
+
     fn set_len(&self, len: u64) -> Result<()> {
         #[cfg(target_os = "linux")]
         if let Some(mapping) = &self.mapping {

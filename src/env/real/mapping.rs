@@ -20,6 +20,10 @@ const LARGEST_STEP: u64 = 16 << 20;
 /// dirty, so that the next flush would write megabytes of zeros for a few records.
 const WINDOW: u64 = 256 << 10;
 
+/// How far ahead of the appends a thread that has the time makes pages ready. Measured with appends of 100 bytes on two
+/// cores, the other one idle: 135 ns each instead of 180.
+const AHEAD: u64 = 2 << 20;
+
 /// The map, made when it is first needed. Space comes first (an error on a full disk), then pages, then bytes:
 /// `ready <= growth.reserved <= length of the file`.
 #[derive(Debug)]
@@ -40,6 +44,8 @@ pub(super) struct Mapping {
 struct Growth {
     /// The space of the file is taken up to here.
     reserved: u64,
+    /// The file was cut since it was last written: it shall not grow before somebody writes again.
+    cut: bool,
     /// The file system does not keep space for a file: no writing into the map.
     refused: bool,
 }
@@ -75,6 +81,7 @@ impl Mapping {
     /// Makes ready for a write from `offset` to `end`. `false`: it must be a positioned one.
     pub(super) fn prepare(&self, file: &File, offset: u64, end: u64) -> io::Result<bool> {
         let mut growth = self.growth.lock();
+        growth.cut = false;
         let Some(map) = self.map_to_write(file, &growth, end) else { return Ok(false) };
         if end > growth.reserved {
             let step = growth.reserved.clamp(LEAST_STEP, LARGEST_STEP);
@@ -89,6 +96,27 @@ impl Mapping {
         }
         self.make_ready(map, &growth, offset, end)?;
         Ok(!growth.refused)
+    }
+
+    /// Takes the space, and makes the pages present, that the next appends will need. A file that was cut meanwhile does
+    /// not grow by it. The lock is given back between the windows: an append that comes this far need not wait for all.
+    pub(super) fn run_ahead(&self, file: &File, from: u64) -> io::Result<()> {
+        let target = from.saturating_add(AHEAD);
+        while self.ready.load(Ordering::Acquire) < target {
+            let mut growth = self.growth.lock();
+            let map = self.map_to_write(file, &growth, target);
+            let Some(map) = map.filter(|_| !growth.cut) else { return Ok(()) };
+            if growth.reserved < target {
+                let step = growth.reserved.clamp(LEAST_STEP, LARGEST_STEP);
+                let to = growth.reserved.saturating_add(step).min(map.len() as u64);
+                self.take_space(file, &mut growth, to)?;
+            }
+            self.make_ready(map, &growth, from, from)?;
+            if growth.refused {
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     /// Takes the space up to `len`, and makes the first new pages ready. `false`: that has to be done without a map.
@@ -155,6 +183,7 @@ impl Mapping {
         let mut growth = self.growth.lock();
         // Before the pages are gone. A longer file has a hole at its end, whose space is not taken.
         growth.reserved = growth.reserved.min(len);
+        growth.cut = true;
         self.ready.fetch_min(len, Ordering::AcqRel);
         self.length.fetch_min(len, Ordering::AcqRel);
         file.set_len(len)
