@@ -18,7 +18,9 @@ use std::{fmt, fs::File, io, slice, sync::Arc};
 /// allocator, the threads' stacks and other brokers of the process need theirs.
 pub(super) const MAX_MAPS: usize = 16_384;
 
-const LINES_AHEAD: usize = 5;
+/// Lines that a write has the processor fetch for those that come: as many as a short record has, a few records ahead.
+const LINES_AHEAD: usize = 3;
+const BYTES_AHEAD: usize = 512;
 
 /// Counts the maps that live.
 #[derive(Debug)]
@@ -97,13 +99,13 @@ impl Map {
         true
     }
 
-    /// Has the processor fetch the lines that the next write is likely to go to.
+    /// Has the processor fetch lines that the next writes are likely to go to.
     #[inline]
     fn fetch_ahead(&self, from: usize) {
         #[cfg(target_arch = "x86_64")]
         for line in 0..LINES_AHEAD {
             use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-            let at = self.memory.as_ptr().wrapping_add(from + line * 64);
+            let at = self.memory.as_ptr().wrapping_add(from + BYTES_AHEAD + line * 64);
             // SAFETY: a prefetch is a hint: it neither faults nor changes anything, wherever it points.
             unsafe { _mm_prefetch::<_MM_HINT_ET0>(at.cast()) };
         }

@@ -109,7 +109,9 @@ impl<'a> Batch<'a> {
 
 /// CRC-32C of all that the checksum covers of a whole batch.
 pub(super) fn crc(batch: &[u8]) -> u32 {
-    crc32c::crc32c(batch.get(CRC_START..).unwrap_or_default())
+    let covered = batch.get(CRC_START..).unwrap_or_default();
+    // It comes as 64 bits for the sake of longer checksums; this one has 32.
+    crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, covered) as u32
 }
 
 /// A record, where it lies.
