@@ -2,8 +2,9 @@
 
 use super::{
     Node,
+    directory::{read_partition_metadata, removed_dir, write_partition_metadata},
     partition::Partition,
-    topics::{TopicEntry, read_partition_metadata, removed_dir, write_metadata, write_partition_metadata},
+    topics::{TopicEntry, write_metadata},
 };
 use crate::{
     config::TopicConfig,

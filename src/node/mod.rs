@@ -19,6 +19,7 @@
 
 mod admin;
 mod background;
+mod directory;
 mod fetch;
 mod groups;
 mod open;

@@ -4,15 +4,13 @@ use super::{
     DirectoryLock, Node, NodeConfig,
     admin::OFFSETS_TOPIC,
     background::Background,
+    directory::{is_removed_dir, read_partition_metadata, write_partition_metadata},
     groups::Groups,
     parked::Parked,
     partition::Partition,
     report::{PartitionRecovery, RecoveryReport},
     timers::Timers,
-    topics::{
-        TopicEntry, Topics, forget_partitions, is_removed_dir, read_metadata, read_partition_metadata,
-        write_partition_metadata,
-    },
+    topics::{TopicEntry, Topics, forget_partitions, read_metadata},
 };
 use crate::{
     env::{Driver, Entry, Open, Storage, replace_file},

@@ -126,7 +126,7 @@ impl State {
     /// The log, to be appended to; made now if there is none.
     pub(super) fn log_to_append(&mut self, partition: &Partition) -> Result<&mut Log> {
         if matches!(self.log, LogState::Absent) {
-            super::topics::write_partition_metadata(
+            super::directory::write_partition_metadata(
                 &*partition.storage,
                 &partition.config.dir,
                 partition.topic_id,
