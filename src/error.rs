@@ -10,6 +10,20 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// Cloned freely: the failure of one batch goes to each of its records. [`code`](Self::code) is Kafka's number of
 /// the error, [`is_retriable`](Self::is_retriable) says whether the same call may succeed later.
+///
+/// ```
+/// # use brooklet::*;
+/// # use std::time::Duration;
+/// # fn main() -> Result<()> {
+/// # let broker = Broker::temporary()?;
+/// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+/// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+/// match broker.produce(Record::to("nothing")) {
+///     Err(Error::UnknownTopicOrPartition { topic, .. }) => assert_eq!(topic, "nothing"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -250,6 +264,11 @@ impl Error {
     }
 
     /// Whether the same call may succeed if it is made again, with nothing changed by the caller.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert!(Error::NotLeaderOrFollower.is_retriable() && !Error::Closed.is_retriable());
+    /// ```
     pub fn is_retriable(&self) -> bool {
         matches!(
             self,
@@ -263,12 +282,22 @@ impl Error {
     }
 
     /// Whether the caller's place in its group is gone: it must subscribe anew.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert!(!Error::Closed.is_fenced());
+    /// ```
     pub fn is_fenced(&self) -> bool {
         matches!(self, Self::UnknownMemberId { .. } | Self::IllegalGeneration { .. })
     }
 
     /// Whether what was to be written may be in the log all the same: the write went through, or may have, but what
     /// was promised of it could not be confirmed. (`Closed` is among them: the broker may have been closed between.)
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert!(!Error::NotLeaderOrFollower.is_indeterminate());
+    /// ```
     pub fn is_indeterminate(&self) -> bool {
         match self {
             Self::Timeout | Self::Closed | Self::Io { .. } | Self::KafkaStorageError { .. } => true,
@@ -280,6 +309,11 @@ impl Error {
     }
 
     /// Kafka's number of the error, for those that Kafka knows.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert_eq!(Error::NotLeaderOrFollower.code(), Some(6));
+    /// ```
     pub fn code(&self) -> Option<i16> {
         Some(match self {
             Self::OffsetOutOfRange { .. } => 1,
@@ -309,6 +343,11 @@ impl Error {
     }
 
     /// The partition that the error is about, if it is about one.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert_eq!(Error::Closed.topic_partition(), None);
+    /// ```
     pub fn topic_partition(&self) -> Option<&TopicPartition> {
         match self {
             Self::OffsetOutOfRange { partition, .. }

@@ -50,18 +50,58 @@ impl BrokerBuilder {
     }
 
     /// What topics get that are made without it. Default: what [`TopicConfig`] says.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// let broker = Broker::builder().topic_defaults(TopicConfig::new().partitions(4)).open_temporary()?;
+    /// broker.create_topic("t", TopicConfig::new())?;
+    /// assert_eq!(broker.admin().describe_topic("t")?.partitions.len(), 4);
+    /// # Ok(()) }
+    /// ```
     pub fn topic_defaults(mut self, config: TopicConfig) -> Self {
         self.topic_defaults = config;
         self
     }
 
     /// Runs on a clock that the caller moves, and without threads.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// let clock = ManualClock::new();
+    /// let broker = Broker::builder().clock(&clock).open_temporary()?;
+    /// assert_eq!(broker.now(), clock.now());
+    /// # Ok(()) }
+    /// ```
     pub fn clock(mut self, clock: &ManualClock) -> Self {
         self.clock = Some(clock.clone());
         self
     }
 
     /// Keeps its files on a simulated disk; the directory is a path there.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// let disk = SimDisk::new(7);
+    /// let broker = Broker::builder().disk(&disk).open("data")?;
+    /// broker.close()?;
+    /// assert!(!disk.operations().is_empty());
+    /// # Ok(()) }
+    /// ```
     pub fn disk(mut self, disk: &SimDisk) -> Self {
         self.disk = Some(disk.clone());
         self
@@ -71,6 +111,17 @@ impl BrokerBuilder {
     /// clock and a simulated disk, two runs of one seed do the same. On a simulated disk each opening draws on in another
     /// way, and on real files ids come from the system whatever the seed: no two topics get the same. Default: 0 on a
     /// simulated disk, else a seed from the system.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// let broker = Broker::builder().seed(42).open_temporary()?;
+    /// # Ok(()) }
+    /// ```
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
@@ -78,6 +129,17 @@ impl BrokerBuilder {
 
     /// Whether files are mapped into memory, where the system can do that. Default true. Without maps a failing disk is
     /// an error for readers, too, and every read copies.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// let broker = Broker::builder().memory_maps(false).open_temporary()?;
+    /// # Ok(()) }
+    /// ```
     pub fn memory_maps(mut self, on: bool) -> Self {
         self.memory_maps = on;
         self
@@ -87,6 +149,19 @@ impl BrokerBuilder {
     ///
     /// # Errors
     /// Those of [`Broker::open`], and [`Error::InvalidConfig`] for the topics' defaults.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let data = dir.path().join("data");
+    /// let broker = Broker::builder().open(&data)?;
+    /// # Ok(()) }
+    /// ```
     pub fn open(self, dir: impl AsRef<Path>) -> Result<Broker> {
         let dir = dir.as_ref();
         if self.disk.is_some() {
@@ -100,6 +175,17 @@ impl BrokerBuilder {
     ///
     /// # Errors
     /// Those of [`open`](Self::open).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// let broker = Broker::builder().memory_maps(false).open_temporary()?;
+    /// # Ok(()) }
+    /// ```
     pub fn open_temporary(self) -> Result<Broker> {
         if self.disk.is_some() {
             return self.open_at(PathBuf::from("temporary"), None);

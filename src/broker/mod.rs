@@ -74,6 +74,21 @@ impl Broker {
     /// - [`Error::KafkaStorageError`](crate::Error::KafkaStorageError) if what was durable is damaged. What
     ///   is damaged was not changed.
     /// - [`Error::Io`](crate::Error::Io).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # drop(broker);
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let data = dir.path().join("data");
+    /// let broker = Broker::open(&data)?;
+    /// assert!(matches!(Broker::open(&data), Err(Error::Locked { .. })));
+    /// # Ok(()) }
+    /// ```
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
         Self::builder().open(dir)
     }
@@ -93,16 +108,52 @@ impl Broker {
     }
 
     /// Begins a broker with settings of its own: defaults for topics, a manual clock, a simulated disk.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// let broker = Broker::builder().topic_defaults(TopicConfig::new().partitions(4)).open_temporary()?;
+    /// # Ok(()) }
+    /// ```
     pub fn builder() -> BrokerBuilder {
         BrokerBuilder::new()
     }
 
     /// What application code works with: pass it on as `&Client`. The broker forwards its methods.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// let client: Client = broker.client().clone(); // for another thread, or another module
+    /// client.produce(Record::to("orders").value("4 pears"))?;
+    /// # Ok(()) }
+    /// ```
     pub fn client(&self) -> &Client {
         &self.inner.client
     }
 
     /// What opening found and did.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// if !broker.recovery().clean {
+    ///     eprintln!("{}", broker.recovery());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn recovery(&self) -> &RecoveryReport {
         &self.inner.recovery
     }
@@ -134,6 +185,19 @@ impl Broker {
     ///
     /// # Errors
     /// [`Error::UnknownTopicOrPartition`](crate::Error::UnknownTopicOrPartition), [`Error::Closed`](crate::Error::Closed).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// broker.flush()?;
+    /// let offsets = [broker.durable_offset("orders", 0)?, broker.durable_offset("orders", 1)?];
+    /// assert_eq!(offsets.iter().sum::<i64>(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn durable_offset(&self, topic: &str, partition: i32) -> Result<i64> {
         self.inner.node.durable_offset(topic, partition).map(Offset::get)
     }
@@ -144,6 +208,18 @@ impl Broker {
     ///
     /// # Errors
     /// The disk's. The directory is then left as after a crash.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// broker.close()?;
+    /// assert!(matches!(broker.produce(Record::to("orders")), Err(Error::Closed)));
+    /// # Ok(()) }
+    /// ```
     pub fn close(&self) -> Result<()> {
         self.inner.node.close()
     }
@@ -152,6 +228,17 @@ impl Broker {
     ///
     /// # Errors
     /// Those of [`Client::produce`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// assert_eq!(broker.produce(Record::to("orders").partition(1).value("4 pears"))?.partition, 1);
+    /// # Ok(()) }
+    /// ```
     #[inline]
     pub fn produce(&self, record: Record<'_>) -> Result<RecordMetadata> {
         self.inner.client.produce(record)
@@ -161,6 +248,18 @@ impl Broker {
     ///
     /// # Errors
     /// Those of [`Client::produce_all`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// let went = broker.produce_all(["1", "2"].iter().map(|n| Record::to("orders").key("bob").value(n)))?;
+    /// assert_eq!(went[1].offset, went[0].offset + 1);
+    /// # Ok(()) }
+    /// ```
     pub fn produce_all<'a>(
         &self,
         records: impl IntoIterator<Item = Record<'a>>,
@@ -169,11 +268,34 @@ impl Broker {
     }
 
     /// See [`Client::consumer`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// assert_eq!(consumer.poll(Duration::ZERO)?.len(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn consumer(&self, config: impl Into<ConsumerConfig>) -> ConsumerBuilder {
         self.inner.client.consumer(config)
     }
 
     /// See [`Client::admin`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// assert_eq!(broker.admin().list_topics()?, ["orders"]);
+    /// # Ok(()) }
+    /// ```
     pub fn admin(&self) -> Admin {
         self.inner.client.admin()
     }
@@ -182,6 +304,17 @@ impl Broker {
     ///
     /// # Errors
     /// Those of [`Client::create_topic`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// broker.create_topic("payments", TopicConfig::new())?;
+    /// # Ok(()) }
+    /// ```
     pub fn create_topic(&self, name: &str, config: TopicConfig) -> Result<TopicId> {
         self.inner.client.create_topic(name, config)
     }
@@ -190,11 +323,33 @@ impl Broker {
     ///
     /// # Errors
     /// Those of [`Client::ensure_topic`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// broker.ensure_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # Ok(()) }
+    /// ```
     pub fn ensure_topic(&self, name: &str, config: TopicConfig) -> Result<TopicId> {
         self.inner.client.ensure_topic(name, config)
     }
 
     /// See [`Client::now`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// assert!(broker.now() > "2024-01-01T00:00:00Z".parse().unwrap());
+    /// # Ok(()) }
+    /// ```
     pub fn now(&self) -> Timestamp {
         self.inner.client.now()
     }

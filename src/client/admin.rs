@@ -28,6 +28,18 @@ pub struct Admin {
 }
 
 /// What a topic is.
+///
+/// ```
+/// # use brooklet::*;
+/// # use std::time::Duration;
+/// # fn main() -> Result<()> {
+/// # let broker = Broker::temporary()?;
+/// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+/// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+/// let orders = broker.admin().describe_topic("orders")?;
+/// assert_eq!((&*orders.name, orders.partitions.len()), ("orders", 2));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TopicDescription {
@@ -42,6 +54,19 @@ pub struct TopicDescription {
 }
 
 /// What a partition is.
+///
+/// ```
+/// # use brooklet::*;
+/// # use std::time::Duration;
+/// # fn main() -> Result<()> {
+/// # let broker = Broker::temporary()?;
+/// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+/// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+/// let orders = broker.admin().describe_topic("orders")?;
+/// let records: i64 = orders.partitions.iter().map(|p| p.high_watermark - p.log_start_offset).sum();
+/// assert_eq!(records, 1);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PartitionDescription {
@@ -64,6 +89,17 @@ impl Admin {
     ///
     /// # Errors
     /// [`Error::Closed`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// assert_eq!(broker.admin().list_topics()?, ["orders"]);
+    /// # Ok(()) }
+    /// ```
     pub fn list_topics(&self) -> Result<Vec<String>> {
         let answer = self.client.call(MetadataRequest { topics: None })?;
         let names = answer.topics.iter().map(|topic| topic.name.to_string());
@@ -74,6 +110,18 @@ impl Admin {
     ///
     /// # Errors
     /// [`Error::UnknownTopicOrPartition`], [`Error::Closed`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// assert!(broker.admin().describe_topic("orders").is_ok());
+    /// assert!(broker.admin().describe_topic("nothing").is_err());
+    /// # Ok(()) }
+    /// ```
     pub fn describe_topic(&self, name: &str) -> Result<TopicDescription> {
         let TopicMetadata { name, id, config, partitions } = self.client.metadata(name)?;
         let described = partitions.iter().map(|there| {
@@ -102,6 +150,18 @@ impl Admin {
     /// # Errors
     /// [`Error::UnknownTopicOrPartition`]; [`Error::InvalidTopic`] for an internal topic; the disk's, and then the
     /// deletion is ended by the next [`create_topic`](Client::create_topic) or open.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// broker.admin().delete_topic("orders")?;
+    /// assert!(broker.produce(Record::to("orders")).is_err());
+    /// # Ok(()) }
+    /// ```
     pub fn delete_topic(&self, name: &str) -> Result<()> {
         self.client.call(DeleteTopicRequest { name: name.to_owned() })?;
         Ok(())

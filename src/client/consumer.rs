@@ -18,6 +18,12 @@ use crate::{
 use std::{cell::RefCell, sync::Arc, time::Duration};
 
 /// The topics that a consumer reads: `"orders"`, or `["orders", "payments"]`.
+///
+/// ```
+/// # use brooklet::*;
+/// let one: Subscription = "orders".into();
+/// let two: Subscription = ["orders", "payments"].into();
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
     topics: Vec<String>,
@@ -48,6 +54,18 @@ impl From<Vec<String>> for Subscription {
 }
 
 /// A consumer in the making, from [`Client::consumer`](crate::Client::consumer).
+///
+/// ```
+/// # use brooklet::*;
+/// # use std::time::Duration;
+/// # fn main() -> Result<()> {
+/// # let broker = Broker::temporary()?;
+/// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+/// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+/// let builder = broker.consumer("billing");
+/// let consumer = builder.subscribe(["orders"])?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 #[must_use = "a consumer reads once it has topics: subscribe or assign"]
 pub struct ConsumerBuilder {
@@ -187,6 +205,21 @@ impl Consumer {
     /// - [`Error::UnknownTopicId`]: a topic was deleted. The next poll looks for a new one of that name.
     /// - [`Error::Timeout`]: only on a [`ManualClock`](crate::ManualClock), after a day of its time, if `timeout` has no end.
     /// - [`Error::Closed`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// for record in &consumer.poll(Duration::from_millis(100))? {
+    ///     assert_eq!(record.value(), Some(&b"3 apples"[..]));
+    /// }
+    /// assert!(consumer.poll(Duration::ZERO)?.is_empty());
+    /// # Ok(()) }
+    /// ```
     pub fn poll(&mut self, timeout: Duration) -> Result<Records> {
         let deadline = self.now().plus(timeout);
         match self.run(Event::Poll { deadline })? {
@@ -262,6 +295,22 @@ impl Consumer {
     /// - [`Error::UnknownMemberId`], [`Error::IllegalGeneration`]: the group knows this consumer no more, or, for an
     ///   assigned one, has a member now.
     /// - The disk's, and [`Error::Closed`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// consumer.poll(Duration::ZERO)?;
+    /// consumer.commit_offset()?;
+    /// drop(consumer);
+    /// let mut next = broker.consumer("billing").subscribe("orders")?;
+    /// assert!(next.poll(Duration::ZERO)?.is_empty(), "it goes on where the last one stopped");
+    /// # Ok(()) }
+    /// ```
     pub fn commit_offset(&self) -> Result<()> {
         let positions = self.core.borrow().positions();
         self.commit_offsets(positions)
@@ -303,6 +352,20 @@ impl Consumer {
     ///
     /// # Errors
     /// [`Error::IllegalState`] without a group; [`Error::Closed`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// assert_eq!(consumer.committed(("orders", 0))?, None);
+    /// consumer.commit_offsets(Offsets::from([(("orders", 0), 0)]))?;
+    /// assert_eq!(consumer.committed(("orders", 0))?.map(|o| o.offset), Some(0));
+    /// # Ok(()) }
+    /// ```
     pub fn committed(&self, of: impl Into<TopicPartition>) -> Result<Option<OffsetAndMetadata>> {
         let request = OffsetFetchRequest { group: self.group()?, partitions: vec![of.into()] };
         Ok(self.client.call_to(self.coordinator, request)?.offsets.into_iter().next().flatten())
@@ -312,6 +375,20 @@ impl Consumer {
     ///
     /// # Errors
     /// [`Error::IllegalState`] if the partition is not assigned; those of [`poll`](Self::poll).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let partition = records.partitions().next().unwrap();
+    /// assert_eq!(consumer.position(partition)?, 1);
+    /// # Ok(()) }
+    /// ```
     pub fn position(&self, of: impl Into<TopicPartition>) -> Result<i64> {
         self.run(Event::Locate)?;
         let of = of.into();
@@ -324,6 +401,19 @@ impl Consumer {
     ///
     /// # Errors
     /// [`Error::IllegalState`] if the partition is not assigned; those of [`poll`](Self::poll).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// assert_eq!(consumer.offset(("orders", 0), OffsetSpec::Earliest)?, Some(0));
+    /// assert_eq!(consumer.offset(("orders", 0), broker.now() + Duration::from_secs(60))?, None);
+    /// # Ok(()) }
+    /// ```
     pub fn offset(&self, of: impl Into<TopicPartition>, spec: impl Into<OffsetSpec>) -> Result<Option<i64>> {
         self.run(Event::Assign)?;
         let partition = self.core.borrow().reference(&of.into())?;
@@ -332,6 +422,18 @@ impl Consumer {
     }
 
     /// The partitions that this consumer reads, sorted.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// assert_eq!(consumer.assignment(), [("orders", 0).into(), ("orders", 1).into()]);
+    /// # Ok(()) }
+    /// ```
     pub fn assignment(&self) -> Vec<TopicPartition> {
         self.core.borrow().assignment()
     }
@@ -340,6 +442,20 @@ impl Consumer {
     ///
     /// # Errors
     /// Those of [`poll`](Self::poll).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// assert!(!consumer.is_caught_up()?);
+    /// consumer.poll(Duration::ZERO)?;
+    /// assert!(consumer.is_caught_up()?);
+    /// # Ok(()) }
+    /// ```
     pub fn is_caught_up(&self) -> Result<bool> {
         self.run(Event::Locate)?;
         let (positions, core) = (self.core.borrow().positions(), self.core.borrow());
@@ -381,6 +497,20 @@ impl Consumer {
     ///
     /// # Errors
     /// As [`seek`](Self::seek).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// consumer.poll(Duration::ZERO)?;
+    /// consumer.seek_all(OffsetSpec::Earliest)?;
+    /// assert_eq!(consumer.poll(Duration::ZERO)?.len(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn seek_all(&mut self, to: impl Into<OffsetSpec>) -> Result<()> {
         let to = to.into();
         self.run(Event::Assign)?;
@@ -390,6 +520,20 @@ impl Consumer {
     }
 
     /// What other threads may do with this consumer.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let handle = consumer.handle();
+    /// handle.wakeup();
+    /// assert!(matches!(consumer.poll(Duration::MAX), Err(Error::Wakeup)));
+    /// # Ok(()) }
+    /// ```
     pub fn handle(&self) -> ConsumerHandle {
         ConsumerHandle { shared: Arc::clone(&self.shared) }
     }
@@ -398,6 +542,19 @@ impl Consumer {
     ///
     /// # Errors
     /// [`Error::Closed`], and others if the group could not be left; the consumer is gone all the same.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// consumer.close()?;
+    /// let next = broker.consumer("billing").subscribe("orders")?;
+    /// # Ok(()) }
+    /// ```
     pub fn close(mut self) -> Result<()> {
         self.leave()
     }
@@ -417,6 +574,19 @@ impl Drop for Consumer {
 }
 
 /// What other threads may do with a [`Consumer`]. `Clone + Send + Sync`.
+///
+/// ```
+/// # use brooklet::*;
+/// # use std::time::Duration;
+/// # fn main() -> Result<()> {
+/// # let broker = Broker::temporary()?;
+/// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+/// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+/// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+/// let handle: ConsumerHandle = consumer.handle();
+/// std::thread::spawn(move || handle.wakeup()).join().unwrap();
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub struct ConsumerHandle {
     shared: Arc<Shared>,

@@ -152,6 +152,17 @@ impl Client {
     }
 
     /// Topics: list, describe, delete.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// broker.client().admin().delete_topic("orders")?;
+    /// # Ok(()) }
+    /// ```
     pub fn admin(&self) -> Admin {
         Admin::new(self.clone())
     }
@@ -209,6 +220,17 @@ impl Client {
     }
 
     /// The broker's time, of the calendar.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// let yesterday = broker.client().now() - Duration::from_secs(24 * 3600);
+    /// # Ok(()) }
+    /// ```
     pub fn now(&self) -> Timestamp {
         self.service.clock().wall()
     }

@@ -51,31 +51,112 @@ impl Records {
     }
 
     /// Goes through the records.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// assert!(records.iter().all(|record| record.topic() == "orders"));
+    /// # Ok(()) }
+    /// ```
     pub fn iter(&self) -> RecordsIter<'_> {
         RecordsIter { parts: self.parts.iter(), current: None, left: self.len() }
     }
 
     /// How many records there are.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// assert_eq!(records.len(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn len(&self) -> usize {
         self.parts.iter().map(|part| part.len).sum()
     }
 
     /// Whether there are none: the poll timed out.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// assert!(!records.is_empty());
+    /// # Ok(()) }
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The partitions that there are records of, each once.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// assert!(records.partitions().all(|partition| partition.topic() == "orders"));
+    /// # Ok(()) }
+    /// ```
     pub fn partitions(&self) -> impl Iterator<Item = &TopicPartition> {
         self.parts.iter().map(|part| &part.partition)
     }
 
     /// The records of each partition on their own, for a thread each.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// for part in records.by_partition() {
+    ///     std::thread::spawn(move || part.iter().count()).join().unwrap();
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn by_partition(&self) -> Vec<Self> {
         self.parts.iter().map(|part| Self { parts: vec![part.clone()] }).collect()
     }
 
     /// What to commit when all of these are done: the next offset of each partition.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let done = records.next_offsets();
+    /// consumer.commit_offsets(done)?;
+    /// # Ok(()) }
+    /// ```
     pub fn next_offsets(&self) -> Offsets {
         self.parts
             .iter()
@@ -115,6 +196,20 @@ impl IntoIterator for Records {
 }
 
 /// Goes through [`Records`].
+///
+/// ```
+/// # use brooklet::*;
+/// # use std::time::Duration;
+/// # fn main() -> Result<()> {
+/// # let broker = Broker::temporary()?;
+/// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+/// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+/// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+/// let records = consumer.poll(Duration::ZERO)?;
+/// let values: Vec<_> = records.iter().filter_map(|record| record.value()).collect();
+/// assert_eq!(values, [b"3 apples"]);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub struct RecordsIter<'a> {
     parts: std::slice::Iter<'a, Part>,
@@ -184,6 +279,22 @@ impl<'a> PartIter<'a> {
 }
 
 /// A record as it was polled. `Copy`; what it gives lives as long as the [`Records`] do.
+///
+/// ```
+/// # use brooklet::*;
+/// # use std::time::Duration;
+/// # fn main() -> Result<()> {
+/// # let broker = Broker::temporary()?;
+/// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+/// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+/// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+/// let records = consumer.poll(Duration::ZERO)?;
+/// let record = records.iter().next().unwrap();
+/// assert_eq!((record.topic(), record.offset()), ("orders", 0));
+/// assert_eq!((record.key_str(), record.value_str()), (Ok("alice"), Ok("3 apples")));
+/// assert!(record.headers().is_empty() && record.timestamp() <= broker.now());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy)]
 pub struct ConsumerRecord<'a> {
     part: &'a Part,
@@ -193,41 +304,153 @@ pub struct ConsumerRecord<'a> {
 
 impl<'a> ConsumerRecord<'a> {
     /// The topic and the partition.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap();
+    /// assert_eq!(record.topic_partition().topic(), "orders");
+    /// # Ok(()) }
+    /// ```
     pub fn topic_partition(self) -> &'a TopicPartition {
         &self.part.partition
     }
 
     /// The topic.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap();
+    /// assert_eq!(record.topic(), "orders");
+    /// # Ok(()) }
+    /// ```
     pub fn topic(self) -> &'a str {
         self.part.partition.topic()
     }
 
     /// The partition, `>= 0`.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap();
+    /// assert!(record.partition() < 2);
+    /// # Ok(()) }
+    /// ```
     pub fn partition(self) -> i32 {
         self.part.partition.partition()
     }
 
     /// The offset in its partition, `>= 0`.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap();
+    /// assert_eq!(record.offset(), 0);
+    /// # Ok(()) }
+    /// ```
     pub fn offset(self) -> i64 {
         self.record.offset.get()
     }
 
     /// When the record was made, or appended, as its topic has it.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap();
+    /// assert!(record.timestamp() <= broker.now());
+    /// # Ok(()) }
+    /// ```
     pub fn timestamp(self) -> Timestamp {
         self.record.timestamp
     }
 
     /// The headers, in their order, duplicates included.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap();
+    /// assert_eq!(record.headers().len(), 0);
+    /// # Ok(()) }
+    /// ```
     pub fn headers(self) -> Headers<'a> {
         self.record.headers
     }
 
     /// The key; `None` is null.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap();
+    /// assert_eq!(record.key(), Some(&b"alice"[..]));
+    /// # Ok(()) }
+    /// ```
     pub fn key(self) -> Option<&'a [u8]> {
         self.record.key
     }
 
     /// The value; `None` is null, a tombstone.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap();
+    /// assert_eq!(record.value(), Some(&b"3 apples"[..]));
+    /// # Ok(()) }
+    /// ```
     pub fn value(self) -> Option<&'a [u8]> {
         self.record.value
     }
@@ -236,6 +459,20 @@ impl<'a> ConsumerRecord<'a> {
     ///
     /// # Errors
     /// If it is not UTF-8.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap();
+    /// assert_eq!(record.key_str(), Ok("alice"));
+    /// # Ok(()) }
+    /// ```
     pub fn key_str(self) -> Result<&'a str, Utf8Error> {
         std::str::from_utf8(self.record.key.unwrap_or_default())
     }
@@ -244,11 +481,39 @@ impl<'a> ConsumerRecord<'a> {
     ///
     /// # Errors
     /// If it is not UTF-8.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap();
+    /// assert_eq!(record.value_str(), Ok("3 apples"));
+    /// # Ok(()) }
+    /// ```
     pub fn value_str(self) -> Result<&'a str, Utf8Error> {
         std::str::from_utf8(self.record.value.unwrap_or_default())
     }
 
     /// The record on its own, for another thread or for later. No byte is copied.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap().into_owned();
+    /// std::thread::spawn(move || assert_eq!(record.key(), Some(&b"alice"[..]))).join().unwrap();
+    /// # Ok(()) }
+    /// ```
     pub fn into_owned(self) -> OwnedRecord {
         let within = |part: &[u8]| {
             let start = part.as_ptr().addr().saturating_sub(self.part.bytes.as_ptr().addr());
@@ -291,6 +556,22 @@ impl From<ConsumerRecord<'_>> for Offsets {
 }
 
 /// A record on its own. It shares, and keeps, the memory that the broker read it from: copy out what you keep for long.
+///
+/// ```
+/// # use brooklet::*;
+/// # use std::time::Duration;
+/// # fn main() -> Result<()> {
+/// # let broker = Broker::temporary()?;
+/// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+/// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+/// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+/// let records = consumer.poll(Duration::ZERO)?;
+/// let record: OwnedRecord = records.into_iter().next().unwrap();
+/// drop((consumer, broker));
+/// assert_eq!((record.topic(), record.offset()), ("orders", 0));
+/// assert_eq!((record.key_str(), record.value_str()), (Ok("alice"), Ok("3 apples")));
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct OwnedRecord {
     partition: TopicPartition,
@@ -305,41 +586,153 @@ pub struct OwnedRecord {
 
 impl OwnedRecord {
     /// The topic and the partition.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap().into_owned();
+    /// assert_eq!(record.topic_partition().topic(), "orders");
+    /// # Ok(()) }
+    /// ```
     pub fn topic_partition(&self) -> &TopicPartition {
         &self.partition
     }
 
     /// The topic.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap().into_owned();
+    /// assert_eq!(record.topic(), "orders");
+    /// # Ok(()) }
+    /// ```
     pub fn topic(&self) -> &str {
         self.partition.topic()
     }
 
     /// The partition, `>= 0`.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap().into_owned();
+    /// assert!(record.partition() < 2);
+    /// # Ok(()) }
+    /// ```
     pub fn partition(&self) -> i32 {
         self.partition.partition()
     }
 
     /// The offset in its partition, `>= 0`.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap().into_owned();
+    /// assert_eq!(record.offset(), 0);
+    /// # Ok(()) }
+    /// ```
     pub fn offset(&self) -> i64 {
         self.offset.get()
     }
 
     /// When the record was made, or appended, as its topic has it.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap().into_owned();
+    /// assert!(record.timestamp() <= broker.now());
+    /// # Ok(()) }
+    /// ```
     pub fn timestamp(&self) -> Timestamp {
         self.timestamp
     }
 
     /// The headers, in their order, duplicates included.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap().into_owned();
+    /// assert_eq!(record.headers().len(), 0);
+    /// # Ok(()) }
+    /// ```
     pub fn headers(&self) -> Headers<'_> {
         Headers::new(&self.headers, self.header_count)
     }
 
     /// The key; `None` is null.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap().into_owned();
+    /// assert_eq!(record.key(), Some(&b"alice"[..]));
+    /// # Ok(()) }
+    /// ```
     pub fn key(&self) -> Option<&[u8]> {
         self.key.as_deref()
     }
 
     /// The value; `None` is null, a tombstone.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap().into_owned();
+    /// assert_eq!(record.value(), Some(&b"3 apples"[..]));
+    /// # Ok(()) }
+    /// ```
     pub fn value(&self) -> Option<&[u8]> {
         self.value.as_deref()
     }
@@ -348,6 +741,20 @@ impl OwnedRecord {
     ///
     /// # Errors
     /// If it is not UTF-8.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap().into_owned();
+    /// assert_eq!(record.key_str(), Ok("alice"));
+    /// # Ok(()) }
+    /// ```
     pub fn key_str(&self) -> Result<&str, Utf8Error> {
         std::str::from_utf8(self.key().unwrap_or_default())
     }
@@ -356,11 +763,39 @@ impl OwnedRecord {
     ///
     /// # Errors
     /// If it is not UTF-8.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap().into_owned();
+    /// assert_eq!(record.value_str(), Ok("3 apples"));
+    /// # Ok(()) }
+    /// ```
     pub fn value_str(&self) -> Result<&str, Utf8Error> {
         std::str::from_utf8(self.value().unwrap_or_default())
     }
 
     /// The value alone; `None` is null.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let value = records.into_iter().next().unwrap().into_value().unwrap();
+    /// assert_eq!(value.as_ref(), b"3 apples");
+    /// # Ok(()) }
+    /// ```
     pub fn into_value(self) -> Option<SharedBytes> {
         self.value.map(SharedBytes)
     }
@@ -389,6 +824,20 @@ impl From<&OwnedRecord> for Offsets {
 }
 
 /// Bytes that share, and keep, the memory that the broker read them from.
+///
+/// ```
+/// # use brooklet::*;
+/// # use std::time::Duration;
+/// # fn main() -> Result<()> {
+/// # let broker = Broker::temporary()?;
+/// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+/// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+/// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+/// let records = consumer.poll(Duration::ZERO)?;
+/// let value: SharedBytes = records.into_iter().next().unwrap().into_value().unwrap();
+/// assert_eq!(value.as_ref(), b"3 apples");
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct SharedBytes(Bytes);
 

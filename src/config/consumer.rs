@@ -4,6 +4,11 @@ use crate::error::{Error, Result};
 
 /// Where a partition without a usable position begins: one that has no committed offset, or whose position lies
 /// outside the log (rule 2).
+///
+/// ```
+/// # use brooklet::*;
+/// let config = ConsumerConfig::new("live").auto_offset_reset(AutoOffsetReset::Latest);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum AutoOffsetReset {
@@ -50,27 +55,59 @@ impl Default for ConsumerConfig {
 
 impl ConsumerConfig {
     /// A consumer of the group `group`, 1 to 32,767 bytes of name.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert_eq!(ConsumerConfig::new("billing").group(), Some("billing"));
+    /// ```
     pub fn new(group: impl Into<String>) -> Self {
         Self { group: Some(group.into()), ..Self::default() }
     }
 
     /// A consumer without a group: it commits nothing, and `subscribe` gives it all partitions.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert_eq!(ConsumerConfig::standalone().group(), None);
+    /// ```
     pub fn standalone() -> Self {
         Self::default()
     }
 
     /// The group's name, if there is one.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert_eq!(ConsumerConfig::from("billing").group(), Some("billing"));
+    /// ```
     pub fn group(&self) -> Option<&str> {
         self.group.as_deref()
     }
 
     /// Where to begin without a usable position. Default [`AutoOffsetReset::Earliest`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// let mut late = broker.consumer(ConsumerConfig::standalone().auto_offset_reset(AutoOffsetReset::Latest)).subscribe("orders")?;
+    /// assert!(late.poll(Duration::ZERO)?.is_empty());
+    /// # Ok(()) }
+    /// ```
     pub fn auto_offset_reset(mut self, reset: AutoOffsetReset) -> Self {
         self.auto_offset_reset = reset;
         self
     }
 
     /// The most records that one `poll` hands out, at least 1. Default 500.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let config = ConsumerConfig::new("billing").max_poll_records(1);
+    /// ```
     pub fn max_poll_records(mut self, records: usize) -> Self {
         self.max_poll_records = records;
         self
@@ -78,12 +115,22 @@ impl ConsumerConfig {
 
     /// About how many bytes one fetch takes from all partitions together, at least 1. The first batch of the first
     /// partition that has one comes even if it is larger (rule 5). Default 50 MiB.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let config = ConsumerConfig::new("billing").fetch_max_bytes(1 << 20);
+    /// ```
     pub fn fetch_max_bytes(mut self, bytes: usize) -> Self {
         self.fetch_max_bytes = bytes;
         self
     }
 
     /// About how many bytes one fetch takes from one partition, at least 1. Default 1 MiB.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let config = ConsumerConfig::new("billing").max_partition_fetch_bytes(64 << 10);
+    /// ```
     pub fn max_partition_fetch_bytes(mut self, bytes: usize) -> Self {
         self.max_partition_fetch_bytes = bytes;
         self

@@ -28,27 +28,60 @@ pub struct TopicConfig {
 
 impl TopicConfig {
     /// All defaults.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert_eq!(TopicConfig::new().get("segment.bytes"), None);
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// How many partitions, 1 to 100,000. Default 1.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let config = TopicConfig::new().partitions(12);
+    /// ```
     pub fn partitions(mut self, count: i32) -> Self {
         self.partitions = Some(count);
         self
     }
 
     /// The largest size of a segment file, in bytes; at least 1024. Default 1 GiB.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert_eq!(TopicConfig::new().segment_bytes(1 << 20).get("segment.bytes"), Some("1048576"));
+    /// ```
     pub fn segment_bytes(self, bytes: u32) -> Self {
         self.with("segment.bytes", bytes)
     }
 
     /// How many bytes of log lie between two entries of its indexes, at least. Default 4096.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let config = TopicConfig::new().index_interval_bytes(1024);
+    /// ```
     pub fn index_interval_bytes(self, bytes: u32) -> Self {
         self.with("index.interval.bytes", bytes)
     }
 
     /// The largest record batch, in bytes with its header; a batch of just this size passes. Default 1,048,588.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// broker.create_topic("small", TopicConfig::new().max_message_bytes(100))?;
+    /// let refused = broker.produce(Record::to("small").value(&[0; 100]));
+    /// assert!(matches!(refused, Err(Error::MessageTooLarge { limit: 100, .. })));
+    /// # Ok(()) }
+    /// ```
     pub fn max_message_bytes(self, bytes: u32) -> Self {
         self.with("max.message.bytes", bytes)
     }
@@ -56,6 +89,12 @@ impl TopicConfig {
     /// How long a record is kept at least; [`Duration::MAX`] is for ever. Default 7 days.
     ///
     /// It is a promise of how long records stay, and this version removes none on its own.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let config = TopicConfig::new().retention_time(std::time::Duration::MAX);
+    /// assert_eq!(config.get("retention.ms"), Some("-1"));
+    /// ```
     pub fn retention_time(self, at_least: Duration) -> Self {
         self.with("retention.ms", duration_value(at_least))
     }
@@ -64,6 +103,18 @@ impl TopicConfig {
     ///
     /// With [`Durability::Flushed`] consumers, too, get only what is flushed, so that nothing that was read can
     /// vanish. Kafka's name for it is `flush.messages` = 1.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// broker.create_topic("payments", TopicConfig::new().durability(Durability::Flushed))?;
+    /// assert_eq!(broker.produce(Record::to("payments"))?.durability, Durability::Flushed);
+    /// # Ok(()) }
+    /// ```
     pub fn durability(self, at_least: Durability) -> Self {
         let messages = match at_least {
             Durability::Flushed => 1,
@@ -74,11 +125,21 @@ impl TopicConfig {
 
     /// How long an appended record may wait for the background flush; [`Duration::MAX`] is for ever. Default 1 s
     /// (Kafka: for ever).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let config = TopicConfig::new().flush_interval(std::time::Duration::from_millis(50));
+    /// ```
     pub fn flush_interval(self, at_most: Duration) -> Self {
         self.with("flush.ms", if at_most == Duration::MAX { i64::MAX } else { millis(at_most) })
     }
 
     /// What a setting was set to, by Kafka's name for it; `None` if it was not set here.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert_eq!(TopicConfig::new().segment_bytes(2048).get("segment.bytes"), Some("2048"));
+    /// ```
     pub fn get(&self, key: &str) -> Option<&str> {
         self.values.get(key).map(String::as_str)
     }

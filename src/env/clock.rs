@@ -129,17 +129,34 @@ impl Default for ManualClock {
 
 impl ManualClock {
     /// A clock that shows 2024-01-01T00:00:00Z.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert_eq!(ManualClock::new().now().to_string(), "2024-01-01T00:00:00Z");
+    /// ```
     pub fn new() -> Self {
         let state = Mutex::new(State { now: Instant::default() });
         Self { shared: Arc::new(Shared { state, driving: Mutex::new(()), drivers: Mutex::new(Vec::new()) }) }
     }
 
     /// What the clock shows.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert_eq!(ManualClock::new().now().to_string(), "2024-01-01T00:00:00Z");
+    /// ```
     pub fn now(&self) -> Timestamp {
         EPOCH + self.state().now.since(Instant::default())
     }
 
     /// Moves the time on by `by`, and fires whatever is due on the way, at its own time, on this thread.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let clock = ManualClock::new();
+    /// clock.advance(std::time::Duration::from_secs(90));
+    /// assert_eq!(clock.now().to_string(), "2024-01-01T00:01:30Z");
+    /// ```
     pub fn advance(&self, by: Duration) {
         let target = self.state().now.plus(by);
         self.drive(target, || false);

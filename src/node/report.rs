@@ -26,6 +26,19 @@ pub struct RecoveryReport {
 }
 
 /// What opening one partition found and did.
+///
+/// ```
+/// # use brooklet::*;
+/// # use std::time::Duration;
+/// # fn main() -> Result<()> {
+/// # let broker = Broker::temporary()?;
+/// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+/// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+/// for partition in &broker.recovery().partitions {
+///     println!("{} ends at {}", partition.partition, partition.log_end_offset);
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PartitionRecovery {

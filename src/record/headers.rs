@@ -4,6 +4,12 @@ use super::{read::take, varint::read_varint};
 use std::fmt;
 
 /// A note on a record: a key, and a value that may be null.
+///
+/// ```
+/// # use brooklet::*;
+/// let header = Header { key: "trace", value: Some(b"42") };
+/// assert_eq!(header.key, "trace");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header<'a> {
     /// The header's name. Several headers of a record may have the same.
@@ -37,21 +43,81 @@ impl<'a> Headers<'a> {
     }
 
     /// Goes through the headers in order.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// # broker.produce(Record::to("orders").key("alice").header("a", "1").header("a", "2"))?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let headers = records.iter().last().unwrap().headers();
+    /// assert_eq!(headers.iter().count(), 2);
+    /// # Ok(()) }
+    /// ```
     pub fn iter(self) -> HeaderIter<'a> {
         HeaderIter { rest: self.bytes, remaining: self.count }
     }
 
     /// The last header of this key, the one that counts where there are several; `None` if there is none.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// # broker.produce(Record::to("orders").key("alice").header("a", "1").header("a", "2"))?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let headers = records.iter().last().unwrap().headers();
+    /// assert_eq!(headers.last("a").and_then(|header| header.value), Some(&b"2"[..]));
+    /// # Ok(()) }
+    /// ```
     pub fn last(self, key: &str) -> Option<Header<'a>> {
         self.iter().filter(|header| header.key == key).last()
     }
 
     /// How many headers there are.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// # broker.produce(Record::to("orders").key("alice").header("a", "1").header("a", "2"))?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let headers = records.iter().last().unwrap().headers();
+    /// assert_eq!(headers.len(), 2);
+    /// # Ok(()) }
+    /// ```
     pub fn len(self) -> usize {
         usize::try_from(self.count).unwrap_or(0)
     }
 
     /// Whether there are none.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// # broker.produce(Record::to("orders").key("alice").header("a", "1").header("a", "2"))?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let headers = records.iter().last().unwrap().headers();
+    /// assert!(!headers.is_empty());
+    /// # Ok(()) }
+    /// ```
     pub fn is_empty(self) -> bool {
         self.count == 0
     }
@@ -82,6 +148,22 @@ impl<'a> IntoIterator for Headers<'a> {
 }
 
 /// Goes through a record's [`Headers`].
+///
+/// ```
+/// # use brooklet::*;
+/// # use std::time::Duration;
+/// # fn main() -> Result<()> {
+/// # let broker = Broker::temporary()?;
+/// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+/// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+/// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+/// # broker.produce(Record::to("orders").key("alice").header("a", "1").header("a", "2"))?;
+/// let records = consumer.poll(Duration::ZERO)?;
+/// let headers = records.iter().last().unwrap().headers();
+/// let keys: Vec<&str> = headers.iter().map(|header| header.key).collect();
+/// assert_eq!(keys, ["a", "a"]);
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct HeaderIter<'a> {
     rest: &'a [u8],

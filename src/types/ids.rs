@@ -21,6 +21,11 @@ pub struct TopicPartition {
 
 impl TopicPartition {
     /// The partition `partition` (`>= 0`) of `topic`.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert_eq!(TopicPartition::new("orders", 3).to_string(), "orders-3");
+    /// ```
     pub fn new(topic: &str, partition: i32) -> Self {
         Self { topic: topic.into(), partition }
     }
@@ -30,11 +35,21 @@ impl TopicPartition {
     }
 
     /// The topic's name.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert_eq!(TopicPartition::new("orders", 3).topic(), "orders");
+    /// ```
     pub fn topic(&self) -> &str {
         &self.topic
     }
 
     /// The partition's number, `>= 0`.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert_eq!(TopicPartition::new("orders", 3).partition(), 3);
+    /// ```
     pub fn partition(&self) -> i32 {
         self.partition
     }
@@ -59,6 +74,11 @@ impl From<&Self> for TopicPartition {
 }
 
 /// A broker's number. An embedded [`Broker`](crate::Broker) is broker 1 of one.
+///
+/// ```
+/// # use brooklet::*;
+/// assert_eq!(BrokerId::from(2).to_string(), "2");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BrokerId(i32);
 
@@ -77,6 +97,18 @@ impl fmt::Display for BrokerId {
 /// What tells a topic from another of the same name: a topic that is deleted and made again has a new one.
 ///
 /// Shown as Kafka shows it, 22 characters of url-safe base64.
+///
+/// ```
+/// # use brooklet::*;
+/// # use std::time::Duration;
+/// # fn main() -> Result<()> {
+/// # let broker = Broker::temporary()?;
+/// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+/// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+/// let id: TopicId = broker.create_topic("payments", TopicConfig::new())?;
+/// assert_eq!(id.to_string().len(), 22);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicId([u8; 16]);
 

@@ -15,6 +15,11 @@ pub use timestamp::{ParseTimestampError, Timestamp};
 /// How far an acknowledged record has come on the disk that holds it.
 ///
 /// Ordered: `Buffered < Flushed`. Where a topic, and a record ask for different ones, the strictest wins.
+///
+/// ```
+/// # use brooklet::*;
+/// assert!(Durability::Buffered < Durability::Flushed);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Durability {
     /// In the operating system's page cache: survives the end of the process, `kill -9` included, but not a power
@@ -26,6 +31,18 @@ pub enum Durability {
 }
 
 /// Where a produced record went.
+///
+/// ```
+/// # use brooklet::*;
+/// # use std::time::Duration;
+/// # fn main() -> Result<()> {
+/// # let broker = Broker::temporary()?;
+/// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+/// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+/// let at: RecordMetadata = broker.produce(Record::to("orders").partition(0).timestamp(Timestamp::from_millis(7)))?;
+/// assert_eq!((at.partition, at.timestamp.as_millis()), (0, 7));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordMetadata {

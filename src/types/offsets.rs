@@ -4,6 +4,11 @@ use super::{TopicPartition, timestamp::Timestamp};
 use std::collections::BTreeMap;
 
 /// A place in a partition, named by its meaning or by its number.
+///
+/// ```
+/// # use brooklet::*;
+/// assert_eq!(OffsetSpec::from(42), OffsetSpec::At(42));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OffsetSpec {
@@ -30,6 +35,11 @@ impl From<Timestamp> for OffsetSpec {
 }
 
 /// What a group commits for a partition.
+///
+/// ```
+/// # use brooklet::*;
+/// assert_eq!(OffsetAndMetadata::from(42).offset, 42);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct OffsetAndMetadata {
@@ -49,6 +59,11 @@ impl From<i64> for OffsetAndMetadata {
 
 impl OffsetAndMetadata {
     /// The offset `offset` with a note, at most 4096 UTF-16 code units.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert_eq!(OffsetAndMetadata::new(42, "up to noon").metadata, "up to noon");
+    /// ```
     pub fn new(offset: i64, metadata: impl Into<String>) -> Self {
         Self { offset, leader_epoch: None, metadata: metadata.into() }
     }
@@ -75,31 +90,67 @@ pub struct Offsets {
 
 impl Offsets {
     /// No offsets.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert!(Offsets::new().is_empty());
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Adds `done`. Where both have an offset for a partition, that of `done` stands.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let mut offsets = Offsets::from([(("orders", 0), 42)]);
+    /// offsets.merge([(("orders", 0), 43), (("orders", 1), 7)]);
+    /// assert_eq!((offsets.len(), offsets.get(("orders", 0)).map(|o| o.offset)), (2, Some(43)));
+    /// ```
     pub fn merge(&mut self, done: impl Into<Self>) {
         self.by_partition.extend(done.into().by_partition);
     }
 
     /// The offset of one partition.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let offsets = Offsets::from([(("orders", 0), 42)]);
+    /// assert_eq!(offsets.get(("orders", 0)).map(|o| o.offset), Some(42));
+    /// ```
     pub fn get(&self, of: impl Into<TopicPartition>) -> Option<&OffsetAndMetadata> {
         self.by_partition.get(&of.into())
     }
 
     /// How many partitions there are.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert_eq!(Offsets::from([(("orders", 0), 42)]).len(), 1);
+    /// ```
     pub fn len(&self) -> usize {
         self.by_partition.len()
     }
 
     /// Whether there are none.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert!(!Offsets::from([(("orders", 0), 42)]).is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.by_partition.is_empty()
     }
 
     /// All of them, ordered by topic and partition.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let offsets = Offsets::from([(("orders", 0), 42)]);
+    /// for (partition, offset) in offsets.iter() {
+    ///     assert_eq!((partition.topic(), offset.offset), ("orders", 42));
+    /// }
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&TopicPartition, &OffsetAndMetadata)> {
         self.by_partition.iter()
     }

@@ -27,11 +27,21 @@ pub struct Timestamp(i64);
 
 impl Timestamp {
     /// The point `ms` milliseconds after 1970 began.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00Z");
+    /// ```
     pub const fn from_millis(ms: i64) -> Self {
         Self(ms)
     }
 
     /// Milliseconds since 1970 began.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert_eq!(Timestamp::from_millis(7).as_millis(), 7);
+    /// ```
     pub const fn as_millis(self) -> i64 {
         self.0
     }
@@ -112,6 +122,11 @@ impl fmt::Display for Timestamp {
 }
 
 /// Says that a text is not a time of the form `2013-01-01T10:00:00Z` or `2013-01-01T10:00:00.123Z`.
+///
+/// ```
+/// # use brooklet::*;
+/// assert!("yesterday".parse::<Timestamp>().is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a UTC time such as 2013-01-01T10:00:00Z")]
 pub struct ParseTimestampError(String);

@@ -4,6 +4,22 @@ use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 use std::{io, path::Path, sync::Arc};
 
 /// A kind of operation on a simulated disk.
+///
+/// ```
+/// # use brooklet::*;
+/// # use std::time::Duration;
+/// # fn main() -> Result<()> {
+/// # let broker = Broker::temporary()?;
+/// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+/// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+/// let disk = SimDisk::new(7);
+/// let broker = Broker::builder().disk(&disk).open("data")?;
+/// broker.create_topic("t", TopicConfig::new().durability(Durability::Flushed))?;
+/// let fault = disk.intercept(DiskOp::Flush).path("t-0").times(1).fail(DiskFault::Eio);
+/// assert!(broker.produce(Record::to("t")).is_err());
+/// assert_eq!(fault.hits(), 1);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum DiskOp {
@@ -34,6 +50,22 @@ pub enum DiskOp {
 }
 
 /// How an operation on a simulated disk fails.
+///
+/// ```
+/// # use brooklet::*;
+/// # use std::time::Duration;
+/// # fn main() -> Result<()> {
+/// # let broker = Broker::temporary()?;
+/// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+/// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+/// let disk = SimDisk::new(7);
+/// let broker = Broker::builder().disk(&disk).open("data")?;
+/// broker.create_topic("t", TopicConfig::new().durability(Durability::Flushed))?;
+/// let fault = disk.intercept(DiskOp::Flush).path("t-0").times(1).fail(DiskFault::Eio);
+/// assert!(broker.produce(Record::to("t")).is_err());
+/// assert_eq!(fault.hits(), 1);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DiskFault {
@@ -61,6 +93,21 @@ impl DiskFault {
 }
 
 /// One operation that was done, or tried, on a simulated disk.
+///
+/// ```
+/// # use brooklet::*;
+/// # use std::time::Duration;
+/// # fn main() -> Result<()> {
+/// # let broker = Broker::temporary()?;
+/// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+/// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+/// let disk = SimDisk::new(7);
+/// let broker = Broker::builder().disk(&disk).open("data")?;
+/// for operation in disk.operations() {
+///     println!("{operation:?}");
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DiskOperation {
@@ -136,6 +183,22 @@ impl Rules<DiskOp> {
 ///
 /// Nothing happens before the last word: [`fail`](Self::fail) or [`power_cut`](Self::power_cut).
 /// See [`SimDisk::intercept`](crate::SimDisk::intercept).
+///
+/// ```
+/// # use brooklet::*;
+/// # use std::time::Duration;
+/// # fn main() -> Result<()> {
+/// # let broker = Broker::temporary()?;
+/// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+/// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+/// let disk = SimDisk::new(7);
+/// let broker = Broker::builder().disk(&disk).open("data")?;
+/// broker.create_topic("t", TopicConfig::new().durability(Durability::Flushed))?;
+/// let fault = disk.intercept(DiskOp::Flush).path("t-0").times(1).fail(DiskFault::Eio);
+/// assert!(broker.produce(Record::to("t")).is_err());
+/// assert_eq!(fault.hits(), 1);
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing is intercepted before it is said what shall happen"]
 pub struct Intercept<W> {
@@ -152,12 +215,44 @@ impl<W> Intercept<W> {
     }
 
     /// Lets the first `n` operations that match pass. Default 0.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// let disk = SimDisk::new(7);
+    /// let broker = Broker::builder().disk(&disk).open("data")?;
+    /// broker.create_topic("t", TopicConfig::new().durability(Durability::Flushed))?;
+    /// let second = disk.intercept(DiskOp::Flush).path("t-0").skip(1).times(1).fail(DiskFault::Eio);
+    /// assert!(broker.produce(Record::to("t")).is_ok());
+    /// assert!(broker.produce(Record::to("t")).is_err());
+    /// # Ok(()) }
+    /// ```
     pub fn skip(mut self, n: u64) -> Self {
         self.skip = n;
         self
     }
 
     /// Strikes `n` operations at most. Default: all; for a power cut 1.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// let disk = SimDisk::new(7);
+    /// let broker = Broker::builder().disk(&disk).open("data")?;
+    /// broker.create_topic("t", TopicConfig::new().durability(Durability::Flushed))?;
+    /// let fault = disk.intercept(DiskOp::Flush).path("t-0").times(1).fail(DiskFault::Eio);
+    /// assert!(broker.produce(Record::to("t")).is_err());
+    /// assert_eq!(fault.hits(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn times(mut self, n: u64) -> Self {
         self.times = Some(n);
         self
@@ -188,18 +283,65 @@ impl Intercept<DiskOp> {
     }
 
     /// Such an operation fails.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// let disk = SimDisk::new(7);
+    /// let broker = Broker::builder().disk(&disk).open("data")?;
+    /// broker.create_topic("t", TopicConfig::new().durability(Durability::Flushed))?;
+    /// let fault = disk.intercept(DiskOp::Flush).path("t-0").times(1).fail(DiskFault::Eio);
+    /// assert!(broker.produce(Record::to("t")).is_err());
+    /// assert_eq!(fault.hits(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn fail(self, with: DiskFault) -> Fault {
         self.install(Then::Fail(with), u64::MAX)
     }
 
     /// The power is cut before or in the middle of such an operation, as the disk's seed decides: a write may have
     /// been done in part. It fails, and so does all that follows, until the disk is opened anew.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// let disk = SimDisk::new(7);
+    /// let broker = Broker::builder().disk(&disk).open("data")?;
+    /// broker.create_topic("t", TopicConfig::new().durability(Durability::Flushed))?;
+    /// disk.intercept(DiskOp::Flush).path("t-0").power_cut();
+    /// assert!(broker.produce(Record::to("t")).is_err());
+    /// # Ok(()) }
+    /// ```
     pub fn power_cut(self) -> Fault {
         self.install(Then::PowerCut, 1)
     }
 }
 
 /// A fault that was put in place. Dropped, it stays; only [`remove`](Self::remove) ends it.
+///
+/// ```
+/// # use brooklet::*;
+/// # use std::time::Duration;
+/// # fn main() -> Result<()> {
+/// # let broker = Broker::temporary()?;
+/// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+/// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+/// let disk = SimDisk::new(7);
+/// let broker = Broker::builder().disk(&disk).open("data")?;
+/// broker.create_topic("t", TopicConfig::new().durability(Durability::Flushed))?;
+/// let fault = disk.intercept(DiskOp::Flush).path("t-0").times(1).fail(DiskFault::Eio);
+/// assert!(broker.produce(Record::to("t")).is_err());
+/// assert_eq!(fault.hits(), 1);
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Fault {
     struck: Arc<Struck>,
@@ -207,11 +349,44 @@ pub struct Fault {
 
 impl Fault {
     /// How many operations it has struck so far.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// let disk = SimDisk::new(7);
+    /// let broker = Broker::builder().disk(&disk).open("data")?;
+    /// broker.create_topic("t", TopicConfig::new().durability(Durability::Flushed))?;
+    /// let fault = disk.intercept(DiskOp::Flush).path("t-0").times(1).fail(DiskFault::Eio);
+    /// assert!(broker.produce(Record::to("t")).is_err());
+    /// assert_eq!(fault.hits(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn hits(&self) -> u64 {
         self.struck.hits.load(Ordering::Relaxed)
     }
 
     /// Ends it: no more operations are struck.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// let disk = SimDisk::new(7);
+    /// let broker = Broker::builder().disk(&disk).open("data")?;
+    /// broker.create_topic("t", TopicConfig::new().durability(Durability::Flushed))?;
+    /// let fault = disk.intercept(DiskOp::Write).path("t-0").fail(DiskFault::Enospc);
+    /// assert!(broker.produce(Record::to("t")).is_err());
+    /// fault.remove();
+    /// assert!(broker.produce(Record::to("t")).is_ok());
+    /// # Ok(()) }
+    /// ```
     pub fn remove(self) {
         self.struck.active.store(false, Ordering::Relaxed);
     }

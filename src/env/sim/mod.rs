@@ -74,12 +74,33 @@ pub struct SimDisk {
 
 impl SimDisk {
     /// An empty disk, whose power cuts `seed` decides.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let disk = SimDisk::new(7);
+    /// ```
     pub fn new(seed: u64) -> Self {
         Self { disk: Arc::new(Disk::new(seed)) }
     }
 
     /// Cuts the power: what was not synced is lost, or torn, or kept, as the seed decides. Whoever has the disk open
     /// gets an error from each operation from now on; who opens it anew finds what survived.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// let disk = SimDisk::new(7);
+    /// let broker = Broker::builder().disk(&disk).open("data")?;
+    /// disk.power_cut();
+    /// assert!(broker.create_topic("t", TopicConfig::new()).is_err());
+    /// drop(broker);
+    /// let broker = Broker::builder().disk(&disk).open("data")?;
+    /// # Ok(()) }
+    /// ```
     pub fn power_cut(&self) {
         self.disk.state.lock().power_cut();
     }
