@@ -4,6 +4,7 @@
 mod admin;
 mod consumer;
 mod consumer_core;
+mod owned;
 mod partitioner;
 mod produce;
 mod producer;
@@ -11,7 +12,8 @@ mod records;
 
 pub use admin::{Admin, PartitionDescription, TopicDescription};
 pub use consumer::{Consumer, ConsumerBuilder, ConsumerHandle, Subscription};
-pub use records::{ConsumerRecord, OwnedRecord, Records, RecordsIter, SharedBytes};
+pub use owned::{OwnedRecord, SharedBytes};
+pub use records::{ConsumerRecord, Records, RecordsIter};
 
 use crate::{
     config::{ConsumerConfig, TopicConfig},
