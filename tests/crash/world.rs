@@ -21,6 +21,8 @@ pub(crate) struct World {
     pub(crate) marks: Marks,
     /// What goes wrong on purpose.
     pub(crate) fault: Option<Fault>,
+    /// The broker was opened anew since the model last knew all that is there: what failed may have been recovered.
+    reopened: bool,
 }
 
 impl World {
@@ -32,6 +34,7 @@ impl World {
             broker: None,
             model: Model::default(),
             marks: Marks::default(),
+            reopened: false,
             fault: None,
         }
     }
@@ -78,6 +81,7 @@ impl World {
             }
             Step::Reopen => {
                 self.broker = None;
+                self.reopened = true;
                 broker.close()
             }
         }
@@ -247,7 +251,11 @@ impl World {
             let payloads: Vec<_> = seen.iter().map(|(payload, _)| payload.clone()).collect();
             let checked = model.compare(&payloads, model.acked.len());
             checked.unwrap_or_else(|why| panic!("{topic}-{number}, in the same session: {why}"));
-            let early = there.flushed && payloads.len() > model.durable;
+            let durable = match self.reopened {
+                true => broker.durable_offset(topic, number as i32)? as usize,
+                false => model.durable,
+            };
+            let early = there.flushed && payloads.len() > durable;
             assert!(!early, "{topic}-{number}: what is not flushed is read");
             for (offset, (payload, epoch)) in seen.iter().enumerate() {
                 let named = model.note_name(offset, *epoch, payload);
