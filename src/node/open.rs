@@ -96,13 +96,13 @@ impl Node {
             let recovered = self.load_topic(entry, &names, closed, &points)?;
             partitions.extend(recovered);
         }
-        // What is damaged was refused by now, with the marker in its place; nothing was appended yet.
+        self.topics.write().removed = removed;
+        self.check_known(&found)?;
+        // What is damaged, or not brooklet's, was refused by now, with the marker in its place; nothing was appended yet.
         if closed {
             storage.remove_file(&dir.join(CLEAN_MARKER))?;
             storage.sync_dir(dir)?;
         }
-        self.topics.write().removed = removed;
-        self.check_known(&found)?;
         self.finish_removals()?;
         for name in names.iter().filter(|name| is_removed_dir(name)) {
             self.storage.remove_dir(&dir.join(name))?;
