@@ -1,6 +1,9 @@
 //! A consumer's settings.
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    types::check_group_id,
+};
 
 /// Where a partition without a usable position begins: one that has no committed offset, or whose position lies
 /// outside the log (rule 2).
@@ -146,12 +149,7 @@ impl ConsumerConfig {
             let reason = "at least 1 is needed".to_owned();
             return Err(Error::InvalidConfig { key: key.to_owned(), value: value.to_string(), reason });
         }
-        match &self.group {
-            Some(group) if group.is_empty() || group.len() > 32_767 => {
-                Err(Error::InvalidGroupId { group: group.clone() })
-            }
-            _ => Ok(()),
-        }
+        self.group.as_deref().map_or(Ok(()), check_group_id)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
         Done, FindCoordinatorRequest, FindCoordinatorResponse, JoinGroupRequest, JoinGroupResponse,
         LeaveGroupRequest, OffsetCommitRequest, OffsetFetchRequest, OffsetFetchResponse,
     },
-    types::{Durability, Offset, TopicPartition},
+    types::{Durability, Offset, TopicPartition, check_group_id},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,12 +37,12 @@ impl Node {
         &self,
         request: &FindCoordinatorRequest,
     ) -> Result<FindCoordinatorResponse> {
-        check_group(&request.group)?;
+        check_group_id(&request.group)?;
         Ok(FindCoordinatorResponse { broker: self.id })
     }
 
     pub(super) fn handle_join_group(&self, request: &JoinGroupRequest) -> Result<JoinGroupResponse> {
-        check_group(&request.group)?;
+        check_group_id(&request.group)?;
         let mut groups = self.groups.lock();
         self.load_group(&mut groups, &request.group)?;
         groups.members += 1;
@@ -64,7 +64,7 @@ impl Node {
     }
 
     pub(super) fn handle_offset_commit(&self, request: OffsetCommitRequest) -> Result<Done> {
-        check_group(&request.group)?;
+        check_group_id(&request.group)?;
         let mut topic_ids = BTreeMap::new();
         for (partition, offset) in request.offsets.iter() {
             if offset.offset < 0 {
@@ -121,7 +121,7 @@ impl Node {
     }
 
     pub(super) fn handle_offset_fetch(&self, request: &OffsetFetchRequest) -> Result<OffsetFetchResponse> {
-        check_group(&request.group)?;
+        check_group_id(&request.group)?;
         let mut groups = self.groups.lock();
         self.load_group(&mut groups, &request.group)?;
         let group = groups.by_id.get(&request.group);
@@ -208,9 +208,4 @@ fn replay_some(groups: &mut Groups, partition: &Partition, from: Offset) -> Resu
         }),
         (next, _) => Ok(next),
     }
-}
-
-fn check_group(group: &str) -> Result<()> {
-    let legal = !group.is_empty() && group.len() <= 32_767;
-    if legal { Ok(()) } else { Err(Error::InvalidGroupId { group: group.to_owned() }) }
 }

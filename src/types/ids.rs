@@ -189,6 +189,12 @@ pub(crate) fn check_topic_name(name: &str) -> Result<()> {
     }
 }
 
+/// A group's name is 1 to 32,767 bytes: what the length of a string in Kafka's records can say.
+pub(crate) fn check_group_id(group: &str) -> Result<()> {
+    let legal = !group.is_empty() && i16::try_from(group.len()).is_ok();
+    if legal { Ok(()) } else { Err(Error::InvalidGroupId { group: group.to_owned() }) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

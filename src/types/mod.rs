@@ -5,8 +5,8 @@ mod numbers;
 mod offsets;
 mod timestamp;
 
-pub(crate) use ids::check_topic_name;
 pub use ids::{BrokerId, TopicId, TopicPartition};
+pub(crate) use ids::{check_group_id, check_topic_name};
 pub(crate) use numbers::{Generation, LeaderEpoch, Offset};
 pub use offsets::{OffsetAndMetadata, OffsetSpec, Offsets};
 pub(crate) use timestamp::{Instant, millis};
