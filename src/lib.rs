@@ -117,6 +117,6 @@ pub use node::{PartitionRecovery, RecoveryReport};
 pub use prng::seeds;
 pub use record::{Header, HeaderIter, Headers, Record};
 pub use types::{
-    BrokerId, Durability, OffsetAndMetadata, OffsetSpec, Offsets, ParseTimestampError, RecordMetadata,
-    Timestamp, TopicId, TopicPartition,
+    BrokerId, CleanupPolicy, Compression, Durability, IsolationLevel, OffsetAndMetadata, OffsetSpec, Offsets,
+    ParseTimestampError, RecordMetadata, Timestamp, TimestampType, TopicId, TopicPartition,
 };

@@ -5,7 +5,7 @@ use crate::{
     config::TopicConfig,
     error::{Error, Result},
     rpc::{DeleteTopicRequest, ListOffsetsRequest, MetadataRequest, TopicMetadata},
-    types::{BrokerId, OffsetSpec, TopicId},
+    types::{BrokerId, IsolationLevel, OffsetSpec, TopicId},
 };
 
 /// Topics: list, describe, delete. From [`Client::admin`](crate::Client::admin).
@@ -126,7 +126,11 @@ impl Admin {
         let TopicMetadata { name, id, config, partitions } = self.client.metadata(name)?;
         let described = partitions.iter().map(|there| {
             let ask = |spec| -> Result<i64> {
-                let answer = self.client.call(ListOffsetsRequest { partition: there.partition, spec })?;
+                let answer = self.client.call(ListOffsetsRequest {
+                    partition: there.partition,
+                    spec,
+                    isolation: IsolationLevel::default(),
+                })?;
                 Ok(answer.offset.map_or(0, crate::types::Offset::get))
             };
             Ok(PartitionDescription {

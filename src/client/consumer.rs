@@ -13,7 +13,9 @@ use crate::{
         Request, Ticket,
     },
     sync::{AtomicBool, Mutex, Ordering},
-    types::{BrokerId, Instant, Offset, OffsetAndMetadata, OffsetSpec, Offsets, TopicPartition},
+    types::{
+        BrokerId, Instant, IsolationLevel, Offset, OffsetAndMetadata, OffsetSpec, Offsets, TopicPartition,
+    },
 };
 use std::{cell::RefCell, sync::Arc, time::Duration};
 
@@ -343,6 +345,10 @@ impl Consumer {
         Ok(())
     }
 
+    fn isolation(&self) -> IsolationLevel {
+        self.core.borrow().isolation()
+    }
+
     fn group(&self) -> Result<String> {
         let none = || Error::IllegalState("a consumer without a group has no committed offsets".to_owned());
         self.group.clone().ok_or_else(none)
@@ -417,7 +423,11 @@ impl Consumer {
     pub fn offset(&self, of: impl Into<TopicPartition>, spec: impl Into<OffsetSpec>) -> Result<Option<i64>> {
         self.run(Event::Assign)?;
         let partition = self.core.borrow().reference(&of.into())?;
-        let answer = self.client.call(ListOffsetsRequest { partition, spec: spec.into() })?;
+        let answer = self.client.call(ListOffsetsRequest {
+            partition,
+            spec: spec.into(),
+            isolation: self.isolation(),
+        })?;
         Ok(answer.offset.map(Offset::get))
     }
 
@@ -460,7 +470,8 @@ impl Consumer {
         self.run(Event::Locate)?;
         let (positions, core) = (self.core.borrow().positions(), self.core.borrow());
         for (of, position) in positions.iter() {
-            let request = ListOffsetsRequest { partition: core.reference(of)?, spec: OffsetSpec::Latest };
+            let (partition, spec, isolation) = (core.reference(of)?, OffsetSpec::Latest, core.isolation());
+            let request = ListOffsetsRequest { partition, spec, isolation };
             let end = self.client.call(request)?.offset;
             if end.is_some_and(|end| end.get() > position.offset) {
                 return Ok(false);

@@ -15,7 +15,10 @@ use crate::{
         MetadataResponse, OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest, PartitionRef,
         Request, Response, TopicMetadata,
     },
-    types::{BrokerId, Instant, LeaderEpoch, Offset, OffsetAndMetadata, OffsetSpec, Offsets, TopicPartition},
+    types::{
+        BrokerId, Instant, IsolationLevel, LeaderEpoch, Offset, OffsetAndMetadata, OffsetSpec, Offsets,
+        TopicPartition,
+    },
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -194,6 +197,7 @@ impl ConsumerCore {
             }
         }
         let reset = self.config.auto_offset_reset;
+        let isolation = self.config.isolation_level;
         for (of, partition) in &mut self.partitions {
             if partition.place == Place::Unknown {
                 let nowhere = || Error::NoOffsetForPartition { partition: of.clone() };
@@ -209,7 +213,7 @@ impl ConsumerCore {
                 }
                 Place::Named(spec) => {
                     self.asked = Asked::Offset(of.clone());
-                    return Ok(Some(ListOffsetsRequest { partition: reference, spec }.into()));
+                    return Ok(Some(ListOffsetsRequest { partition: reference, spec, isolation }.into()));
                 }
                 Place::Unknown | Place::At(..) => {}
             }
@@ -245,7 +249,13 @@ impl ConsumerCore {
         self.fetched = true;
         Action::Fetch(
             leader,
-            FetchRequest { deadline, min_bytes: 1, max_bytes: self.config.fetch_max_bytes, partitions },
+            FetchRequest {
+                isolation: self.config.isolation_level,
+                deadline,
+                min_bytes: 1,
+                max_bytes: self.config.fetch_max_bytes,
+                partitions,
+            },
         )
     }
 
@@ -431,6 +441,10 @@ impl ConsumerCore {
         }
         parts.sort_by(|a: &Part, b| a.partition.cmp(&b.partition));
         Ok(Records::new(parts))
+    }
+
+    pub(super) fn isolation(&self) -> IsolationLevel {
+        self.config.isolation_level
     }
 
     /// The partitions that the consumer reads.

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    types::check_group_id,
+    types::{IsolationLevel, check_group_id},
 };
 
 /// Where a partition without a usable position begins: one that has no committed offset, or whose position lies
@@ -42,6 +42,7 @@ pub struct ConsumerConfig {
     pub(crate) max_poll_records: usize,
     pub(crate) fetch_max_bytes: usize,
     pub(crate) max_partition_fetch_bytes: usize,
+    pub(crate) isolation_level: IsolationLevel,
 }
 
 impl Default for ConsumerConfig {
@@ -52,6 +53,7 @@ impl Default for ConsumerConfig {
             max_poll_records: 500,
             fetch_max_bytes: 50 << 20,
             max_partition_fetch_bytes: 1 << 20,
+            isolation_level: IsolationLevel::default(),
         }
     }
 }
@@ -136,6 +138,17 @@ impl ConsumerConfig {
     /// ```
     pub fn max_partition_fetch_bytes(mut self, bytes: usize) -> Self {
         self.max_partition_fetch_bytes = bytes;
+        self
+    }
+
+    /// Which records of transactions come. Default [`IsolationLevel::ReadUncommitted`], as Kafka's.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let audit = ConsumerConfig::new("audit").isolation_level(IsolationLevel::ReadCommitted);
+    /// ```
+    pub fn isolation_level(mut self, level: IsolationLevel) -> Self {
+        self.isolation_level = level;
         self
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    types::{Durability, millis},
+    types::{CleanupPolicy, Compression, Durability, TimestampType, millis},
 };
 use std::{collections::BTreeMap, time::Duration};
 
@@ -88,7 +88,7 @@ impl TopicConfig {
 
     /// How long a record is kept at least; [`Duration::MAX`] is for ever. Default 7 days.
     ///
-    /// It is a promise of how long records stay, and this version removes none on its own.
+    /// Whole segments go, when the youngest of their records is older than this.
     ///
     /// ```
     /// # use brooklet::*;
@@ -97,6 +97,114 @@ impl TopicConfig {
     /// ```
     pub fn retention_time(self, at_least: Duration) -> Self {
         self.with("retention.ms", duration_value(at_least))
+    }
+
+    /// How large a partition may grow before its oldest segments go, in bytes of log; [`u64::MAX`] is without end. Default
+    /// without end. At least this much stays.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert_eq!(TopicConfig::new().retention_bytes(1 << 30).get("retention.bytes"), Some("1073741824"));
+    /// ```
+    pub fn retention_bytes(self, at_least: u64) -> Self {
+        self.with("retention.bytes", i64::try_from(at_least).unwrap_or(-1))
+    }
+
+    /// What becomes of old records. Default [`CleanupPolicy::Delete`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let config = TopicConfig::new().cleanup_policy(CleanupPolicy::None);
+    /// ```
+    pub fn cleanup_policy(self, policy: CleanupPolicy) -> Self {
+        self.with(
+            "cleanup.policy",
+            match policy {
+                CleanupPolicy::Delete => "delete",
+                CleanupPolicy::Compact => "compact",
+                CleanupPolicy::CompactDelete => "compact,delete",
+                CleanupPolicy::None => "",
+            },
+        )
+    }
+
+    /// The longest span of record timestamps in one segment: a batch that is more than this younger than the first one
+    /// begins another. Default 7 days.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let config = TopicConfig::new().segment_time(std::time::Duration::from_secs(3600));
+    /// assert_eq!(config.get("segment.ms"), Some("3600000"));
+    /// ```
+    pub fn segment_time(self, at_most: Duration) -> Self {
+        self.with("segment.ms", if at_most == Duration::MAX { i64::MAX } else { millis(at_most) })
+    }
+
+    /// The largest size of a segment's index files, in bytes: a segment whose index is full is closed. At least 4. Default
+    /// 10 MiB.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let config = TopicConfig::new().segment_index_bytes(1 << 20);
+    /// ```
+    pub fn segment_index_bytes(self, bytes: u32) -> Self {
+        self.with("segment.index.bytes", bytes)
+    }
+
+    /// How long the files of a segment that was removed stay on the disk. Default 60 s.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let config = TopicConfig::new().file_delete_delay(std::time::Duration::ZERO);
+    /// ```
+    pub fn file_delete_delay(self, delay: Duration) -> Self {
+        self.with("file.delete.delay.ms", millis(delay))
+    }
+
+    /// How the broker stores batches. By default it leaves them as their producer made them.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert_eq!(TopicConfig::new().compression(Compression::Zstd).get("compression.type"), Some("zstd"));
+    /// assert_eq!(TopicConfig::new().compression(Compression::None).get("compression.type"), Some("uncompressed"));
+    /// ```
+    pub fn compression(self, codec: Compression) -> Self {
+        match codec {
+            Compression::None => self.with("compression.type", "uncompressed"),
+            codec => self.with("compression.type", codec),
+        }
+    }
+
+    /// Where the records' timestamps come from. Default [`TimestampType::CreateTime`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let config = TopicConfig::new().timestamp_type(TimestampType::LogAppendTime);
+    /// ```
+    pub fn timestamp_type(self, from: TimestampType) -> Self {
+        self.with("message.timestamp.type", from)
+    }
+
+    /// How far a record's timestamp may lie before the broker's clock; [`Duration::MAX`], the default, is without end.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let config = TopicConfig::new().timestamp_before_max(std::time::Duration::from_secs(86_400));
+    /// ```
+    pub fn timestamp_before_max(self, at_most: Duration) -> Self {
+        let ms = if at_most == Duration::MAX { i64::MAX } else { millis(at_most) };
+        self.with("message.timestamp.before.max.ms", ms)
+    }
+
+    /// How far a record's timestamp may lie ahead of the broker's clock; [`Duration::MAX`] is without end. Default 1 hour.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let config = TopicConfig::new().timestamp_after_max(std::time::Duration::from_secs(60));
+    /// ```
+    pub fn timestamp_after_max(self, at_most: Duration) -> Self {
+        let ms = if at_most == Duration::MAX { i64::MAX } else { millis(at_most) };
+        self.with("message.timestamp.after.max.ms", ms)
     }
 
     /// How far every record has come when its `produce` returns. Default [`Durability::Buffered`].
@@ -161,7 +269,7 @@ impl TopicConfig {
 
     /// The settings of the topic of committed offsets, as Kafka makes it.
     pub(crate) fn offsets_topic(partitions: i32) -> Self {
-        Self::new().partitions(partitions).segment_bytes(100 << 20).with("cleanup.policy", "compact")
+        Self::new().partitions(partitions).segment_bytes(100 << 20).cleanup_policy(CleanupPolicy::Compact)
     }
 
     /// These settings, and those of `defaults` where these have none.
@@ -206,11 +314,64 @@ impl TopicConfig {
             flush_messages: self.number("flush.messages", 1..=i64::MAX)?,
             flush_interval: self.duration("flush.ms")?,
             retention_time: self.duration("retention.ms")?,
+            retention_bytes: u64::try_from(self.number("retention.bytes", -1..=i64::MAX)?).ok(),
+            cleanup_policy: self.cleanup()?,
+            segment_time: self.duration("segment.ms")?,
+            segment_index_bytes: self.number("segment.index.bytes", 4..=i64::from(i32::MAX))? as u32,
+            file_delete_delay: self.duration("file.delete.delay.ms")?,
+            compression: self.codec()?,
+            timestamp_type: self.stamp()?,
+            timestamp_before_max: self.duration("message.timestamp.before.max.ms")?,
+            timestamp_after_max: self.duration("message.timestamp.after.max.ms")?,
         })
     }
 
+    fn cleanup(&self) -> Result<CleanupPolicy> {
+        let value = self.value("cleanup.policy");
+        let mut words: Vec<&str> = value.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
+        words.sort_unstable();
+        words.dedup();
+        match *words {
+            [] => Ok(CleanupPolicy::None),
+            ["delete"] => Ok(CleanupPolicy::Delete),
+            ["compact"] => Ok(CleanupPolicy::Compact),
+            ["compact", "delete"] => Ok(CleanupPolicy::CompactDelete),
+            _ => Err(invalid("cleanup.policy", &value, "compact, delete, both with a comma, or nothing")),
+        }
+    }
+
+    /// `None`: as the producer made it.
+    fn codec(&self) -> Result<Option<Compression>> {
+        let value = self.value("compression.type");
+        Ok(Some(match &*value {
+            "producer" => return Ok(None),
+            "uncompressed" => Compression::None,
+            "gzip" => Compression::Gzip,
+            "snappy" => Compression::Snappy,
+            "lz4" => Compression::Lz4,
+            "zstd" => Compression::Zstd,
+            _ => {
+                let reason = "producer, uncompressed, gzip, snappy, lz4 or zstd";
+                return Err(invalid("compression.type", &value, reason));
+            }
+        }))
+    }
+
+    fn stamp(&self) -> Result<TimestampType> {
+        let value = self.value("message.timestamp.type");
+        match &*value {
+            "CreateTime" => Ok(TimestampType::CreateTime),
+            "LogAppendTime" => Ok(TimestampType::LogAppendTime),
+            _ => Err(invalid("message.timestamp.type", &value, "CreateTime or LogAppendTime")),
+        }
+    }
+
+    fn value(&self, key: &str) -> String {
+        self.get(key).map_or_else(|| default_of(key), ToOwned::to_owned)
+    }
+
     fn number(&self, key: &str, range: std::ops::RangeInclusive<i64>) -> Result<i64> {
-        let value = self.get(key).map_or_else(|| default_of(key), ToOwned::to_owned);
+        let value = self.value(key);
         let number = value.parse().ok().filter(|n| range.contains(n));
         number
             .ok_or_else(|| invalid(key, &value, &format!("{} to {} is allowed", range.start(), range.end())))
@@ -238,6 +399,15 @@ fn default_of(key: &str) -> String {
         "retention.ms" => "604800000",
         "flush.messages" => "9223372036854775807",
         "flush.ms" => "1000",
+        "retention.bytes" => "-1",
+        "cleanup.policy" => "delete",
+        "segment.ms" => "604800000",
+        "segment.index.bytes" => "10485760",
+        "file.delete.delay.ms" => "60000",
+        "compression.type" => "producer",
+        "message.timestamp.type" => "CreateTime",
+        "message.timestamp.before.max.ms" => "9223372036854775807",
+        "message.timestamp.after.max.ms" => "3600000",
         _ => "",
     }
     .to_owned()
@@ -256,6 +426,17 @@ pub(crate) struct TopicSettings {
     pub(crate) flush_messages: i64,
     pub(crate) flush_interval: Duration,
     pub(crate) retention_time: Duration,
+    /// `None`: without end.
+    pub(crate) retention_bytes: Option<u64>,
+    pub(crate) cleanup_policy: CleanupPolicy,
+    pub(crate) segment_time: Duration,
+    pub(crate) segment_index_bytes: u32,
+    pub(crate) file_delete_delay: Duration,
+    /// `None`: as the producer made it.
+    pub(crate) compression: Option<Compression>,
+    pub(crate) timestamp_type: TimestampType,
+    pub(crate) timestamp_before_max: Duration,
+    pub(crate) timestamp_after_max: Duration,
 }
 
 impl TopicSettings {

@@ -46,11 +46,13 @@ const EPOCHS_LIMIT: u64 = 64 << 20;
 const MAX_CUT_FILES: u32 = 10_000;
 
 impl Log {
-    /// Opens a log, or makes it where there is none.
+    /// Opens a log, or makes it where there is none. `start` is what the broker noted of where it begins; `None` if nobody
+    /// has, so that its first segment tells.
     pub(crate) fn open(
         storage: &Arc<dyn Storage>,
         config: LogConfig,
         from: LoadedFrom,
+        start: Option<Offset>,
     ) -> Result<(Self, Recovered)> {
         let mut log = Self {
             storage: Arc::clone(storage),
@@ -68,7 +70,7 @@ impl Log {
             config,
         };
         log.find_segments()?;
-        log.check_start(from)?;
+        log.check_start(from, start)?;
         let epochs_known = log.load_epochs()?;
         let recovered = match from {
             LoadedFrom::New => log.begin(),
@@ -107,7 +109,7 @@ impl Log {
 
     /// A log begins at offset 0: this version removes nothing from one, so that a first segment that is not there was
     /// lost. (Where nothing is known to be durable it may never have been.)
-    fn check_start(&self, from: LoadedFrom) -> Result<()> {
+    fn check_start(&self, from: LoadedFrom, _start: Option<Offset>) -> Result<()> {
         let (LoadedFrom::CleanClose(durable) | LoadedFrom::Crash(durable)) = from else { return Ok(()) };
         let lost = self.log_start > Offset::ZERO && durable > Offset::ZERO;
         if lost { Err(self.missing(Offset::ZERO)) } else { Ok(()) }

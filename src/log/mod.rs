@@ -42,6 +42,8 @@ pub(crate) struct LogConfig {
     pub(crate) partition: TopicPartition,
     pub(crate) dir: PathBuf,
     pub(crate) settings: TopicSettings,
+    /// Whether offsets may be missing between batches: a cleaner is, or may have been, at work.
+    pub(crate) gaps: bool,
 }
 
 /// What an append did.

@@ -29,10 +29,11 @@ impl Store {
             partition: TopicPartition::new("t", 0),
             dir: "data/t-0".into(),
             settings: settings.settings().unwrap(),
+            gaps: false,
         };
         let disk = SimDisk::new(0);
         let storage = disk.boot();
-        let (log, _) = Log::open(&storage, config.clone(), LoadedFrom::New).unwrap();
+        let (log, _) = Log::open(&storage, config.clone(), LoadedFrom::New, Some(Offset::ZERO)).unwrap();
         Self { disk, storage, config, log }
     }
 
@@ -58,7 +59,7 @@ impl Store {
 
     /// Opens the log anew, as another process would: what is read by it is its own.
     fn reopen(&self, from: LoadedFrom) -> Result<Log> {
-        Ok(Log::open(&self.disk.boot(), self.config.clone(), from)?.0)
+        Ok(Log::open(&self.disk.boot(), self.config.clone(), from, Some(Offset::ZERO))?.0)
     }
 
     fn crash_and_reopen(&mut self) {

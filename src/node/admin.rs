@@ -108,7 +108,7 @@ impl Node {
 
     fn make_log(&self, config: &LogConfig, id: TopicId) -> Result<Log> {
         write_partition_metadata(&*self.storage, &config.dir, id)?;
-        Ok(Log::open(&self.storage, config.clone(), LoadedFrom::New)?.0)
+        Ok(Log::open(&self.storage, config.clone(), LoadedFrom::New, Some(Offset::ZERO))?.0)
     }
 
     /// Rule 21: two names collide that differ only by `.` and `_`, since metrics cannot tell them apart.

@@ -106,7 +106,13 @@ fn read_partition(
     let Some(log) = log else { return absent(partition.name(), offset) };
     let high_watermark = partition.high_watermark(log);
     let records = log.read(offset, high_watermark, max_bytes, at_least_one)?;
-    Ok(Fetched { records, high_watermark, log_start_offset: log.start() })
+    Ok(Fetched {
+        records,
+        high_watermark,
+        log_start_offset: log.start(),
+        last_stable_offset: high_watermark,
+        aborted: Vec::new(),
+    })
 }
 
 /// A partition that nothing was ever appended to.
@@ -125,6 +131,8 @@ fn absent(partition: &TopicPartition, offset: Offset) -> Result<Fetched> {
         records: Bytes::from(Vec::new()),
         high_watermark: Offset::ZERO,
         log_start_offset: Offset::ZERO,
+        last_stable_offset: Offset::ZERO,
+        aborted: Vec::new(),
     })
 }
 

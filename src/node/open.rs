@@ -190,7 +190,7 @@ impl Node {
             Some(_) => {}
             None => write_partition_metadata(&*self.storage, &config.dir, id)?,
         }
-        let (log, recovered) = Log::open(&self.storage, config.clone(), from)?;
+        let (log, recovered) = Log::open(&self.storage, config.clone(), from, Some(Offset::ZERO))?;
         let report = PartitionRecovery {
             partition: config.partition.clone(),
             log_end_offset: log.end().get(),

@@ -131,7 +131,8 @@ impl State {
                 &partition.config.dir,
                 partition.topic_id,
             )?;
-            let (log, _) = Log::open(&partition.storage, partition.config.clone(), LoadedFrom::New)?;
+            let (log, _) =
+                Log::open(&partition.storage, partition.config.clone(), LoadedFrom::New, Some(Offset::ZERO))?;
             self.log = LogState::Open(Box::new(log));
         }
         self.log_if_any()?.ok_or(Error::Closed)

@@ -7,7 +7,7 @@ use crate::{
         CreateTopicRequest, FetchPartition, JoinGroupRequest, MemberIdentity, MetadataRequest,
         OffsetCommitRequest,
     },
-    types::{Generation, LeaderEpoch, Offset, Offsets, TopicId},
+    types::{Generation, IsolationLevel, LeaderEpoch, Offset, Offsets, TopicId},
 };
 
 fn node() -> Arc<Node> {
@@ -41,7 +41,13 @@ fn fetch(partition: PartitionRef, offset: i64) -> FetchRequest {
         current_leader_epoch: LeaderEpoch(0),
         max_bytes: 1 << 20,
     };
-    FetchRequest { deadline: Instant::default(), min_bytes: 1, max_bytes: 1 << 20, partitions: vec![wanted] }
+    FetchRequest {
+        isolation: IsolationLevel::default(),
+        deadline: Instant::default(),
+        min_bytes: 1,
+        max_bytes: 1 << 20,
+        partitions: vec![wanted],
+    }
 }
 
 #[test]

@@ -188,7 +188,12 @@ impl TopicEntry {
 
     pub(super) fn log_config(&self, root: &Path, partition: i32, settings: &TopicSettings) -> LogConfig {
         let partition = TopicPartition::shared(Arc::clone(&self.name), partition);
-        LogConfig { dir: root.join(partition.to_string()), partition, settings: settings.clone() }
+        LogConfig {
+            dir: root.join(partition.to_string()),
+            partition,
+            settings: settings.clone(),
+            gaps: settings.cleanup_policy.compacts(),
+        }
     }
 }
 

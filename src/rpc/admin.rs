@@ -3,7 +3,7 @@
 use super::PartitionRef;
 use crate::{
     config::TopicConfig,
-    types::{BrokerId, LeaderEpoch, Offset, OffsetSpec, TopicId},
+    types::{BrokerId, IsolationLevel, LeaderEpoch, Offset, OffsetSpec, TopicId},
 };
 use std::sync::Arc;
 
@@ -59,6 +59,8 @@ pub(crate) struct DeleteTopicRequest {
 pub(crate) struct ListOffsetsRequest {
     pub(crate) partition: PartitionRef,
     pub(crate) spec: OffsetSpec,
+    /// What "latest" means, and what a time leads to at most.
+    pub(crate) isolation: IsolationLevel,
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -4,11 +4,13 @@ use super::PartitionRef;
 use crate::{
     env::Bytes,
     error::Result,
-    types::{Instant, LeaderEpoch, Offset},
+    types::{Instant, IsolationLevel, LeaderEpoch, Offset},
 };
 
 #[derive(Debug, Clone)]
 pub(crate) struct FetchRequest {
+    /// Read up to the high watermark, or up to the last stable offset.
+    pub(crate) isolation: IsolationLevel,
     /// Until when the broker may wait for `min_bytes`.
     pub(crate) deadline: Instant,
     pub(crate) min_bytes: usize,
@@ -41,4 +43,16 @@ pub(crate) struct Fetched {
     pub(crate) high_watermark: Offset,
     #[expect(dead_code, reason = "part of Kafka's answer; what shows lag will read it")]
     pub(crate) log_start_offset: Offset,
+    /// Where the first transaction begins that is open, or the high watermark.
+    #[expect(dead_code, reason = "part of Kafka's answer; what shows lag will read it")]
+    pub(crate) last_stable_offset: Offset,
+    /// The aborted transactions of which there may be records here, for a reader of what is committed.
+    pub(crate) aborted: Vec<AbortedTransaction>,
+}
+
+/// Records of `producer_id` from `first_offset` on, up to its next abort marker, count for nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AbortedTransaction {
+    pub(crate) producer_id: i64,
+    pub(crate) first_offset: Offset,
 }

@@ -15,7 +15,7 @@ pub(crate) use admin::{
     ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetForLeaderEpochRequest,
     OffsetForLeaderEpochResponse, PartitionMetadata, TopicMetadata,
 };
-pub(crate) use fetch::{FetchPartition, FetchRequest, FetchResponse, Fetched};
+pub(crate) use fetch::{AbortedTransaction, FetchPartition, FetchRequest, FetchResponse, Fetched};
 pub(crate) use group::{
     FindCoordinatorRequest, FindCoordinatorResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
     MemberIdentity, OffsetCommitRequest, OffsetFetchRequest, OffsetFetchResponse,

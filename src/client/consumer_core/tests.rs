@@ -33,7 +33,13 @@ fn control(mut batch: Vec<u8>) -> Vec<u8> {
 
 fn fetched(records: impl Into<Vec<u8>>) -> Result<Fetched> {
     let records = Bytes::from(records.into());
-    Ok(Fetched { records, high_watermark: Offset::ZERO, log_start_offset: Offset::ZERO })
+    Ok(Fetched {
+        records,
+        high_watermark: Offset::ZERO,
+        log_start_offset: Offset::ZERO,
+        last_stable_offset: Offset::ZERO,
+        aborted: Vec::new(),
+    })
 }
 
 fn metadata(topic_id: u8, partitions: i32) -> MetadataResponse {

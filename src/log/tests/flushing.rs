@@ -1,6 +1,7 @@
 //! A log on its own: what may happen between the two steps of a flush.
 
 use super::super::{Extent, LoadedFrom, Log, LogConfig};
+use crate::types::Offset;
 use crate::{
     config::TopicConfig,
     env::{SimDisk, Storage},
@@ -11,9 +12,10 @@ use std::sync::Arc;
 
 fn open(storage: &Arc<dyn Storage>, from: LoadedFrom) -> Log {
     let settings = TopicConfig::new().segment_bytes(1024).settings().unwrap();
-    let config = LogConfig { partition: TopicPartition::new("t", 0), dir: "t-0".into(), settings };
+    let config =
+        LogConfig { partition: TopicPartition::new("t", 0), dir: "t-0".into(), settings, gaps: false };
     storage.create_dir(&config.dir).unwrap();
-    Log::open(storage, config, from).unwrap().0
+    Log::open(storage, config, from, Some(Offset::ZERO)).unwrap().0
 }
 
 fn append(log: &mut Log, count: usize) {
