@@ -316,7 +316,7 @@ impl TopicConfig {
             retention_time: self.duration("retention.ms")?,
             retention_bytes: u64::try_from(self.number("retention.bytes", -1..=i64::MAX)?).ok(),
             cleanup_policy: self.cleanup()?,
-            segment_time: self.duration("segment.ms")?,
+            segment_ms: self.number("segment.ms", 1..=i64::MAX)?,
             segment_index_bytes: self.number("segment.index.bytes", 4..=i64::from(i32::MAX))? as u32,
             file_delete_delay: self.duration("file.delete.delay.ms")?,
             compression: self.codec()?,
@@ -429,7 +429,8 @@ pub(crate) struct TopicSettings {
     /// `None`: without end.
     pub(crate) retention_bytes: Option<u64>,
     pub(crate) cleanup_policy: CleanupPolicy,
-    pub(crate) segment_time: Duration,
+    /// How far the timestamps of a segment's records may lie apart.
+    pub(crate) segment_ms: i64,
     pub(crate) segment_index_bytes: u32,
     pub(crate) file_delete_delay: Duration,
     /// `None`: as the producer made it.

@@ -35,6 +35,18 @@ impl LeaderEpochs {
         self.entries.retain(|(_, start)| *start < end);
     }
 
+    /// Forgets what lies wholly below the log's start: the epoch that reaches beyond it begins there. Says whether anything
+    /// changed.
+    pub(crate) fn truncate_start(&mut self, start: Offset) -> bool {
+        let kept = self.entries.partition_point(|(_, begun)| *begun <= start).saturating_sub(1);
+        self.entries.drain(..kept);
+        match self.entries.first_mut() {
+            Some((_, begun)) if *begun < start => *begun = start,
+            _ => return kept > 0,
+        }
+        true
+    }
+
     /// Where the records of `epoch` end, be there any or not: at the start of the next one, or at the log's end. Of an
     /// epoch older than all that are known nothing is left: it ends where they begin. `None` if no epoch is known, or
     /// `epoch` is none.

@@ -6,8 +6,9 @@
 
 use super::{
     LeaderEpochs, Log, LogConfig,
-    names::{Kind, LEADER_EPOCHS, base_of_log, cut_file, segment_file},
-    scan::end_of_nonzero,
+    aside::in_chunks,
+    interrupted::finish_replacements,
+    names::{LEADER_EPOCHS, base_of_log},
     segment::Segment,
 };
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -37,13 +39,16 @@ pub(crate) struct Recovered {
     pub(crate) bytes_scanned: u64,
     /// Bytes that were cut, up to the last that was not zero. They are kept aside.
     pub(crate) bytes_cut: u64,
+    /// Whether a whole batch with a right checksum was among them.
+    pub(crate) good_batches_cut: bool,
+    /// The files that they are in now.
+    pub(crate) kept_aside: Vec<PathBuf>,
+    /// How many segments' indexes were not their logs'.
+    pub(crate) indexes_rebuilt: u32,
 }
 
 /// The leader-epoch checkpoint has a line of about 20 bytes for each epoch.
 const EPOCHS_LIMIT: u64 = 64 << 20;
-
-/// How many files with cut bytes one place in a log can have.
-const MAX_CUT_FILES: u32 = 10_000;
 
 impl Log {
     /// Opens a log, or makes it where there is none. `start` is what the broker noted of where it begins; `None` if nobody
@@ -70,14 +75,15 @@ impl Log {
             config,
         };
         log.find_segments()?;
-        log.check_start(from, start)?;
+        let mut recovered = Recovered::default();
+        log.find_start(from, start, &mut recovered)?;
         let epochs_known = log.load_epochs()?;
-        let recovered = match from {
+        match from {
             LoadedFrom::New => log.begin(),
-            LoadedFrom::CleanClose(end) => log.load_closed(end)?,
-            LoadedFrom::Crash(recovery_point) => log.recover(recovery_point)?,
-        };
-        log.ensure_active_segment()?;
+            LoadedFrom::CleanClose(end) => log.load_closed(end, &mut recovered)?,
+            LoadedFrom::Crash(recovery_point) => log.recover(recovery_point, &mut recovered)?,
+        }
+        log.ensure_active_segment(&mut recovered)?;
         if !epochs_known && from != LoadedFrom::New {
             log.find_epochs()?;
         }
@@ -86,16 +92,15 @@ impl Log {
     }
 
     /// Takes up a log without anything in it: its directory's own name may not be durable yet.
-    fn begin(&mut self) -> Recovered {
+    fn begin(&mut self) {
         let dir = self.config.dir.as_path();
         self.dirty_dirs = [Some(dir), dir.parent()].into_iter().flatten().map(Into::into).collect();
-        Recovered::default()
     }
 
     fn find_segments(&mut self) -> Result<()> {
         let dir = &self.config.dir;
         let entries = match self.storage.list(dir)? {
-            Some(entries) => entries,
+            Some(entries) => finish_replacements(&*self.storage, dir, entries)?,
             None => {
                 self.storage.create_dir(dir)?;
                 Vec::new()
@@ -103,16 +108,32 @@ impl Log {
         };
         let logs = entries.iter().filter(|entry| !entry.is_dir).filter_map(|entry| base_of_log(&entry.name));
         self.segments = logs.map(|base| (base, None)).collect();
-        self.log_start = self.segments.keys().next().copied().unwrap_or_default();
         Ok(())
     }
 
-    /// A log begins at offset 0: this version removes nothing from one, so that a first segment that is not there was
-    /// lost. (Where nothing is known to be durable it may never have been.)
-    fn check_start(&self, from: LoadedFrom, _start: Option<Offset>) -> Result<()> {
-        let (LoadedFrom::CleanClose(durable) | LoadedFrom::Crash(durable)) = from else { return Ok(()) };
-        let lost = self.log_start > Offset::ZERO && durable > Offset::ZERO;
-        if lost { Err(self.missing(Offset::ZERO)) } else { Ok(()) }
+    /// Where the log begins: where the broker noted it, else where its first segment does. A first segment that begins
+    /// later was lost. (Where nothing is known to be durable it may never have been.)
+    fn find_start(
+        &mut self,
+        from: LoadedFrom,
+        noted: Option<Offset>,
+        recovered: &mut Recovered,
+    ) -> Result<()> {
+        let first = self.segments.keys().next().copied();
+        let start = noted.or(first).unwrap_or_default();
+        self.log_start = start;
+        // What was about to be removed when it ended.
+        let kept = self.segment_of(start).unwrap_or(start);
+        let below: Vec<Offset> = self.segments.range(..kept).map(|(base, _)| *base).collect();
+        below.into_iter().try_for_each(|base| self.set_aside(base, recovered))?;
+        match (first, from) {
+            (Some(first), LoadedFrom::CleanClose(durable) | LoadedFrom::Crash(durable))
+                if first > start && durable > start =>
+            {
+                Err(self.missing(start))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Leader epochs are derived: a checkpoint that is not one counts as none, and is written anew.
@@ -129,7 +150,7 @@ impl Log {
         self.epochs = LeaderEpochs::default();
         let interval = self.config.settings.index_interval_bytes;
         for base in self.segments.keys() {
-            let mut whole = Segment::open(&*self.storage, &self.config.dir, *base, Open::Read, *base)?;
+            let mut whole = Segment::open(&*self.storage, &self.config, *base, Open::Read, *base)?;
             for (epoch, start) in whole.scan(interval)?.epochs {
                 self.epochs.assign(epoch, start);
             }
@@ -138,13 +159,19 @@ impl Log {
     }
 
     /// Takes up a log that was closed at `end`. Only the end of its last segment is read.
-    fn load_closed(&mut self, end: Offset) -> Result<Recovered> {
+    fn load_closed(&mut self, end: Offset, recovered: &mut Recovered) -> Result<()> {
         let interval = self.config.settings.index_interval_bytes;
         let Some(base) = self.segments.keys().next_back().copied() else {
-            return if end == Offset::ZERO { Ok(self.begin()) } else { Err(self.missing(Offset::ZERO)) };
+            self.begin();
+            return if end == self.log_start { Ok(()) } else { Err(self.missing(self.log_start)) };
         };
         let mut segment = self.open_segment(base, Offset::new(i64::MAX))?;
         let scan = segment.scan(interval)?;
+        if self.log_start > end {
+            let why =
+                format!("the log begins at offset {}, as noted, and was closed at {end}", self.log_start);
+            return Err(self.damage(segment.file(), end, &why));
+        }
         if segment.end() != end || scan.bad.is_some() {
             let ends = format!("the log ends at offset {} and was closed at {end}", segment.end());
             return Err(self.damage(segment.file(), segment.end(), &scan.bad.unwrap_or(ends)));
@@ -154,30 +181,38 @@ impl Log {
         }
         self.segments.insert(base, Some(segment));
         (self.durable, self.recovery_point) = (end, end);
-        Ok(Recovered { bytes_scanned: scan.bytes_read, bytes_cut: 0 })
+        recovered.bytes_scanned += scan.bytes_read;
+        Ok(())
     }
 
     /// Takes up a log that was not closed: reads on from the recovery point, and ends the log at the first thing that
     /// is not the next batch.
-    fn recover(&mut self, recovery_point: Offset) -> Result<Recovered> {
+    fn recover(&mut self, recovery_point: Offset, recovered: &mut Recovered) -> Result<()> {
         let interval = self.config.settings.index_interval_bytes;
-        let mut recovered = Recovered::default();
         // A segment that ends just there may have been closed after that offset was noted: then its file still has the
         // zeros that were reserved.
         let before = self.segment_of(recovery_point.plus(-1));
         let holder = before.or_else(|| self.segment_of(recovery_point));
-        // Where nothing was made durable yet, the first segment may be missing, and others be there.
-        let first = holder.or((recovery_point == Offset::ZERO).then_some(Offset::ZERO));
-        let first = first.ok_or_else(|| self.missing(recovery_point))?;
-        self.log_start = self.log_start.min(first);
+        let first = match holder {
+            Some(holder) => holder,
+            // Nothing was made durable of what is not removed since: the first segment may be missing, and others be there.
+            None if recovery_point <= self.log_start => self
+                .segments
+                .keys()
+                .next()
+                .copied()
+                .filter(|base| *base <= self.log_start)
+                .unwrap_or(self.log_start),
+            None => return Err(self.missing(recovery_point)),
+        };
         let mut expected = first;
         let bases: Vec<Offset> = self.segments.range(first..).map(|(base, _)| *base).collect();
         for base in bases {
-            if base != expected {
+            if base < expected || (base > expected && !self.config.gaps) {
                 if expected < recovery_point {
                     return Err(self.missing(expected));
                 }
-                recovered.bytes_cut += self.set_aside(base)?;
+                self.set_aside(base, recovered)?;
                 continue;
             }
             let mut segment = self.open_segment(base, recovery_point)?;
@@ -191,10 +226,11 @@ impl Log {
                 if segment.end() < recovery_point {
                     return Err(self.damage(segment.file(), segment.end(), &why));
                 }
-                recovered.bytes_cut += self.cut(&segment)?;
+                self.cut(&segment, recovered)?;
             }
             write_again(segment.file(), known, segment.size())?;
             segment.note_largest_timestamp();
+            recovered.indexes_rebuilt += u32::from(segment.is_rebuilt());
             expected = segment.end();
             self.unflushed.insert(base);
             self.segments.insert(base, Some(segment));
@@ -202,8 +238,7 @@ impl Log {
         if expected < recovery_point {
             return Err(self.missing(expected));
         }
-        self.settle(recovery_point, expected)?;
-        Ok(recovered)
+        self.settle(recovery_point, expected)
     }
 
     /// Makes durable what recovery did, before anything is appended: bytes that were cut must not come back from an
@@ -226,7 +261,7 @@ impl Log {
         let last = self.segments.keys().next_back() == Some(&base);
         let capacity = u64::from(self.config.settings.segment_bytes);
         let how = if last { Open::Append { capacity } } else { Open::Write };
-        Segment::open(&*self.storage, &self.config.dir, base, how, trusted)
+        Segment::open(&*self.storage, &self.config, base, how, trusted)
     }
 
     /// The segment `base`, opened now if nobody has asked for it before.
@@ -235,10 +270,13 @@ impl Log {
         let closed = matches!(self.segments.get(&base), Some(None));
         if closed {
             let mut segment =
-                Segment::open(&*self.storage, &self.config.dir, base, Open::Read, Offset::new(i64::MAX))?;
+                Segment::open(&*self.storage, &self.config, base, Open::Read, Offset::new(i64::MAX))?;
             let scan = segment.scan(self.config.settings.index_interval_bytes)?;
-            let gap = next.is_some_and(|next| segment.end() != next);
-            if let Some(why) = scan.bad.or_else(|| gap.then(|| "it ends before the next segment".to_owned()))
+            let gaps = self.config.gaps;
+            let apart =
+                next.is_some_and(|next| if gaps { segment.end() > next } else { segment.end() != next });
+            if let Some(why) =
+                scan.bad.or_else(|| apart.then(|| "it does not end where the next one begins".to_owned()))
             {
                 return Err(self.damage(segment.file(), segment.end(), &why));
             }
@@ -255,7 +293,10 @@ impl Log {
 
     /// Refuses a segment whose batches are of other leader epochs than the log's.
     fn check_epochs(&self, segment: &Segment, found: &[(LeaderEpoch, Offset)]) -> Result<()> {
-        match found.iter().find(|(epoch, start)| self.epochs.at(*start) != Some(*epoch)) {
+        // Of what lies before the log's start, inside its first segment, the epochs are not known.
+        let wrong =
+            |(epoch, start): &&(LeaderEpoch, Offset)| self.epochs.at(*start).is_some_and(|at| at != *epoch);
+        match found.iter().find(wrong) {
             Some((epoch, start)) => {
                 let expected = self.epochs.at(*start).unwrap_or_default();
                 let why = format!("a batch of leader epoch {epoch} where {expected} should be");
@@ -265,62 +306,20 @@ impl Log {
         }
     }
 
-    /// Cuts a segment behind its last good batch, and keeps aside what was there.
-    fn cut(&self, segment: &Segment) -> Result<u64> {
-        let (file, size) = (segment.file(), segment.size());
-        let len = file.len()?;
-        let end = end_of_nonzero(&**file, size, len)?;
-        if end > size {
-            self.keep_aside(&**file, segment.base(), size, end)?;
+    /// Sees to it that there is a segment to append to. Where records were removed that did not survive anyway, the log
+    /// goes on behind them: an offset is never given out twice.
+    fn ensure_active_segment(&mut self, recovered: &mut Recovered) -> Result<()> {
+        let open = matches!(self.segments.last_key_value(), Some((_, Some(_))));
+        if open && self.end() >= self.log_start {
+            return Ok(());
         }
-        file.set_len(size)?;
-        Ok(end - size)
-    }
-
-    fn keep_aside(&self, file: &dyn File, base: Offset, from: u64, to: u64) -> Result<()> {
-        let aside = self.storage.open(&self.free_cut_file(base, from)?, Open::Write)?;
-        in_chunks(file, from, to, |position, bytes| aside.write_at(position - from, bytes))?;
-        aside.sync()
-    }
-
-    /// Takes a whole segment that lies behind the log's end out of the log.
-    fn set_aside(&mut self, base: Offset) -> Result<u64> {
-        let path = segment_file(&self.config.dir, base, Kind::Log);
-        let file = self.storage.open(&path, Open::Read)?;
-        let end = end_of_nonzero(&*file, 0, file.len()?)?;
-        drop(file);
-        if end > 0 {
-            self.storage.rename(&path, &self.free_cut_file(base, 0)?)?;
-        } else {
-            self.storage.remove_file(&path)?;
-        }
-        for kind in [Kind::Index, Kind::TimeIndex] {
-            self.storage.remove_file(&segment_file(&self.config.dir, base, kind))?;
-        }
-        self.segments.remove(&base);
-        Ok(end)
-    }
-
-    fn free_cut_file(&self, base: Offset, position: u64) -> Result<std::path::PathBuf> {
-        let there = self.storage.list(&self.config.dir)?.unwrap_or_default();
-        let is_free = |path: &std::path::PathBuf| !there.iter().any(|entry| path.ends_with(&entry.name));
-        let mut names = (0..MAX_CUT_FILES).map(|attempt| cut_file(&self.config.dir, base, position, attempt));
-        names.find(is_free).ok_or_else(|| Error::KafkaStorageError {
-            path: self.config.dir.clone(),
-            partition: Some(self.config.partition.clone()),
-            offset: None,
-            reason: format!("{MAX_CUT_FILES} files with bytes that were cut; move them away"),
-        })
-    }
-
-    fn ensure_active_segment(&mut self) -> Result<()> {
-        let end = match self.segments.last_key_value() {
-            Some((_, Some(_))) => return Ok(()),
-            _ => self.log_start.max(self.recovery_point),
-        };
-        let capacity = u64::from(self.config.settings.segment_bytes);
-        let segment = Segment::create(&*self.storage, &self.config.dir, end, capacity)?;
+        let bases: Vec<Offset> = self.segments.keys().copied().collect();
+        bases.into_iter().try_for_each(|base| self.set_aside(base, recovered))?;
+        self.unflushed.clear();
+        let end = self.log_start.max(self.recovery_point);
+        let segment = Segment::create(&*self.storage, &self.config, end)?;
         self.segments.insert(end, Some(segment));
+        self.durable = self.durable.max(end);
         self.dirty_dirs.insert(self.config.dir.clone());
         Ok(())
     }
@@ -354,7 +353,7 @@ impl Log {
         self.damaged(file.path().to_owned(), from, why)
     }
 
-    pub(super) fn damaged(&self, path: std::path::PathBuf, from: Offset, why: &str) -> Error {
+    pub(super) fn damaged(&self, path: PathBuf, from: Offset, why: &str) -> Error {
         let partition = Some(self.config.partition.clone());
         let reason = format!("{} from offset {from} on: {why}", self.config.partition);
         Error::KafkaStorageError { path, partition, offset: Some(from.get()), reason }
@@ -366,25 +365,4 @@ impl Log {
 /// there, and no later sync writes it.
 fn write_again(file: &Arc<dyn File>, from: u64, to: u64) -> Result<()> {
     in_chunks(&**file, from, to, |position, bytes| file.write_at(position, bytes))
-}
-
-/// Reads a part of a file, and gives it on piece by piece with its positions.
-fn in_chunks(
-    file: &dyn File,
-    from: u64,
-    to: u64,
-    mut then: impl FnMut(u64, &[u8]) -> Result<()>,
-) -> Result<()> {
-    let mut buffer = vec![0; usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX).min(1 << 20)];
-    let mut position = from;
-    while position < to {
-        let want = usize::try_from(to - position).unwrap_or(usize::MAX).min(buffer.len());
-        let read = file.read_at(position, buffer.get_mut(..want).unwrap_or_default())?;
-        if read == 0 {
-            break;
-        }
-        then(position, buffer.get(..read).unwrap_or_default())?;
-        position += read as u64;
-    }
-    Ok(())
 }

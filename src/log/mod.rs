@@ -3,12 +3,15 @@
 //!
 //! Invariant, asserted in one place: log start <= durable end <= log end, and recovery point <= durable end.
 
+mod aside;
 mod checkpoint;
 mod epochs;
 mod flush;
+mod interrupted;
 mod load;
 mod names;
 mod offset_index;
+mod retention;
 mod scan;
 mod segment;
 #[cfg(test)]
@@ -93,17 +96,16 @@ impl Log {
     /// [`Error::MessageTooLarge`], [`Error::RecordListTooLarge`], or the disk's. Then nothing is appended.
     pub(crate) fn append(&mut self, batch: &mut ValidBatch<'_>) -> Result<Appended> {
         self.check_append(batch)?;
-        let (segment_bytes, interval) =
-            (self.config.settings.segment_bytes, self.config.settings.index_interval_bytes);
+        let interval = self.config.settings.index_interval_bytes;
         let epoch = self.epoch;
-        let mut active = self.active()?;
+        let mut active = active(&mut self.segments)?;
         let base = active.end();
         batch.place(base, epoch);
         let last = batch.header().last_offset();
-        let rolled = !active.has_room(batch.bytes().len(), last, segment_bytes);
+        let rolled = !active.has_room(batch.bytes().len(), batch.header(), &self.config.settings);
         if rolled {
             self.roll()?;
-            active = self.active()?;
+            active = self::active(&mut self.segments)?;
         }
         let from = active.size();
         active.append(batch.bytes(), batch.header(), interval)?;
@@ -127,22 +129,16 @@ impl Log {
 
     /// Closes the active segment and begins another at the log's end. On an error the log goes on in the old one.
     fn roll(&mut self) -> Result<()> {
-        let capacity = u64::from(self.config.settings.segment_bytes);
-        let active = self.active()?;
+        let active = active(&mut self.segments)?;
         active.trim()?;
         active.note_largest_timestamp();
         let (old, end) = (active.base(), active.end());
-        let new = Segment::create(&*self.storage, &self.config.dir, end, capacity)?;
+        let new = Segment::create(&*self.storage, &self.config, end)?;
         self.rolls += 1;
         self.unflushed.insert(old);
         self.dirty_dirs.insert(self.config.dir.clone());
         self.segments.insert(end, Some(new));
         Ok(())
-    }
-
-    fn active(&mut self) -> Result<&mut Segment> {
-        let last = self.segments.last_entry().and_then(|entry| entry.into_mut().as_mut());
-        last.ok_or_else(|| Error::IllegalState("a log without an active segment".to_owned()))
     }
 
     /// The file that is appended to, and where: what runs ahead of the appends needs no lock on the log.
@@ -233,8 +229,9 @@ impl Log {
     fn in_order(&self, base: Offset, from: Offset, batches: Bytes) -> Result<Bytes> {
         let (mut at, mut next) = (0, from);
         while let Ok(header) = BatchHeader::parse(batches.get(at..).unwrap_or_default()) {
-            let epoch = self.epochs.at(next);
-            if header.base_offset != next || epoch != Some(header.leader_epoch) {
+            let epoch = self.epochs.at(header.base_offset);
+            let follows = header.base_offset == next || (self.config.gaps && header.base_offset > next);
+            if !follows || epoch.is_some_and(|epoch| epoch != header.leader_epoch) {
                 if at > 0 {
                     return Ok(batches.slice(0, at));
                 }
@@ -251,15 +248,17 @@ impl Log {
     /// The first record, at or beyond the log's start, with a timestamp of `timestamp` or later.
     pub(crate) fn find_time(&mut self, timestamp: Timestamp) -> Result<Option<Offset>> {
         let interval = self.config.settings.index_interval_bytes;
-        let bases: Vec<Offset> = self.segments.keys().copied().collect();
+        let log_start = self.log_start;
+        let first = self.segment_of(log_start).unwrap_or(log_start);
+        let bases: Vec<Offset> = self.segments.range(first..).map(|(base, _)| *base).collect();
         for base in bases {
             let segment = self.segment(base)?;
-            let found = segment.find_time(timestamp.as_millis(), interval)?;
+            let found = segment.find_time(timestamp.as_millis(), log_start, interval)?;
             if segment.is_rebuilt() {
                 self.unflushed.insert(base);
             }
-            if let Some(offset) = found.filter(|offset| *offset >= self.log_start) {
-                return Ok(Some(offset));
+            if found.is_some() {
+                return Ok(found);
             }
         }
         Ok(None)
@@ -342,8 +341,15 @@ impl Log {
 
     /// Cuts what is reserved off the active segment, and notes its largest timestamp: before the last flush.
     pub(crate) fn prepare_close(&mut self) -> Result<()> {
-        let active = self.active()?;
+        let active = active(&mut self.segments)?;
         active.note_largest_timestamp();
         active.trim()
     }
+}
+
+/// The segment that is appended to.
+#[inline]
+fn active(segments: &mut BTreeMap<Offset, Option<Segment>>) -> Result<&mut Segment> {
+    let last = segments.last_entry().and_then(|entry| entry.into_mut().as_mut());
+    last.ok_or_else(|| Error::IllegalState("a log without an active segment".to_owned()))
 }

@@ -9,7 +9,12 @@ pub(crate) enum Kind {
     Log,
     Index,
     TimeIndex,
+    TxnIndex,
+    Snapshot,
 }
+
+/// What is derived from a segment's log, and made anew where it is missing.
+pub(crate) const DERIVED: [Kind; 4] = [Kind::Index, Kind::TimeIndex, Kind::TxnIndex, Kind::Snapshot];
 
 impl Kind {
     const fn suffix(self) -> &'static str {
@@ -17,6 +22,8 @@ impl Kind {
             Self::Log => "log",
             Self::Index => "index",
             Self::TimeIndex => "timeindex",
+            Self::TxnIndex => "txnindex",
+            Self::Snapshot => "snapshot",
         }
     }
 }
@@ -36,7 +43,11 @@ pub(crate) fn cut_file(dir: &Path, base: Offset, position: u64, attempt: u32) ->
 
 /// The base offset of a segment by the name of its log.
 pub(crate) fn base_of_log(name: &str) -> Option<Offset> {
-    let digits = name.strip_suffix(".log")?;
+    base_of(name.strip_suffix(".log")?)
+}
+
+/// The offset that 20 digits say.
+pub(crate) fn base_of(digits: &str) -> Option<Offset> {
     let whole = digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit());
     whole.then(|| digits.parse().ok().map(Offset::new)).flatten()
 }

@@ -53,6 +53,11 @@ impl OffsetIndex {
         self.entry(after.checked_sub(1)?)
     }
 
+    /// The first entry of a batch that begins behind `position`.
+    pub(crate) fn behind(&self, position: u64) -> Option<(Offset, u64)> {
+        self.entry(self.entries.partition_point(|(_, entry)| u64::from(*entry) <= position))
+    }
+
     /// Drops the entries of batches that end at or beyond `offset`.
     pub(crate) fn truncate(&mut self, offset: Offset) {
         // Beyond what an entry can say there is none.

@@ -117,3 +117,24 @@ pub(crate) fn end_of_nonzero(file: &dyn File, from: u64, end: u64) -> Result<u64
     }
     Ok(last)
 }
+
+/// Where the first whole batch with a right checksum begins, from `from` on and before `end`: what lies before it was
+/// damaged.
+pub(crate) fn find_batch(file: &dyn File, from: u64, end: u64) -> Result<Option<u64>> {
+    let mut position = from;
+    while position < end {
+        let len = usize::try_from(end - position).unwrap_or(CHUNK).min(CHUNK + BATCH_HEADER_LEN);
+        let mut chunk = vec![0; len];
+        let got = file.read_at(position, &mut chunk)?;
+        chunk.truncate(got);
+        for (at, window) in chunk.windows(BATCH_HEADER_LEN).enumerate() {
+            let at = position + at as u64;
+            let plausible = BatchHeader::parse(window).is_ok_and(|header| header.size as u64 <= end - at);
+            if plausible && matches!(Scanner::new(file, at, end).next()?, Found::Batch(_)) {
+                return Ok(Some(at));
+            }
+        }
+        position += CHUNK as u64;
+    }
+    Ok(None)
+}

@@ -1,15 +1,17 @@
 //! One segment: a log file and the two indexes over it. (Kafka: `LogSegment`)
 
 use super::{
+    LogConfig,
     names::{Kind, segment_file},
-    offset_index::OffsetIndex,
+    offset_index::{self, OffsetIndex},
     scan::{Found, Scanner},
-    time_index::TimeIndex,
+    time_index::{self, TimeIndex},
 };
 use crate::{
+    config::TopicSettings,
     env::{Bytes, File, Open, Storage, read_file},
     error::{Error, Result},
-    record::{BATCH_HEADER_LEN, Batch, BatchHeader},
+    record::{BATCH_HEADER_LEN, Batch, BatchHeader, RecordRef},
     types::{LeaderEpoch, Offset},
 };
 use std::{
@@ -17,8 +19,8 @@ use std::{
     sync::Arc,
 };
 
-/// What an index may hold at most, as Kafka has it by default (`segment.index.bytes`).
-const INDEX_BYTES: u64 = 10 << 20;
+/// The largest index file that is read, in bytes: a larger one is made anew.
+const INDEX_LIMIT: u64 = 64 << 20;
 
 /// How much of a log is looked at at once in search of an offset: two default index intervals.
 const WINDOW: u64 = 8192;
@@ -35,6 +37,8 @@ pub(crate) struct Located {
 pub(crate) struct Segment {
     dir: PathBuf,
     base: Offset,
+    /// Whether offsets may be missing between batches.
+    gaps: bool,
     file: Arc<dyn File>,
     /// The bytes of whole batches. The file may be longer by what is reserved.
     size: u64,
@@ -42,6 +46,8 @@ pub(crate) struct Segment {
     end: Offset,
     index: OffsetIndex,
     times: TimeIndex,
+    /// The max timestamp of the first batch, if there is one.
+    first_timestamp: Option<i64>,
     /// The largest timestamp, and the last offset of the first batch that reached it.
     largest: (i64, Offset),
     /// Bytes since the last index entry.
@@ -58,20 +64,23 @@ pub(crate) struct Segment {
 
 impl Segment {
     /// A new, empty segment at the end of a log.
-    pub(crate) fn create(storage: &dyn Storage, dir: &Path, base: Offset, capacity: u64) -> Result<Self> {
-        let file = storage.open(&segment_file(dir, base, Kind::Log), Open::Append { capacity })?;
-        Ok(Self::empty(dir, base, file))
+    pub(crate) fn create(storage: &dyn Storage, config: &LogConfig, base: Offset) -> Result<Self> {
+        let capacity = u64::from(config.settings.segment_bytes);
+        let file = storage.open(&segment_file(&config.dir, base, Kind::Log), Open::Append { capacity })?;
+        Ok(Self::empty(&config.dir, base, config.gaps, file))
     }
 
-    fn empty(dir: &Path, base: Offset, file: Arc<dyn File>) -> Self {
+    fn empty(dir: &Path, base: Offset, gaps: bool, file: Arc<dyn File>) -> Self {
         Self {
             dir: dir.to_owned(),
             base,
+            gaps,
             file,
             size: 0,
             end: base,
             index: OffsetIndex::new(base),
             times: TimeIndex::new(base),
+            first_timestamp: None,
             largest: (-1, base),
             unindexed: 0,
             known_from: (0, base),
@@ -85,18 +94,20 @@ impl Segment {
     /// What lies behind that is yet to be scanned: see [`scan`](Self::scan).
     pub(crate) fn open(
         storage: &dyn Storage,
-        dir: &Path,
+        config: &LogConfig,
         base: Offset,
         how: Open,
         trusted: Offset,
     ) -> Result<Self> {
+        let dir = config.dir.as_path();
         let file = storage.open(&segment_file(dir, base, Kind::Log), how)?;
-        let mut segment = Self::empty(dir, base, file);
-        let read = |kind| {
-            Ok::<_, Error>(
-                read_file(storage, &segment_file(dir, base, kind), INDEX_BYTES)?.unwrap_or_default(),
-            )
+        let mut segment = Self::empty(dir, base, config.gaps, file);
+        let read = |kind| match read_file(storage, &segment_file(dir, base, kind), INDEX_LIMIT) {
+            // Larger than any that makes sense.
+            Err(Error::KafkaStorageError { .. }) => Ok(Vec::new()),
+            other => Ok::<_, Error>(other?.unwrap_or_default()),
         };
+        segment.first_timestamp = segment.header_at(0)?.map(|first| first.max_timestamp);
         segment.stored = [read(Kind::Index)?, read(Kind::TimeIndex)?];
         segment.index = OffsetIndex::parse(base, &segment.stored[0], segment.file.len()?);
         segment.times = TimeIndex::parse(base, &segment.stored[1]);
@@ -113,10 +124,7 @@ impl Segment {
         let Some((last_offset, position)) = self.index.last() else {
             return Ok(self.times.len() == 0);
         };
-        let mut bytes = [0; BATCH_HEADER_LEN];
-        let read = self.file.read_at(position, &mut bytes)?;
-        let header = BatchHeader::parse(bytes.get(..read).unwrap_or_default());
-        let Ok(header) = header else { return Ok(false) };
+        let Some(header) = self.header_at(position)? else { return Ok(false) };
         self.times.truncate(header.base_offset);
         self.size = position;
         self.end = header.base_offset;
@@ -126,8 +134,14 @@ impl Segment {
         Ok(header.last_offset() == last_offset && self.times.len() > 0)
     }
 
+    fn header_at(&self, position: u64) -> Result<Option<BatchHeader>> {
+        let mut bytes = [0; BATCH_HEADER_LEN];
+        let read = self.file.read_at(position, &mut bytes)?;
+        Ok(BatchHeader::parse(bytes.get(..read).unwrap_or_default()).ok())
+    }
+
     fn forget_indexes(&mut self) {
-        let fresh = Self::empty(&self.dir, self.base, Arc::clone(&self.file));
+        let fresh = Self::empty(&self.dir, self.base, self.gaps, Arc::clone(&self.file));
         *self = Self { rebuilt: true, stored: std::mem::take(&mut self.stored), ..fresh };
     }
 
@@ -160,7 +174,7 @@ impl Segment {
                 Found::End => break None,
                 Found::Bad(error) => break Some(error.to_string()),
             };
-            if header.base_offset != self.end {
+            if !self.follows(&header, self.end) {
                 break Some(format!("a batch at offset {} where {} should be", header.base_offset, self.end));
             }
             let newest = epochs.last().map(|(epoch, _)| *epoch);
@@ -176,6 +190,11 @@ impl Segment {
         Ok(Scan { bad, bytes_read: scanner.bytes_read(), epochs })
     }
 
+    /// Whether a batch may come where `expected` is the next offset.
+    pub(crate) fn follows(&self, header: &BatchHeader, expected: Offset) -> bool {
+        header.base_offset == expected || (self.gaps && header.base_offset > expected)
+    }
+
     pub(crate) fn base(&self) -> Offset {
         self.base
     }
@@ -183,6 +202,11 @@ impl Segment {
     /// The offset behind the last record.
     pub(crate) fn end(&self) -> Offset {
         self.end
+    }
+
+    /// The largest timestamp, as far as is known, and the last offset of the first batch that reached it.
+    pub(super) fn largest(&self) -> (i64, Offset) {
+        self.largest
     }
 
     pub(crate) fn size(&self) -> u64 {
@@ -203,12 +227,22 @@ impl Segment {
         &self.file
     }
 
-    /// Whether a batch of `size` bytes that ends at `last` (inclusive) has room.
-    pub(crate) fn has_room(&self, size: usize, last: Offset, segment_bytes: u32) -> bool {
-        let fits = self.size + size as u64 <= u64::from(segment_bytes);
-        let expressible = i32::try_from(last.since(self.base)).is_ok();
-        let indexable = (self.index.len() as u64 + 1) * 12 < INDEX_BYTES;
-        self.size == 0 || (fits && expressible && indexable)
+    /// Whether a batch of `size` bytes that ends at `last` (inclusive) belongs here. Not if it would make the segment too
+    /// large, has offsets that its indexes cannot say, finds an index full, or is younger than the first batch by more
+    /// than a segment may span (rule 39).
+    #[inline]
+    pub(crate) fn has_room(&self, size: usize, header: &BatchHeader, limits: &TopicSettings) -> bool {
+        let fits = self.size + size as u64 <= u64::from(limits.segment_bytes);
+        let expressible = i32::try_from(header.last_offset().since(self.base)).is_ok();
+        let index_bytes = limits.segment_index_bytes as usize;
+        let indexable = self.index.len() < (index_bytes / offset_index::ENTRY).max(1)
+            && self.times.len() < (index_bytes / time_index::ENTRY).saturating_sub(1).max(1);
+        let span = self.first_timestamp.map_or(0, |first| header.max_timestamp.saturating_sub(first));
+        let in_time = span <= limits.segment_ms;
+        match self.size {
+            0 => expressible,
+            _ => fits && expressible && indexable && in_time,
+        }
     }
 
     /// Appends a batch whose offsets are set. On an error nothing is changed that a reader could see.
@@ -226,6 +260,9 @@ impl Segment {
             self.unindexed = 0;
         }
         self.unindexed += header.size as u64;
+        if position == 0 {
+            self.first_timestamp = Some(header.max_timestamp);
+        }
         if header.max_timestamp > self.largest.0 {
             self.largest = (header.max_timestamp, header.last_offset());
         }
@@ -254,8 +291,13 @@ impl Segment {
         }
     }
 
-    /// The first record with a timestamp of `timestamp` or later.
-    pub(crate) fn find_time(&mut self, timestamp: i64, interval: u32) -> Result<Option<Offset>> {
+    /// The first record at or behind `log_start` with a timestamp of `timestamp` or later.
+    pub(crate) fn find_time(
+        &mut self,
+        timestamp: i64,
+        log_start: Offset,
+        interval: u32,
+    ) -> Result<Option<Offset>> {
         self.check_times(interval)?;
         if self.largest.0 < timestamp {
             return Ok(None);
@@ -272,17 +314,27 @@ impl Segment {
                 _ => self.rebuild(interval)?,
             }
         }
-        self.scan_for_time(from, timestamp)
+        if from.1 < log_start
+            && let Some(Located { position, header }) = self.locate(log_start, interval)?
+        {
+            from = (position, header.base_offset);
+        }
+        self.scan_for_time(from, timestamp, log_start)
     }
 
     /// Looks for a record at least as young from a position, where the batch of the offset begins, on. Every batch is
     /// checked: a flipped bit in a timestamp must not hide one.
-    fn scan_for_time(&self, from: (u64, Offset), timestamp: i64) -> Result<Option<Offset>> {
+    fn scan_for_time(
+        &self,
+        from: (u64, Offset),
+        timestamp: i64,
+        log_start: Offset,
+    ) -> Result<Option<Offset>> {
         let (mut position, mut next) = from;
         let mut scanner = Scanner::new(&*self.file, position, self.size);
         loop {
             let header = match scanner.next()? {
-                Found::Batch(header) if header.base_offset == next => header,
+                Found::Batch(header) if self.follows(&header, next) => header,
                 Found::Batch(header) => return Err(self.misplaced(position, &header, next)),
                 Found::End => return Ok(None),
                 Found::Bad(error) => return Err(self.damage(position, &error.to_string())),
@@ -290,7 +342,10 @@ impl Segment {
             if header.max_timestamp >= timestamp {
                 let bytes = self.file.bytes(position, header.size)?;
                 let mut records = Batch::unchecked(&bytes).into_iter().flat_map(|batch| batch.records());
-                if let Some(record) = records.find(|record| record.timestamp.as_millis() >= timestamp) {
+                let wanted = |record: &RecordRef| {
+                    record.timestamp.as_millis() >= timestamp && record.offset >= log_start
+                };
+                if let Some(record) = records.find(wanted) {
                     return Ok(Some(record.offset));
                 }
             }
@@ -300,7 +355,7 @@ impl Segment {
 
     /// Sees to it, once, that the time index says all that the log says. Where it is used nothing tells that an entry is
     /// missing, and the records that it would lead to are hidden.
-    fn check_times(&mut self, interval: u32) -> Result<()> {
+    pub(super) fn check_times(&mut self, interval: u32) -> Result<()> {
         if self.times_known {
             return Ok(());
         }
@@ -324,6 +379,7 @@ impl Segment {
     fn walk(&self, position: u64, first: First, wanted: impl Fn(&BatchHeader) -> bool) -> Result<Walk> {
         let mut position = position;
         let mut next = first;
+        let bound = self.index.behind(position).map_or(self.end, |(last, _)| last);
         let mut window = Bytes::from(Vec::new());
         let mut window_at = position;
         while position < self.size {
@@ -338,7 +394,7 @@ impl Segment {
             let header = match (parsed, next) {
                 (Ok(header), First::Ends(last)) if header.last_offset() == last => header,
                 (_, First::Ends(_)) => return Ok(Walk::IndexLied),
-                (Ok(header), First::Begins(base)) if header.base_offset == base => header,
+                (Ok(header), First::Begins(base)) if self.fits(&header, base, bound) => header,
                 (Ok(header), First::Begins(base)) => return Err(self.misplaced(position, &header, base)),
                 (Err(error), _) => return Err(self.damage(position, &error.to_string())),
             };
@@ -368,6 +424,12 @@ impl Segment {
         }
         self.note_largest_timestamp();
         Ok(())
+    }
+
+    /// Whether a batch may come where `expected` is the next offset, and all before `bound` (exclusive): where offsets may
+    /// be missing, what comes behind must leave room for what an index, or the end, says to come later.
+    fn fits(&self, header: &BatchHeader, expected: Offset, bound: Offset) -> bool {
+        self.follows(header, expected) && (!self.gaps || header.last_offset() <= bound)
     }
 
     fn misplaced(&self, position: u64, found: &BatchHeader, expected: Offset) -> Error {

@@ -3,6 +3,7 @@
 mod damage;
 mod flushing;
 mod reading;
+mod retention;
 
 use super::*;
 use crate::{
@@ -24,7 +25,10 @@ struct Store {
 
 impl Store {
     fn new(segment_bytes: u32, interval: u32) -> Self {
-        let settings = TopicConfig::new().segment_bytes(segment_bytes).index_interval_bytes(interval);
+        Self::of(TopicConfig::new().segment_bytes(segment_bytes).index_interval_bytes(interval))
+    }
+
+    fn of(settings: TopicConfig) -> Self {
         let config = LogConfig {
             partition: TopicPartition::new("t", 0),
             dir: "data/t-0".into(),
@@ -59,7 +63,12 @@ impl Store {
 
     /// Opens the log anew, as another process would: what is read by it is its own.
     fn reopen(&self, from: LoadedFrom) -> Result<Log> {
-        Ok(Log::open(&self.disk.boot(), self.config.clone(), from, Some(Offset::ZERO))?.0)
+        self.reopen_at(from, Some(Offset::ZERO))
+    }
+
+    /// As `reopen`, where the log's start was noted.
+    fn reopen_at(&self, from: LoadedFrom, start: Option<Offset>) -> Result<Log> {
+        Ok(Log::open(&self.disk.boot(), self.config.clone(), from, start)?.0)
     }
 
     fn crash_and_reopen(&mut self) {

@@ -213,8 +213,7 @@ fn leader_epochs_that_are_missing_or_garbled_are_found_in_the_log() {
 fn other_files_and_directories_are_left_alone() {
     let (store, end, times) = closed();
     let dir = &store.config.dir;
-    let files =
-        ["notes.txt", "00000000000000000007.log.deleted", "7.log", "x.index", "00000000000000000003-9.0.cut"];
+    let files = ["notes.txt", "notes.log.deleted", "7.log", "x.index", "00000000000000000003-9.0.cut"];
     files.iter().for_each(|name| store.overwrite(&dir.join(name), b"somebody's"));
     for name in ["00000000000000000900.log", "backup"] {
         store.storage.create_dir(&dir.join(name)).unwrap();
