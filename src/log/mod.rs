@@ -17,6 +17,7 @@ mod segment;
 #[cfg(test)]
 mod tests;
 mod time_index;
+mod truncate;
 
 pub(crate) use checkpoint::{OffsetsByPartition, RECOVERY_POINTS, read_checkpoint, write_checkpoint};
 pub(crate) use epochs::LeaderEpochs;

@@ -3,7 +3,9 @@
 mod damage;
 mod flushing;
 mod reading;
+mod replacing;
 mod retention;
+mod truncating;
 
 use super::*;
 use crate::{

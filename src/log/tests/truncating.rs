@@ -1,0 +1,67 @@
+//! Truncation, against a model, with readers that hold what goes.
+
+use super::*;
+use crate::prng::Prng;
+
+fn offset(n: i64) -> Offset {
+    Offset::new(n)
+}
+
+fn filled(seed: u64) -> (Store, Vec<i64>, Vec<i64>) {
+    let mut prng = Prng::new(seed);
+    let mut store = Store::new(1024 + prng.below(1024) as u32, prng.below(300) as u32);
+    let (mut times, mut batches) = (Vec::new(), vec![0]);
+    for _ in 0..60 {
+        let batch: Vec<i64> = (0..1 + prng.below(4)).map(|_| prng.below(1000) as i64).collect();
+        store.append(&batch);
+        times.extend(batch);
+        batches.push(times.len() as i64);
+    }
+    (store, times, batches)
+}
+
+#[test]
+fn what_is_cut_is_gone_what_is_held_stays_and_offsets_go_on() {
+    for seed in 0..40 {
+        let (mut store, mut times, batches) = filled(seed);
+        if seed % 2 == 0 {
+            store.crash_and_reopen();
+        }
+        let end = store.log.end();
+        let held = store.log.read(Offset::ZERO, end, 1 << 20, true).unwrap();
+        let before = held.to_vec();
+        let to = (seed as i64 * 7) % (end.get() + 3);
+        let expected_end = batches.iter().copied().filter(|base| *base <= to).max().unwrap();
+        store.log.lower_recovery_point(offset(to));
+        store.log.truncate(offset(to)).unwrap();
+        assert_eq!(store.log.end(), offset(expected_end), "seed {seed}, cut at {to}");
+        times.truncate(expected_end as usize);
+        // It leads on, in the epoch that it had.
+        store.log.epochs.assign(store.log.epoch, offset(expected_end));
+        store.append(&[5, 6]);
+        times.extend([5, 6]);
+        assert_eq!(*held, *before, "what was handed out has changed");
+        let all = (expected(&times, 0, times.len()), None);
+        assert_eq!(read(&mut store.log, 0, 1 << 20), all, "seed {seed}");
+        let end = store.close();
+        for from in [LoadedFrom::CleanClose(end), LoadedFrom::Crash(offset(to.min(expected_end)))] {
+            assert_eq!(read(&mut store.reopen(from).unwrap(), 0, 1 << 20), all, "seed {seed}, {from:?}");
+        }
+    }
+}
+
+#[test]
+fn rule_54_logs_part_where_the_epoch_ends_in_the_one_that_has_less_of_it() {
+    let (mut store, times, _) = filled(3);
+    let first = store.close();
+    store.log = store.reopen(LoadedFrom::Crash(first)).unwrap();
+    store.append(&[1, 2, 3]);
+    let log = &store.log;
+    assert_eq!(first.get(), times.len() as i64);
+    assert_eq!(log.divergence(LeaderEpoch(0), first.plus(7)), first, "the leader has more of the epoch");
+    assert_eq!(log.divergence(LeaderEpoch(0), offset(9)), offset(9), "the leader has less");
+    assert_eq!(log.divergence(LeaderEpoch(1), first.plus(99)), log.end());
+    store.log.lower_recovery_point(first);
+    store.log.truncate(first).unwrap();
+    assert_eq!(store.log.epochs.latest(), Some(LeaderEpoch(0)), "an epoch without records is forgotten");
+}
