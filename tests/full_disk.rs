@@ -17,7 +17,8 @@ const DIR: &str = "BROOKLET_TEST_FULL_DISK_DIR";
 const MAPS: &str = "BROOKLET_TEST_FULL_DISK_MAPS";
 const DURABILITY: &str = "BROOKLET_TEST_FULL_DISK_DURABILITY";
 /// Mounts a small file system where only the child sees it, and becomes the child.
-const MOUNT: &str = r#"mount -t tmpfs -o size=6m none "$1" && exec "$2" --exact child_fills_the_disk --nocapture"#;
+const MOUNT: &str =
+    r#"mount -t tmpfs -o size=6m none "$1" && exec "$2" --exact child_fills_the_disk --nocapture"#;
 
 fn value(n: usize) -> Vec<u8> {
     let mut value = format!("{n}:").into_bytes();

@@ -24,12 +24,16 @@ pub enum Unit {
     PerSecond,
     /// Seconds that something took; less is better.
     Seconds,
+    /// Bytes that something takes; less is better.
+    Bytes,
 }
 
 impl Unit {
     fn show(self, figure: f64) -> String {
         match self {
+            Self::PerSecond if figure < 1e6 => format!("{:.1} k/s", figure / 1e3),
             Self::PerSecond => format!("{:.2} M/s", figure / 1e6),
+            Self::Bytes => format!("{:.1} MiB", figure / f64::from(1 << 20)),
             Self::Seconds if figure < 1e-6 => format!("{:.0} ns", figure * 1e9),
             Self::Seconds if figure < 1e-3 => format!("{:.2} us", figure * 1e6),
             Self::Seconds => format!("{:.2} ms", figure * 1e3),
@@ -40,7 +44,7 @@ impl Unit {
     fn ratio(self, raw: f64, brooklet: f64) -> f64 {
         match self {
             Self::PerSecond => brooklet / raw,
-            Self::Seconds => raw / brooklet,
+            Self::Seconds | Self::Bytes => raw / brooklet,
         }
     }
 }

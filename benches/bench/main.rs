@@ -14,7 +14,11 @@ mod append;
 #[cfg(target_os = "linux")]
 mod durable;
 #[cfg(target_os = "linux")]
+mod group_commit;
+#[cfg(target_os = "linux")]
 mod harness;
+#[cfg(target_os = "linux")]
+mod open;
 #[cfg(target_os = "linux")]
 mod raw;
 #[cfg(target_os = "linux")]
@@ -33,16 +37,18 @@ mod sync {
 #[cfg(target_os = "linux")]
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [role, mode, dir] = arguments.as_slice()
+    if let [role, mode, dir, bytes] = arguments.as_slice()
         && role == start::CHILD
     {
-        return start::child(mode, std::path::Path::new(dir));
+        return start::child(mode, std::path::Path::new(dir), bytes.parse().unwrap());
     }
     let mut bench = harness::Bench::new(&arguments);
     append::run(&mut bench);
     read::run(&mut bench);
     durable::run(&mut bench);
+    group_commit::run(&mut bench);
     start::run(&mut bench);
+    open::run(&mut bench);
     bench.print();
 }
 

@@ -83,11 +83,31 @@ pub fn read(path: &Path, count: usize, size: usize) -> f64 {
     rate(count, begun)
 }
 
+/// A new file whose space is taken, up to `len` bytes.
+pub fn allocated(path: &Path, len: u64) -> File {
+    let file = create(path);
+    allocate(&file, 0, len);
+    file.sync_all().unwrap();
+    file
+}
+
+/// Reads a file, at most `most` bytes of it, with CRC-32C over them.
+pub fn checksum(path: &Path, most: usize) {
+    let file = File::open(path).unwrap();
+    let len = usize::try_from(file.metadata().unwrap().len()).unwrap().min(most);
+    let (mut at, mut sum, mut buffer) = (0, 0, vec![0; 1 << 20]);
+    while at < len {
+        let want = (len - at).min(buffer.len());
+        file.read_exact_at(&mut buffer[..want], at as u64).unwrap();
+        sum = crc32c::crc32c_append(sum, &buffer[..want]);
+        at += want;
+    }
+    black_box(sum);
+}
+
 /// Positioned writes into a file whose space is taken, each followed by fdatasync; gives the time of each, in ns.
 pub fn synced_writes(path: &Path, count: usize, bytes: &[u8]) -> Vec<u64> {
-    let file = create(path);
-    allocate(&file, 0, 1 << 20);
-    file.sync_all().unwrap();
+    let file = allocated(path, 1 << 20);
     let write = |n: usize| {
         let begun = Instant::now();
         file.write_all_at(bytes, (n * bytes.len()) as u64).unwrap();

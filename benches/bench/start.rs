@@ -3,13 +3,14 @@
 
 use crate::{
     harness::{Bench, Unit},
+    open,
     store::scratch,
 };
 use brooklet::{Broker, ConsumerConfig, Record, TopicConfig};
 use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -33,22 +34,55 @@ pub fn run(bench: &mut Bench) {
 
 /// Starts a child, and gives the seconds until it says that it is ready.
 fn started(mode: &str, dir: &Path) -> f64 {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([CHILD, mode]).arg(dir).stdout(Stdio::piped());
     let begun = Instant::now();
-    let mut child = command.spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let (mut child, line) = spawn(mode, dir, 0);
     let elapsed = begun.elapsed().as_secs_f64();
-    assert!(child.wait().unwrap().success() && line == "ready\n", "{line}");
+    assert!(child.wait().unwrap().success() && line == "ready", "{line}");
     elapsed
 }
 
+/// What a child says.
+pub fn said(mode: &str, dir: &Path) -> String {
+    let (mut child, line) = spawn(mode, dir, 0);
+    assert!(child.wait().unwrap().success(), "{line}");
+    line
+}
+
+/// Starts a child, and kills it when it is ready.
+pub fn killed(mode: &str, dir: &Path, bytes: usize) {
+    let (mut child, line) = spawn(mode, dir, bytes);
+    assert_eq!(line, "ready");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// A child, and its first line.
+fn spawn(mode: &str, dir: &Path, bytes: usize) -> (Child, String) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([CHILD, mode]).arg(dir).arg(bytes.to_string());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (child, line.trim_end().to_owned())
+}
+
 /// What the child does.
-pub fn child(mode: &str, dir: &Path) {
-    let broker = (mode != "idle").then(|| first_record(dir));
-    println!("ready");
+pub fn child(mode: &str, dir: &Path, bytes: usize) {
+    let (broker, line) = match mode {
+        "store" => (Some(first_record(dir)), "ready".to_owned()),
+        "fill" => (Some(open::fill(dir, bytes)), "ready".to_owned()),
+        "memory" | "idle-memory" => {
+            let (broker, used) = open::memory(dir, mode == "memory");
+            (broker, used.to_string())
+        }
+        _ => (None, "ready".to_owned()),
+    };
+    println!("{line}");
     std::io::stdout().flush().unwrap();
+    if mode == "fill" {
+        // Until it is killed; or its parent is gone.
+        std::io::stdin().read_line(&mut String::new()).unwrap();
+    }
     broker.inspect(|broker| broker.close().unwrap());
 }
 
