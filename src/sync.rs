@@ -17,6 +17,11 @@ pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io
     std::thread::Builder::new().name(name.to_owned()).spawn(body)
 }
 
+/// Lets other threads run first, if any can.
+pub(crate) fn yield_now() {
+    std::thread::yield_now();
+}
+
 /// Whether the caller is the thread that `handle` stands for.
 pub(crate) fn is_current(handle: &JoinHandle<()>) -> bool {
     handle.thread().id() == std::thread::current().id()

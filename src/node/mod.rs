@@ -10,17 +10,18 @@
 //! 2. `groups`: all groups
 //! 3. `topics`: which topics there are
 //! 4. `checkpoint`: one checkpoint is written at a time
-//! 5. a partition's `flushing`, then its `state`
+//! 5. a claim on a partition's `flushing`, then its `state`
 //! 6. the parked requests, the timers, the worker's queue: leaves, nothing is taken below them
 //!
 //! `topics` is never held over I/O: who changes topics holds `admin`, and writes the metadata file beside it.
 //!
-//! A flush holds `flushing` while the disk works, and nothing else of a partition: appends and reads go on.
+//! A flush holds the claim while the disk works, and nothing else of a partition: appends and reads go on.
 
 mod admin;
 mod background;
 mod directory;
 mod fetch;
+mod group_commit;
 mod groups;
 mod open;
 mod parked;

@@ -1,12 +1,15 @@
 //! A partition as a broker keeps it: its log, and who waits for it.
 
-use super::parked::ParkedFetch;
+use super::{
+    group_commit::{Claim, GroupCommit},
+    parked::ParkedFetch,
+};
 use crate::{
     env::Storage,
     error::{Error, Result},
     log::{Extent, LoadedFrom, Log, LogConfig},
     rpc::PartitionRef,
-    sync::{Mutex, MutexGuard},
+    sync::{AtomicI64, Mutex, MutexGuard, Ordering},
     types::{Durability, Offset, TopicId, TopicPartition},
 };
 use std::sync::{Arc, Weak};
@@ -18,8 +21,10 @@ pub(super) struct Partition {
     durability: Durability,
     storage: Arc<dyn Storage>,
     state: Mutex<State>,
-    /// Held while the log is synced: who comes next finds its records synced as well, or syncs for all who wait.
-    flushing: Mutex<()>,
+    /// Claimed while the log is synced.
+    flushing: GroupCommit,
+    /// What survives a power cut lies below, exclusive; never ahead of what the log knows.
+    durable: AtomicI64,
 }
 
 #[derive(Debug)]
@@ -53,7 +58,8 @@ impl Partition {
             config,
             storage: Arc::clone(storage),
             state: Mutex::new(State { log, waiting: Vec::new(), flush_armed: false }),
-            flushing: Mutex::new(()),
+            flushing: GroupCommit::default(),
+            durable: AtomicI64::new(0),
         })
     }
 
@@ -91,7 +97,12 @@ impl Partition {
     /// Makes durable all that is below `up_to` now (exclusive), if it is not yet. Callers that come while another
     /// syncs share the next sync.
     pub(super) fn flush(&self, up_to: Offset, extent: Extent) -> Result<()> {
-        let _flushing = self.flushing.lock();
+        let is_done = || extent == Extent::Records && self.durable.load(Ordering::Acquire) >= up_to.get();
+        if is_done() {
+            return Ok(());
+        }
+        let Some(mut claim) = self.flushing.claim(is_done) else { return Ok(()) };
+        claim.gather();
         let flush = {
             let mut state = self.lock();
             let Some(log) = state.log_if_any()? else { return Ok(()) };
@@ -104,15 +115,21 @@ impl Partition {
         let mut state = self.lock();
         let Some(log) = state.log_if_any()? else { return Ok(()) };
         log.end_flush(&flush, result)?;
+        self.durable.store(log.durable().get(), Ordering::Release);
         let woken = if self.durability == Durability::Flushed { state.take_waiting() } else { Vec::new() };
         drop(state);
         woken.iter().for_each(|fetch| fetch.look_again());
         Ok(())
     }
 
+    /// Waits until no flush is under way, and lets none begin.
+    pub(super) fn hold_flushes(&self) -> Option<Claim<'_>> {
+        self.flushing.claim(|| false)
+    }
+
     /// Ends the use of the log: what comes later gets `why`. `None` if there was no log.
     pub(super) fn take_log(&self, why: Error) -> Option<Box<Log>> {
-        let _flushing = self.flushing.lock();
+        let _no_flush = self.hold_flushes();
         let mut state = self.lock();
         let log = std::mem::replace(&mut state.log, LogState::Closed(why));
         let woken = state.take_waiting();
