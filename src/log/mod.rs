@@ -11,6 +11,7 @@ mod interrupted;
 mod load;
 mod names;
 mod offset_index;
+mod progress;
 mod retention;
 mod scan;
 mod segment;
@@ -19,11 +20,15 @@ mod tests;
 mod time_index;
 mod truncate;
 
-pub(crate) use checkpoint::{OffsetsByPartition, RECOVERY_POINTS, read_checkpoint, write_checkpoint};
+pub(crate) use checkpoint::{
+    CLEANED, HIGH_WATERMARKS, LOG_STARTS, OffsetsByPartition, RECOVERY_POINTS, read_checkpoint,
+    write_checkpoint,
+};
 pub(crate) use epochs::LeaderEpochs;
 pub(crate) use flush::{Extent, Flush};
 pub(crate) use load::LoadedFrom;
-pub(crate) use names::PARTITION_METADATA;
+pub(crate) use names::{PARTITION_METADATA, base_of_log};
+pub(crate) use progress::bytes_to_scan;
 
 use crate::{
     config::TopicSettings,

@@ -147,7 +147,9 @@ impl Segment {
     /// The largest timestamp, checked once against the log; the file's own where no record has one.
     fn largest_timestamp(&mut self, interval: u32) -> Result<Option<Timestamp>> {
         self.check_times(interval)?;
-        let largest = self.largest().0;
-        Ok((largest >= 0).then(|| Timestamp::from_millis(largest)))
+        match self.largest().0 {
+            none if none < 0 => self.file().modified(),
+            largest => Ok(Some(Timestamp::from_millis(largest))),
+        }
     }
 }
