@@ -224,6 +224,21 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A batch that is compressed in a way that this build does not read, or with more records than the consumer allows.
+    #[error(
+        "{partition}: the batch at offset {offset} is not read: {reason} (the next one is at {next_offset})"
+    )]
+    #[non_exhaustive]
+    UnsupportedCompressionType {
+        /// The partition.
+        partition: TopicPartition,
+        /// Where the batch is.
+        offset: i64,
+        /// Where to go on behind it: `seek` there to skip it.
+        next_offset: i64,
+        /// The feature that is off, or the limit.
+        reason: String,
+    },
     /// What the store should hold, since it was made durable, is not there or is not what was written. Nothing was
     /// changed.
     #[error("{} is damaged: {reason}", path.display())]
@@ -345,6 +360,7 @@ impl Error {
             Self::GroupIdNotFound { .. } => 69,
             Self::FencedLeaderEpoch => 74,
             Self::UnknownLeaderEpoch => 75,
+            Self::UnsupportedCompressionType { .. } => 76,
             Self::GroupMaxSizeReached { .. } => 81,
             Self::InvalidRecord(_) => 87,
             Self::UnknownTopicId { .. } => 100,
@@ -362,6 +378,7 @@ impl Error {
         match self {
             Self::OffsetOutOfRange { partition, .. }
             | Self::NoOffsetForPartition { partition }
+            | Self::UnsupportedCompressionType { partition, .. }
             | Self::CorruptMessage { partition, .. } => Some(partition),
             Self::KafkaStorageError { partition, .. } => partition.as_ref(),
             _ => None,

@@ -17,5 +17,7 @@ mod lifetimes;
 mod offsets;
 #[path = "rules/partitions.rs"]
 mod partitions;
+#[path = "rules/stored.rs"]
+mod stored;
 #[path = "rules/topics.rs"]
 mod topics;

@@ -4,12 +4,13 @@
 #[cfg(test)]
 mod tests;
 
-use super::records::{Part, Records};
+use super::{
+    buffer::Buffer,
+    records::{Part, Records},
+};
 use crate::{
     config::{AutoOffsetReset, ConsumerConfig},
-    env::Bytes,
     error::{Error, Result},
-    record::{Batch, BatchError, BatchHeader},
     rpc::{
         FetchPartition, FetchRequest, FetchResponse, Fetched, ListOffsetsRequest, MetadataRequest,
         MetadataResponse, OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest, PartitionRef,
@@ -114,16 +115,6 @@ enum Place {
     Named(OffsetSpec),
     /// The next record's offset, and the leader epoch of the last one that was handed out, or -1.
     At(Offset, i32),
-}
-
-/// What was fetched and not handed out yet.
-#[derive(Debug)]
-struct Buffer {
-    bytes: Bytes,
-    /// Where the next batch begins.
-    at: usize,
-    /// Up to where batches were checked.
-    checked: usize,
 }
 
 impl ConsumerCore {
@@ -380,7 +371,8 @@ impl ConsumerCore {
 
     fn buffer(&mut self, of: &TopicPartition, fetched: Fetched) -> Result<()> {
         if let Some(partition) = self.partitions.get_mut(of).filter(|_| !fetched.records.is_empty()) {
-            partition.buffer = Some(Buffer { bytes: fetched.records, at: 0, checked: 0 });
+            let (isolation, limit) = (self.config.isolation_level, self.config.max_decompressed_bytes);
+            partition.buffer = Some(Buffer::new(fetched, isolation, limit));
         }
         Ok(())
     }
@@ -493,83 +485,17 @@ fn reset_to(reset: AutoOffsetReset) -> Option<OffsetSpec> {
 }
 
 impl Partition {
-    /// Takes up to `limit` records out of the buffer, and moves the position behind them (rules 4 and 6).
+    /// Takes up to `limit` records out of the buffer, and moves the position behind them.
     fn take(&mut self, of: &TopicPartition, limit: usize) -> Result<Option<Part>> {
-        let (Some(buffer), Place::At(from, epoch)) = (&mut self.buffer, &self.place) else { return Ok(None) };
-        let (from, mut next) = (*from, (*from, *epoch));
-        let (start, mut end, mut len) = (buffer.at, buffer.at, 0);
-        let mut exhausted = false;
-        while len < limit {
-            let at = buffer.at;
-            let batch = match buffer.batch() {
-                Ok(Some(batch)) => batch,
-                Ok(None) => {
-                    exhausted = true;
-                    break;
-                }
-                Err(_) if len > 0 => break,
-                Err((error, header)) => return Err(corrupt(of, next.0, &error, header)),
-            };
-            let (header, wanted) = (*batch.header(), limit - len);
-            end = at + header.size;
-            let whole = next.0 <= header.base_offset && header.record_count as usize <= wanted;
-            let mut offsets = batch.records().map(|record| record.offset).filter(|offset| *offset >= next.0);
-            let (count, last) = match (header.attributes.is_control(), whole) {
-                (true, _) => (0, None),
-                (false, true) => (header.record_count as usize, None),
-                (false, false) => {
-                    match offsets.by_ref().take(wanted).fold((0, None), |(n, _), o| (n + 1, Some(o))) {
-                        (n, last) if offsets.next().is_some() => (n, last),
-                        (n, _) => (n, None),
-                    }
-                }
-            };
-            len += count;
-            match last {
-                Some(last) => next = (last.plus(1), header.leader_epoch.0),
-                None => {
-                    next = (header.next_offset(), header.leader_epoch.0);
-                    buffer.at = end;
-                }
-            }
-        }
-        let bytes = buffer.bytes.slice(start, end);
+        let (Some(buffer), Place::At(offset, epoch)) = (&mut self.buffer, &self.place) else {
+            return Ok(None);
+        };
+        let mut next = (*offset, *epoch);
+        let (part, exhausted) = buffer.take(of, &mut next, limit)?;
         if exhausted {
             self.buffer = None;
         }
         self.place = Place::At(next.0, next.1);
-        Ok((len > 0).then(|| Part { partition: of.clone(), bytes, from, len, next }))
-    }
-}
-
-impl Buffer {
-    /// The next batch, checked if it was not before; `None` at the end, where a batch may be cut short.
-    fn batch(&mut self) -> Result<Option<Batch<'_>>, (BatchError, Option<BatchHeader>)> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        if rest.is_empty() {
-            return Ok(None);
-        }
-        if self.at < self.checked {
-            return Ok(Batch::unchecked(rest));
-        }
-        let checked = Batch::check(rest).and_then(|batch| batch.check_records().map(|()| batch));
-        match checked {
-            Ok(batch) => {
-                self.checked = self.at + batch.header().size;
-                Ok(Some(batch))
-            }
-            Err(BatchError::TooShort { .. }) if self.at > 0 => Ok(None),
-            Err(error) => Err((error, BatchHeader::parse(rest).ok())),
-        }
-    }
-}
-
-fn corrupt(of: &TopicPartition, position: Offset, error: &BatchError, header: Option<BatchHeader>) -> Error {
-    let next = header.map(|header| header.next_offset()).filter(|next| *next > position);
-    Error::CorruptMessage {
-        partition: of.clone(),
-        offset: position.get(),
-        next_offset: next.unwrap_or(position.plus(1)).get(),
-        reason: error.to_string(),
+        Ok(part)
     }
 }

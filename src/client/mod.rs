@@ -2,6 +2,7 @@
 //! know a [`Service`], never a broker.
 
 mod admin;
+mod buffer;
 mod consumer;
 mod consumer_core;
 mod owned;

@@ -3,7 +3,7 @@
 use crate::{
     env::Bytes,
     record::Headers,
-    types::{Offset, OffsetAndMetadata, Offsets, Timestamp, TopicPartition},
+    types::{Offset, OffsetAndMetadata, Offsets, Timestamp, TimestampType, TopicPartition},
 };
 use std::{fmt, str::Utf8Error};
 
@@ -30,6 +30,7 @@ pub struct OwnedRecord {
     pub(super) offset: Offset,
     pub(super) epoch: i32,
     pub(super) timestamp: Timestamp,
+    pub(super) timestamp_type: TimestampType,
     pub(super) key: Option<Bytes>,
     pub(super) value: Option<Bytes>,
     pub(super) headers: Bytes,
@@ -130,6 +131,44 @@ impl OwnedRecord {
     /// ```
     pub fn timestamp(&self) -> Timestamp {
         self.timestamp
+    }
+
+    /// The leader epoch in which the record was appended; `None` if its batch does not say.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap().into_owned();
+    /// assert_eq!(record.leader_epoch(), Some(0));
+    /// # Ok(()) }
+    /// ```
+    pub fn leader_epoch(&self) -> Option<i32> {
+        (self.epoch >= 0).then_some(self.epoch)
+    }
+
+    /// Where the timestamp comes from.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap().into_owned();
+    /// assert_eq!(record.timestamp_type(), TimestampType::CreateTime);
+    /// # Ok(()) }
+    /// ```
+    pub fn timestamp_type(&self) -> TimestampType {
+        self.timestamp_type
     }
 
     /// The headers, in their order, duplicates included.

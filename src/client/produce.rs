@@ -7,7 +7,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     record::{BatchWriter, Record, ValidBatch, record_size},
-    rpc::{Acks, Answer, MetadataRequest, ProduceRequest},
+    rpc::{Acks, Answer, MetadataRequest, ProduceRequest, ProduceResponse},
     sync::Memo,
     types::{Durability, RecordMetadata, Timestamp},
 };
@@ -101,8 +101,8 @@ impl Client {
             let timestamp = record.timestamp.unwrap_or_else(|| self.service.clock().wall());
             let mut writer = BatchWriter::new(buffer);
             push(&mut writer, record, timestamp, route)?;
-            let (base, durability) = self.send(route, &mut writer.finish(), durability(record))?;
-            Ok(RecordMetadata::new(route.partition.partition, base, timestamp, durability))
+            let sent = self.send(route, &mut writer.finish(), durability(record))?;
+            Ok(metadata(route, &sent, 0, timestamp))
         })
     }
 
@@ -148,15 +148,14 @@ impl Client {
         route: &Route,
         batch: &mut ValidBatch<'_>,
         durability: Durability,
-    ) -> Result<(i64, Durability), Box<Error>> {
+    ) -> Result<ProduceResponse, Box<Error>> {
         let request = ProduceRequest { partition: &route.partition, acks: Acks::All, durability, batch };
         let answer = self.service.produce(route.leader, request);
         let clock = self.service.clock();
-        let response = match answer {
+        Ok(match answer {
             Answer::Ready(response) => response?,
             parked @ Answer::Parked(_) => parked.wait(clock, clock.now().plus(super::REQUEST_TIMEOUT))?,
-        };
-        Ok((response.base_offset.get(), response.durability))
+        })
     }
 
     pub(super) fn produce_many(&self, records: &[Record<'_>]) -> Result<Vec<RecordMetadata>> {
@@ -239,9 +238,7 @@ impl Client {
         }
         let sent = self.send(route, &mut writer.finish(), durability);
         let metadata = |(n, (index, timestamp)): (usize, (usize, Timestamp))| {
-            let at = |(base, durability): &(i64, Durability)| {
-                RecordMetadata::new(route.partition.partition, base + n as i64, timestamp, *durability)
-            };
+            let at = |sent: &ProduceResponse| self::metadata(route, sent, n as i64, timestamp);
             (index, sent.as_ref().map(at).map_err(|error| Error::clone(error)))
         };
         refused.extend(batch.into_iter().enumerate().map(metadata));
@@ -266,4 +263,12 @@ fn push(
         }
         other => Error::InvalidRecord(other.to_string()),
     })
+}
+
+/// Where the `n`th record of a batch went.
+#[inline]
+fn metadata(route: &Route, sent: &ProduceResponse, n: i64, timestamp: Timestamp) -> RecordMetadata {
+    let timestamp = sent.log_append_time.unwrap_or(timestamp);
+    let offset = sent.base_offset.plus(n).get();
+    RecordMetadata::new(route.partition.partition, offset, timestamp, sent.durability)
 }

@@ -4,7 +4,7 @@ use super::owned::OwnedRecord;
 use crate::{
     env::Bytes,
     record::{Batch, BatchHeader, Headers, Record, RecordIter, RecordRef},
-    types::{Offset, OffsetAndMetadata, Offsets, Timestamp, TopicPartition},
+    types::{Offset, OffsetAndMetadata, Offsets, Timestamp, TimestampType, TopicPartition},
 };
 use std::{fmt, str::Utf8Error};
 
@@ -37,7 +37,7 @@ pub struct Records {
 pub(super) struct Part {
     pub(super) partition: TopicPartition,
     /// Whole, checked batches.
-    pub(super) bytes: Bytes,
+    pub(super) chunks: Vec<Bytes>,
     /// Records below it, at the start of the first batch, do not count.
     pub(super) from: Offset,
     /// How many records count.
@@ -241,10 +241,21 @@ impl ExactSizeIterator for RecordsIter<'_> {}
 #[derive(Debug, Clone)]
 struct PartIter<'a> {
     part: &'a Part,
-    /// What lies behind the batch at hand.
+    chunks: std::slice::Iter<'a, Bytes>,
+    batch: Option<BatchIter<'a>>,
+    /// What lies behind the batch at hand, in its chunk.
     rest: &'a [u8],
-    batch: Option<(RecordIter<'a>, i32)>,
+    chunk: Option<&'a Bytes>,
     left: usize,
+}
+
+/// The records of a batch, and what all of them have from it.
+#[derive(Debug, Clone)]
+struct BatchIter<'a> {
+    records: RecordIter<'a>,
+    chunk: &'a Bytes,
+    epoch: i32,
+    timestamp_type: TimestampType,
 }
 
 impl fmt::Debug for Part {
@@ -255,7 +266,7 @@ impl fmt::Debug for Part {
 
 impl<'a> PartIter<'a> {
     fn new(part: &'a Part) -> Self {
-        Self { part, rest: &part.bytes, batch: None, left: part.len }
+        Self { part, chunks: part.chunks.iter(), chunk: None, rest: &[], batch: None, left: part.len }
     }
 
     fn next(&mut self) -> Option<ConsumerRecord<'a>> {
@@ -263,19 +274,34 @@ impl<'a> PartIter<'a> {
             return None;
         }
         loop {
-            if let Some((records, epoch)) = &mut self.batch {
+            if let Some(BatchIter { records, chunk, epoch, timestamp_type }) = &mut self.batch {
                 for record in records.by_ref() {
                     if record.offset >= self.part.from {
                         self.left -= 1;
-                        return Some(ConsumerRecord { part: self.part, record, epoch: *epoch });
+                        let (part, epoch, timestamp_type) = (self.part, *epoch, *timestamp_type);
+                        return Some(ConsumerRecord { part, chunk, record, epoch, timestamp_type });
                     }
                 }
             }
-            let batch = Batch::unchecked(self.rest)?;
-            let header: &BatchHeader = batch.header();
-            self.rest = self.rest.get(header.size..)?;
-            self.batch = (!header.attributes.is_control()).then(|| (batch.records(), header.leader_epoch.0));
+            self.batch = self.next_batch();
+            self.batch.as_ref()?;
         }
+    }
+
+    fn next_batch(&mut self) -> Option<BatchIter<'a>> {
+        if self.rest.is_empty() {
+            let chunk = self.chunks.next()?;
+            (self.chunk, self.rest) = (Some(chunk), chunk);
+        }
+        let batch = Batch::unchecked(self.rest)?;
+        let header: &BatchHeader = batch.header();
+        self.rest = self.rest.get(header.size..)?;
+        let timestamp_type = match header.attributes.is_log_append_time() {
+            true => TimestampType::LogAppendTime,
+            false => TimestampType::CreateTime,
+        };
+        let (records, epoch) = (batch.records(), header.leader_epoch.0);
+        Some(BatchIter { records, chunk: self.chunk?, epoch, timestamp_type })
     }
 }
 
@@ -299,8 +325,11 @@ impl<'a> PartIter<'a> {
 #[derive(Clone, Copy)]
 pub struct ConsumerRecord<'a> {
     part: &'a Part,
+    /// What the record lies in.
+    chunk: &'a Bytes,
     record: RecordRef<'a>,
     epoch: i32,
+    timestamp_type: TimestampType,
 }
 
 impl<'a> ConsumerRecord<'a> {
@@ -397,6 +426,44 @@ impl<'a> ConsumerRecord<'a> {
     /// ```
     pub fn timestamp(self) -> Timestamp {
         self.record.timestamp
+    }
+
+    /// The leader epoch in which the record was appended; `None` if its batch does not say.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap();
+    /// assert_eq!(record.leader_epoch(), Some(0));
+    /// # Ok(()) }
+    /// ```
+    pub fn leader_epoch(self) -> Option<i32> {
+        (self.epoch >= 0).then_some(self.epoch)
+    }
+
+    /// Where the timestamp comes from.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let records = consumer.poll(Duration::ZERO)?;
+    /// let record = records.iter().next().unwrap();
+    /// assert_eq!(record.timestamp_type(), TimestampType::CreateTime);
+    /// # Ok(()) }
+    /// ```
+    pub fn timestamp_type(self) -> TimestampType {
+        self.timestamp_type
     }
 
     /// The headers, in their order, duplicates included.
@@ -517,14 +584,15 @@ impl<'a> ConsumerRecord<'a> {
     /// ```
     pub fn into_owned(self) -> OwnedRecord {
         let within = |part: &[u8]| {
-            let start = part.as_ptr().addr().saturating_sub(self.part.bytes.as_ptr().addr());
-            self.part.bytes.slice(start, start.saturating_add(part.len()))
+            let start = part.as_ptr().addr().saturating_sub(self.chunk.as_ptr().addr());
+            self.chunk.slice(start, start.saturating_add(part.len()))
         };
         let (headers, header_count) = self.record.headers.raw();
         OwnedRecord {
             partition: self.part.partition.clone(),
             offset: self.record.offset,
             epoch: self.epoch,
+            timestamp_type: self.timestamp_type,
             timestamp: self.record.timestamp,
             key: self.record.key.map(within),
             value: self.record.value.map(within),

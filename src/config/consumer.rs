@@ -43,6 +43,7 @@ pub struct ConsumerConfig {
     pub(crate) fetch_max_bytes: usize,
     pub(crate) max_partition_fetch_bytes: usize,
     pub(crate) isolation_level: IsolationLevel,
+    pub(crate) max_decompressed_bytes: usize,
 }
 
 impl Default for ConsumerConfig {
@@ -54,6 +55,7 @@ impl Default for ConsumerConfig {
             fetch_max_bytes: 50 << 20,
             max_partition_fetch_bytes: 1 << 20,
             isolation_level: IsolationLevel::default(),
+            max_decompressed_bytes: 128 << 20,
         }
     }
 }
@@ -141,6 +143,18 @@ impl ConsumerConfig {
         self
     }
 
+    /// How many bytes the records of one compressed batch may have uncompressed; a batch with more is an
+    /// [`Error::UnsupportedCompressionType`](crate::Error::UnsupportedCompressionType). Default 128 MiB.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let frugal = ConsumerConfig::new("billing").max_decompressed_bytes(8 << 20);
+    /// ```
+    pub fn max_decompressed_bytes(mut self, bytes: usize) -> Self {
+        self.max_decompressed_bytes = bytes;
+        self
+    }
+
     /// Which records of transactions come. Default [`IsolationLevel::ReadUncommitted`], as Kafka's.
     ///
     /// ```
@@ -157,6 +171,7 @@ impl ConsumerConfig {
             ("max.poll.records", self.max_poll_records),
             ("fetch.max.bytes", self.fetch_max_bytes),
             ("max.partition.fetch.bytes", self.max_partition_fetch_bytes),
+            ("max.decompressed.bytes", self.max_decompressed_bytes),
         ];
         if let Some((key, value)) = sizes.into_iter().find(|(_, value)| *value == 0) {
             let reason = "at least 1 is needed".to_owned();

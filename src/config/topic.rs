@@ -307,7 +307,7 @@ impl TopicConfig {
     /// # Errors
     /// [`Error::InvalidConfig`] for a value out of its range.
     pub(crate) fn settings(&self) -> Result<TopicSettings> {
-        Ok(TopicSettings {
+        let settings = TopicSettings {
             segment_bytes: self.number("segment.bytes", 1024..=i64::from(i32::MAX))? as u32,
             index_interval_bytes: self.number("index.interval.bytes", 0..=i64::from(i32::MAX))? as u32,
             max_message_bytes: self.number("max.message.bytes", 61..=i64::from(i32::MAX))? as usize,
@@ -323,7 +323,13 @@ impl TopicConfig {
             timestamp_type: self.stamp()?,
             timestamp_before_max: self.duration("message.timestamp.before.max.ms")?,
             timestamp_after_max: self.duration("message.timestamp.after.max.ms")?,
-        })
+            plain: false,
+        };
+        let plain = settings.compression.is_none()
+            && settings.timestamp_type == TimestampType::CreateTime
+            && settings.timestamp_before_max == Duration::MAX
+            && !settings.cleanup_policy.compacts();
+        Ok(TopicSettings { plain, ..settings })
     }
 
     fn cleanup(&self) -> Result<CleanupPolicy> {
@@ -438,9 +444,17 @@ pub(crate) struct TopicSettings {
     pub(crate) timestamp_type: TimestampType,
     pub(crate) timestamp_before_max: Duration,
     pub(crate) timestamp_after_max: Duration,
+    plain: bool,
 }
 
 impl TopicSettings {
+    /// Whether batches are appended as they come, and nothing is asked of their records but that they are not ahead of
+    /// the broker's clock.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.plain
+    }
+
     /// What every record of the topic is promised.
     pub(crate) fn durability(&self) -> Durability {
         if self.flush_messages == 1 { Durability::Flushed } else { Durability::Buffered }

@@ -5,17 +5,15 @@ use super::{
     Node, Task, admin::OFFSETS_TOPIC, background::Job, partition::Partition, topics::with_partition,
 };
 use crate::{
+    config::TopicSettings,
     error::{Error, Result},
     log::Extent,
-    record::ValidBatch,
+    record::{Batch, ValidBatch},
     rpc::{Acks, ProduceRequest, ProduceResponse},
     sync::Ordering,
-    types::{Durability, Timestamp, millis},
+    types::{Durability, Timestamp, TimestampType, millis},
 };
 use std::{sync::Arc, time::Duration};
-
-/// How far ahead of the broker's clock a record's timestamp may be (rule 36).
-const TIMESTAMP_AFTER_MAX: Duration = Duration::from_secs(3600);
 
 /// The longest that the recovery point of a topic stays behind whose records are flushed one by one.
 const CHECKPOINT_WITHIN: Duration = Duration::from_secs(1);
@@ -44,9 +42,38 @@ impl Node {
         batch: &mut ValidBatch<'_>,
         durability: Durability,
     ) -> Result<ProduceResponse, Box<Error>> {
-        self.check_timestamp(batch.header().max_timestamp)?;
+        let settings = &partition.config().settings;
+        if settings.is_plain() {
+            self.check_not_ahead(batch.header().max_timestamp, settings)?;
+            return self.append_checked(partition, batch, durability);
+        }
+        self.check_records(batch, settings)?;
+        match settings.compression.filter(|codec| *codec != batch.header().attributes.codec()) {
+            Some(codec) => {
+                check_size(batch, settings)?;
+                let mut buffer = Vec::new();
+                let recompressed = batch.recompress(codec, &mut buffer);
+                let mut batch = recompressed.map_err(|error| Error::InvalidRecord(error.to_string()))?;
+                self.append_checked(partition, &mut batch, durability)
+            }
+            None => self.append_checked(partition, batch, durability),
+        }
+    }
+
+    fn append_checked(
+        &self,
+        partition: &Arc<Partition>,
+        batch: &mut ValidBatch<'_>,
+        durability: Durability,
+    ) -> Result<ProduceResponse, Box<Error>> {
         let durability = durability.max(partition.durability());
         let mut state = partition.lock();
+        let by_broker = partition.config().settings.timestamp_type == TimestampType::LogAppendTime;
+        // Under the lock, so that times do not go back within a log.
+        let log_append_time = by_broker.then(|| self.clock.wall());
+        if let Some(now) = log_append_time {
+            batch.set_log_append_time(now);
+        }
         let appended = state.log_to_append(partition)?.append(batch)?;
         let arm = !std::mem::replace(&mut state.flush_armed, true) || appended.rolled;
         let woken = match partition.durability() {
@@ -66,7 +93,7 @@ impl Node {
         if durability == Durability::Flushed {
             partition.flush(appended.end, Extent::Records)?;
         }
-        Ok(ProduceResponse { base_offset: appended.base, durability })
+        Ok(ProduceResponse { base_offset: appended.base, log_append_time, durability })
     }
 
     /// Sees to a flush in the background: soon, if a segment was closed.
@@ -81,17 +108,53 @@ impl Node {
     }
 
     /// Rule 36. Reads the clock only if the last reading does not do.
-    fn check_timestamp(&self, max_timestamp: i64) -> Result<()> {
-        let limit_ms = millis(TIMESTAMP_AFTER_MAX);
+    #[inline]
+    fn check_not_ahead(&self, max_timestamp: i64, settings: &TopicSettings) -> Result<()> {
+        let limit_ms = millis(settings.timestamp_after_max);
         if max_timestamp <= self.last_wall.load(Ordering::Relaxed).saturating_add(limit_ms) {
             return Ok(());
         }
         let now = self.clock.wall();
         self.last_wall.store(now.as_millis(), Ordering::Relaxed);
-        let timestamp = Timestamp::from_millis(max_timestamp);
-        if timestamp > now + TIMESTAMP_AFTER_MAX {
+        if max_timestamp > now.as_millis().saturating_add(limit_ms) {
+            let timestamp = Timestamp::from_millis(max_timestamp);
             return Err(Error::InvalidTimestamp { timestamp, limit_ms });
         }
         Ok(())
     }
+
+    /// What has to be asked of each record: rules 14 and 36.
+    fn check_records(&self, batch: &ValidBatch<'_>, settings: &TopicSettings) -> Result<()> {
+        let by_producer = settings.timestamp_type == TimestampType::CreateTime;
+        if by_producer {
+            self.check_not_ahead(batch.header().max_timestamp, settings)?;
+        }
+        let oldest = match settings.timestamp_before_max {
+            Duration::MAX => i64::MIN,
+            before => self.clock.wall().as_millis().saturating_sub(millis(before)),
+        };
+        let keyed = settings.cleanup_policy.compacts();
+        if !keyed && (!by_producer || oldest == i64::MIN) {
+            return Ok(());
+        }
+        let inflated = batch.inflate().map_err(|error| Error::InvalidRecord(error.to_string()))?;
+        let readable = Batch::unchecked(inflated.as_deref().unwrap_or(batch.bytes()));
+        for record in readable.into_iter().flat_map(|batch| batch.records()) {
+            if keyed && record.key.is_none() {
+                let reason = "a record without a key, and the topic is compacted".to_owned();
+                return Err(Error::InvalidRecord(reason));
+            }
+            if by_producer && record.timestamp.as_millis() < oldest {
+                let limit_ms = millis(settings.timestamp_before_max);
+                return Err(Error::InvalidTimestamp { timestamp: record.timestamp, limit_ms });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The limit holds for a batch as it was sent, and again, in the log, as it is stored.
+fn check_size(batch: &ValidBatch<'_>, settings: &TopicSettings) -> Result<()> {
+    let (size, limit) = (batch.bytes().len(), settings.max_message_bytes);
+    if size > limit { Err(Error::MessageTooLarge { size, limit }) } else { Ok(()) }
 }

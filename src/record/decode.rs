@@ -1,13 +1,14 @@
 //! Reading batches and their records, where they lie.
 
 use super::{
+    compression::{MAX_INFLATED, decompress},
     error::BatchError,
-    header::{BatchHeader, CRC_START, Codec},
+    header::{BatchHeader, CRC_START},
     headers::{Headers, read_nullable},
     read::{take, take_array},
     varint::{read_varint, read_varlong},
 };
-use crate::types::{Offset, Timestamp};
+use crate::types::{Compression, Offset, Timestamp};
 
 /// A batch whose bytes are all there and are those that were written.
 #[derive(Debug, Clone, Copy)]
@@ -49,9 +50,8 @@ impl<'a> Batch<'a> {
 
     /// Checks the records; the largest of their own timestamps, if there are any.
     pub(super) fn scan(&self) -> Result<Option<i64>, BatchError> {
-        let codec = self.header.attributes.codec();
-        if codec != Codec::None {
-            return Err(BatchError::UnsupportedCodec(codec));
+        if let Some(inflated) = self.inflate(MAX_INFLATED)? {
+            return Batch::of(self.header.uncompressed(inflated.len()), &inflated).scan();
         }
         let mut rest = self.body();
         let mut last_delta = -1;
@@ -88,6 +88,22 @@ impl<'a> Batch<'a> {
         self.bytes
     }
 
+    /// The same batch with its records uncompressed, for those who only read it: its checksum is not computed anew. `None`
+    /// where they are not compressed. At most `limit` bytes of records are read.
+    pub(crate) fn inflate(&self, limit: usize) -> Result<Option<Vec<u8>>, BatchError> {
+        let codec = self.header.attributes.codec();
+        if codec == Compression::None {
+            return Ok(None);
+        }
+        let mut inflated = vec![0; super::BATCH_HEADER_LEN];
+        decompress(codec, self.body(), &mut inflated, limit)?;
+        let header = self.header.uncompressed(inflated.len());
+        if let Some(head) = inflated.first_chunk_mut() {
+            header.write(head);
+        }
+        Ok(Some(inflated))
+    }
+
     fn body(&self) -> &'a [u8] {
         self.bytes.get(super::BATCH_HEADER_LEN..).unwrap_or_default()
     }
@@ -96,7 +112,7 @@ impl<'a> Batch<'a> {
     /// found none; of a compressed batch there is nothing to go through.
     pub(crate) fn records(&self) -> RecordIter<'a> {
         let header = &self.header;
-        let readable = header.attributes.codec() == Codec::None;
+        let readable = header.attributes.codec() == Compression::None;
         RecordIter {
             rest: if readable { self.body() } else { &[] },
             remaining: header.record_count,

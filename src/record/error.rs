@@ -1,6 +1,6 @@
 //! What can be wrong with a batch.
 
-use super::header::Codec;
+use crate::types::Compression;
 
 /// Why bytes are not a batch, or records cannot become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -24,8 +24,14 @@ pub(crate) enum BatchError {
     #[error("record {index} of the batch: {reason}")]
     Record { index: i32, reason: &'static str },
     /// The records are compressed, in a way that this build cannot read.
-    #[error("the batch is compressed with {0}, which this build cannot read")]
-    UnsupportedCodec(Codec),
+    #[error("the batch is compressed with {0}: build with the feature `{0}` of brooklet")]
+    UnsupportedCodec(Compression),
+    /// The checksum is right, but what was compressed is not what the codec makes.
+    #[error("its {0} data cannot be decompressed")]
+    Compressed(Compression),
+    /// The records take more memory than anybody allowed.
+    #[error("its {codec} data has more than {limit} bytes uncompressed")]
+    InflatedTooLarge { codec: Compression, limit: usize },
     /// A batch in order that a client may not send.
     #[error("{0}")]
     Rejected(&'static str),

@@ -1,8 +1,7 @@
 //! The 61 bytes that a batch begins with.
 
 use super::{error::BatchError, read::take_array};
-use crate::types::{LeaderEpoch, Offset};
-use std::fmt;
+use crate::types::{Compression, LeaderEpoch, Offset};
 
 /// Every batch is at least this long, in bytes.
 pub(crate) const BATCH_HEADER_LEN: usize = 61;
@@ -11,28 +10,6 @@ pub(crate) const BATCH_PREFIX_LEN: usize = 12;
 /// Where the bytes that the checksum covers begin. Before them: offset, length, leader epoch, magic, checksum.
 pub(super) const CRC_START: usize = 21;
 const MAGIC: i8 = 2;
-
-/// How a batch's records are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Codec {
-    None,
-    Gzip,
-    Snappy,
-    Lz4,
-    Zstd,
-}
-
-impl fmt::Display for Codec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "nothing",
-            Self::Gzip => "gzip",
-            Self::Snappy => "snappy",
-            Self::Lz4 => "lz4",
-            Self::Zstd => "zstd",
-        })
-    }
-}
 
 /// A batch's flags. The unused ones (7 to 15) are kept as they are, as Kafka keeps them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,13 +32,13 @@ impl Attributes {
         self.0
     }
 
-    pub(crate) const fn codec(self) -> Codec {
+    pub(crate) const fn codec(self) -> Compression {
         match self.0 & Self::CODEC {
-            1 => Codec::Gzip,
-            2 => Codec::Snappy,
-            3 => Codec::Lz4,
-            4 => Codec::Zstd,
-            _ => Codec::None,
+            1 => Compression::Gzip,
+            2 => Compression::Snappy,
+            3 => Compression::Lz4,
+            4 => Compression::Zstd,
+            _ => Compression::None,
         }
     }
 
@@ -84,6 +61,17 @@ impl Attributes {
     #[cfg_attr(not(test), expect(dead_code, reason = "compaction and transactions will ask"))]
     pub(crate) const fn has_delete_horizon(self) -> bool {
         self.0 & Self::DELETE_HORIZON != 0
+    }
+
+    pub(super) const fn with_codec(self, codec: Compression) -> Self {
+        let bits = match codec {
+            Compression::None => 0,
+            Compression::Gzip => 1,
+            Compression::Snappy => 2,
+            Compression::Lz4 => 3,
+            Compression::Zstd => 4,
+        };
+        Self(self.0 & !Self::CODEC | bits)
     }
 
     pub(super) const fn with_log_append_time(self) -> Self {
@@ -204,6 +192,11 @@ impl BatchHeader {
         out[51..53].copy_from_slice(&self.producer_epoch.to_be_bytes());
         out[53..57].copy_from_slice(&self.base_sequence.to_be_bytes());
         out[57..61].copy_from_slice(&self.record_count.to_be_bytes());
+    }
+
+    /// The header of the same batch where its records are not compressed and it has `size` bytes.
+    pub(super) fn uncompressed(&self, size: usize) -> Self {
+        Self { size, attributes: self.attributes.with_codec(Compression::None), ..*self }
     }
 
     /// The last offset that the batch stands for (inclusive); its record may have been compacted away.

@@ -3,6 +3,8 @@
 //! Everything here reads and writes slices; reading takes no memory at all. What is known of a batch's bytes is in
 //! its type: a [`Batch`] was checked against its checksum, a [`ValidBatch`] is fit to be appended.
 
+mod compression;
+mod control;
 mod decode;
 mod encode;
 mod error;
@@ -16,12 +18,14 @@ mod varint;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use compression::MAX_INFLATED;
+pub(crate) use control::ControlMarker;
 pub(crate) use decode::{Batch, RecordIter, RecordRef};
 pub(crate) use encode::{BatchWriter, record_size};
 pub(crate) use error::BatchError;
-pub(crate) use header::{BATCH_HEADER_LEN, BatchHeader};
 #[cfg(test)]
-pub(crate) use header::{BATCH_PREFIX_LEN, Codec};
+pub(crate) use header::BATCH_PREFIX_LEN;
+pub(crate) use header::{BATCH_HEADER_LEN, BatchHeader};
 pub use headers::{Header, HeaderIter, Headers};
 pub use input::Record;
 pub(crate) use read::{take, take_array};

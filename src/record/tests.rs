@@ -1,5 +1,7 @@
 //! Tests of batches, all over slices.
 
+#[cfg(all(feature = "gzip", feature = "snappy", feature = "lz4", feature = "zstd"))]
+mod codecs;
 mod damage;
 mod kafka;
 mod round_trip;

@@ -1,11 +1,13 @@
 //! Batches that may be appended.
 
 use super::{
+    BATCH_HEADER_LEN,
+    compression::{MAX_INFLATED, compress},
     decode::{Batch, RecordIter, crc},
     error::BatchError,
     header::BatchHeader,
 };
-use crate::types::{LeaderEpoch, Offset, Timestamp};
+use crate::types::{Compression, LeaderEpoch, Offset, Timestamp};
 
 /// A batch that a leader may append, after it has placed it.
 ///
@@ -63,6 +65,29 @@ impl<'a> ValidBatch<'a> {
     )]
     pub(crate) fn records(&self) -> RecordIter<'_> {
         Batch::of(self.header, self.bytes).records()
+    }
+
+    /// The same batch, to be read, with its records uncompressed; `None` where they are not compressed.
+    pub(crate) fn inflate(&self) -> Result<Option<Vec<u8>>, BatchError> {
+        Batch::of(self.header, self.bytes).inflate(MAX_INFLATED)
+    }
+
+    /// The same records compressed in another way, in `buffer`.
+    pub(crate) fn recompress<'b>(
+        &self,
+        codec: Compression,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<ValidBatch<'b>, BatchError> {
+        let inflated = self.inflate()?;
+        let batch = inflated.as_deref().unwrap_or(self.bytes);
+        buffer.clear();
+        buffer.resize(BATCH_HEADER_LEN, 0);
+        compress(codec, batch.get(BATCH_HEADER_LEN..).unwrap_or_default(), buffer)?;
+        let attributes = self.header.attributes.with_codec(codec);
+        if buffer.len() > i32::MAX as usize {
+            return Err(BatchError::TooLarge { size: buffer.len() });
+        }
+        Ok(ValidBatch::seal(BatchHeader { size: buffer.len(), attributes, ..self.header }, buffer))
     }
 
     /// Gives the batch its place in a log. The checksum leaves both numbers out, and stays.

@@ -3,7 +3,7 @@
 use super::PartitionRef;
 use crate::{
     record::ValidBatch,
-    types::{Durability, Offset},
+    types::{Durability, Offset, Timestamp},
 };
 
 /// How many replicas have a record when its produce is answered. An embedded broker is the only replica.
@@ -26,6 +26,8 @@ pub(crate) struct ProduceRequest<'r, 'b> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProduceResponse {
     pub(crate) base_offset: Offset,
+    /// The time that all records have, where the topic's records have the broker's.
+    pub(crate) log_append_time: Option<Timestamp>,
     /// What was reached.
     pub(crate) durability: Durability,
 }

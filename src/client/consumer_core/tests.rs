@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     config::TopicConfig,
+    env::Bytes,
     record::BatchWriter,
     rpc::{ListOffsetsResponse, OffsetForLeaderEpochResponse, PartitionMetadata},
     types::{Timestamp, TopicId},

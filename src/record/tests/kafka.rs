@@ -1,6 +1,7 @@
 //! Batches that Kafka 4.3.1 wrote.
 
 use super::*;
+use crate::types::Compression;
 use crate::types::{LeaderEpoch, Offset};
 
 /// Twelve records of all kinds: null and empty keys and values, headers twice and null and not ASCII, timestamps
@@ -79,7 +80,7 @@ fn a_marker_is_a_control_batch() {
     batch.check_records().unwrap();
     let attributes = batch.header().attributes;
     assert!(attributes.is_control() && attributes.is_transactional());
-    assert_eq!((attributes.bits(), attributes.codec()), (0x30, Codec::None));
+    assert_eq!((attributes.bits(), attributes.codec()), (0x30, Compression::None));
     let record = batch.records().next().unwrap();
     assert_eq!((record.key, record.value), (Some(&[0, 0, 0, 1][..]), Some(&[0; 6][..])));
     assert_eq!(batch.bytes(), bytes);

@@ -1,0 +1,215 @@
+//! What was fetched of a partition and not handed out yet.
+
+use super::records::Part;
+use crate::{
+    env::Bytes,
+    error::{Error, Result},
+    record::{Batch, BatchError, BatchHeader, ControlMarker},
+    rpc::{AbortedTransaction, Fetched},
+    types::{Compression, IsolationLevel, Offset, TopicPartition},
+};
+use std::collections::BTreeSet;
+
+#[derive(Debug)]
+pub(super) struct Buffer {
+    bytes: Bytes,
+    /// Where the next batch begins.
+    at: usize,
+    /// Up to where batches were checked.
+    checked: usize,
+    /// The batch at `at` without its compression, as long as records of it are left.
+    inflated: Option<Bytes>,
+    /// How large that may be.
+    limit: usize,
+    transactions: Option<Transactions>,
+}
+
+/// What became of the transactions whose records are met (rules 28, 30 and 31).
+#[derive(Debug)]
+struct Transactions {
+    /// The aborted ones that are still to come, the last one first.
+    to_come: Vec<AbortedTransaction>,
+    /// Producers within a transaction that was aborted.
+    aborted: BTreeSet<i64>,
+}
+
+/// A batch, as it lies in the buffer, and the memory that its records lie in.
+struct Next {
+    header: BatchHeader,
+    /// Where the batch ends in the buffer.
+    end: usize,
+}
+
+type Bad = (BatchError, Option<BatchHeader>);
+
+impl Buffer {
+    pub(super) fn new(fetched: Fetched, isolation: IsolationLevel, limit: usize) -> Self {
+        let transactions = (isolation == IsolationLevel::ReadCommitted).then(|| {
+            let mut to_come = fetched.aborted;
+            to_come.sort_by_key(|transaction| std::cmp::Reverse(transaction.first_offset));
+            Transactions { to_come, aborted: BTreeSet::new() }
+        });
+        Self { bytes: fetched.records, at: 0, checked: 0, inflated: None, limit, transactions }
+    }
+
+    /// Takes up to `limit` records from the position (offset, epoch) on, and moves it behind them (rules 4 and 6). Says
+    /// whether nothing is left.
+    pub(super) fn take(
+        &mut self,
+        of: &TopicPartition,
+        next: &mut (Offset, i32),
+        limit: usize,
+    ) -> Result<(Option<Part>, bool)> {
+        let from = next.0;
+        let (mut chunks, mut len) = (Chunks::new(self.at), 0);
+        let mut exhausted = false;
+        while len < limit {
+            let at = self.at;
+            let Next { header, end } = match self.next() {
+                Ok(Some(next)) => next,
+                Ok(None) => {
+                    exhausted = true;
+                    break;
+                }
+                Err(_) if len > 0 => break,
+                Err((error, header)) => return Err(bad(of, next.0, &error, header)),
+            };
+            let skipped = self.skips(at, &header);
+            let (count, last) = if skipped { (0, None) } else { self.count(&header, next.0, limit - len) };
+            chunks.add(&self.bytes, at, end, self.inflated.as_ref(), skipped);
+            len += count;
+            *next = match last {
+                Some(last) => (last.plus(1), header.leader_epoch.0),
+                None => {
+                    (self.at, self.inflated) = (end, None);
+                    (header.next_offset(), header.leader_epoch.0)
+                }
+            };
+        }
+        let chunks = chunks.finish(&self.bytes);
+        let part = (len > 0).then(|| Part { partition: of.clone(), chunks, from, len, next: *next });
+        Ok((part, exhausted))
+    }
+
+    /// How many records of the batch at hand lie at or behind `from`, `wanted` of them at most, and the last one of these if
+    /// more follow.
+    fn count(&self, header: &BatchHeader, from: Offset, wanted: usize) -> (usize, Option<Offset>) {
+        let all = header.record_count as usize;
+        if from <= header.base_offset && all <= wanted {
+            return (all, None);
+        }
+        let rest = self.inflated.as_deref().or(self.bytes.get(self.at..)).unwrap_or_default();
+        let records = Batch::unchecked(rest).into_iter().flat_map(|batch| batch.records());
+        let mut offsets = records.map(|record| record.offset).filter(|offset| *offset >= from);
+        match offsets.by_ref().take(wanted).fold((0, None), |(n, _), offset| (n + 1, Some(offset))) {
+            (n, last) if offsets.next().is_some() => (n, last),
+            (n, _) => (n, None),
+        }
+    }
+
+    /// Whether nobody gets the records of a batch: of a marker, or of a transaction that was aborted.
+    fn skips(&mut self, at: usize, header: &BatchHeader) -> bool {
+        if let Some(transactions) = &mut self.transactions
+            && header.producer_id >= 0
+        {
+            transactions.reach(header.last_offset());
+            if header.attributes.is_control() {
+                let marker =
+                    Batch::unchecked(self.bytes.get(at..).unwrap_or_default()).and_then(|b| b.marker());
+                if marker.is_some_and(ControlMarker::is_abort) {
+                    transactions.aborted.remove(&header.producer_id);
+                }
+                return true;
+            }
+            return header.attributes.is_transactional()
+                && transactions.aborted.contains(&header.producer_id);
+        }
+        header.attributes.is_control()
+    }
+
+    /// The next batch, checked if it was not before; `None` at the end, where a batch may be cut short.
+    fn next(&mut self) -> Result<Option<Next>, Bad> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        let known = self.at < self.checked;
+        let batch =
+            match if known { BatchHeader::parse(rest).map(drop) } else { Batch::check(rest).map(drop) } {
+                Ok(()) => Batch::unchecked(rest),
+                Err(BatchError::TooShort { .. }) if self.at > 0 => return Ok(None),
+                Err(error) => return Err((error, BatchHeader::parse(rest).ok())),
+            };
+        let Some(batch) = batch else { return Ok(None) };
+        let header = *batch.header();
+        if self.inflated.is_none() && header.attributes.codec() != Compression::None {
+            let inflated = batch.inflate(self.limit).map_err(|error| (error, Some(header)))?;
+            self.inflated = inflated.map(Bytes::from);
+        }
+        let end = self.at + header.size;
+        if !known {
+            let batch = self.inflated.as_deref().map_or(Some(batch), Batch::unchecked);
+            batch.map_or(Ok(()), |batch| batch.check_records()).map_err(|error| (error, Some(header)))?;
+            self.checked = end;
+        }
+        Ok(Some(Next { header, end }))
+    }
+}
+
+impl Transactions {
+    /// Takes in the aborted transactions that begin at `offset` or before.
+    fn reach(&mut self, offset: Offset) {
+        while let Some(transaction) = self.to_come.pop_if(|transaction| transaction.first_offset <= offset) {
+            self.aborted.insert(transaction.producer_id);
+        }
+    }
+}
+
+/// The memory of a part: runs of batches as they lie in the buffer, and such as had to be uncompressed.
+struct Chunks {
+    chunks: Vec<Bytes>,
+    /// Where the run begins that is not a chunk yet, and where it ends.
+    run: (usize, usize),
+}
+
+impl Chunks {
+    fn new(at: usize) -> Self {
+        Self { chunks: Vec::new(), run: (at, at) }
+    }
+
+    fn add(&mut self, bytes: &Bytes, at: usize, end: usize, inflated: Option<&Bytes>, skipped: bool) {
+        if !skipped && inflated.is_none() {
+            self.run.1 = end;
+            return;
+        }
+        self.end_run(bytes);
+        self.run = (end, end);
+        debug_assert!(at <= end, "a batch ends behind its start");
+        self.chunks.extend(inflated.filter(|_| !skipped).cloned());
+    }
+
+    fn end_run(&mut self, bytes: &Bytes) {
+        let (start, end) = self.run;
+        if start < end {
+            self.chunks.push(bytes.slice(start, end));
+        }
+    }
+
+    fn finish(mut self, bytes: &Bytes) -> Vec<Bytes> {
+        self.end_run(bytes);
+        self.chunks
+    }
+}
+
+fn bad(of: &TopicPartition, position: Offset, error: &BatchError, header: Option<BatchHeader>) -> Error {
+    let next = header.map(|header| header.next_offset()).filter(|next| *next > position);
+    let (partition, offset) = (of.clone(), position.get());
+    let next_offset = next.unwrap_or(position.plus(1)).get();
+    let reason = error.to_string();
+    match error {
+        BatchError::UnsupportedCodec(_) | BatchError::InflatedTooLarge { .. } => {
+            Error::UnsupportedCompressionType { partition, offset, next_offset, reason }
+        }
+        _ => Error::CorruptMessage { partition, offset, next_offset, reason },
+    }
+}
