@@ -12,6 +12,8 @@ mod directory;
 mod flush;
 #[path = "broker/recovery.rs"]
 mod recovery;
+#[path = "broker/retention.rs"]
+mod retention;
 
 use brooklet::{
     Admin, Broker, BrokerBuilder, Client, Consumer, ConsumerBuilder, ConsumerConfig, ConsumerHandle,
