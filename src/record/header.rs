@@ -204,6 +204,15 @@ impl BatchHeader {
         self.base_offset.plus(self.last_offset_delta as i64)
     }
 
+    /// The sequence of the last record; wraps at the end of what 31 bits can say (rule 23).
+    pub(crate) const fn last_sequence(&self) -> i32 {
+        if self.base_sequence < 0 {
+            return self.base_sequence;
+        }
+        let last = self.base_sequence as i64 + self.last_offset_delta as i64;
+        (last % (1 << 31)) as i32
+    }
+
     /// Rule 6: where to go on behind the batch.
     pub(crate) const fn next_offset(&self) -> Offset {
         self.last_offset().plus(1)
