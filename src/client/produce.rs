@@ -238,7 +238,7 @@ impl Client {
         }
         let sent = self.send(route, &mut writer.finish(), durability);
         let metadata = |(n, (index, timestamp)): (usize, (usize, Timestamp))| {
-            let at = |sent: &ProduceResponse| self::metadata(route, sent, n as i64, timestamp);
+            let at = |sent: &ProduceResponse| metadata(route, sent, n as i64, timestamp);
             (index, sent.as_ref().map(at).map_err(|error| Error::clone(error)))
         };
         refused.extend(batch.into_iter().enumerate().map(metadata));

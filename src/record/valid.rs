@@ -115,7 +115,7 @@ impl<'a> ValidBatch<'a> {
         let Some(head) = self.bytes.first_chunk_mut() else { return };
         self.header.write(head);
         self.header.crc = crc(self.bytes);
-        if let Some(head) = self.bytes.first_chunk_mut::<{ super::BATCH_HEADER_LEN }>() {
+        if let Some(head) = self.bytes.first_chunk_mut::<BATCH_HEADER_LEN>() {
             head[17..21].copy_from_slice(&self.header.crc.to_be_bytes());
         }
     }
