@@ -99,6 +99,15 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// What was asked for is not allowed by the topic's settings.
+    #[error("{topic}: {reason}")]
+    #[non_exhaustive]
+    PolicyViolation {
+        /// The topic.
+        topic: String,
+        /// Which setting, and what it does not allow.
+        reason: String,
+    },
     /// The broker asked is not the partition's leader.
     #[error("not the leader of the partition")]
     NotLeaderOrFollower,
@@ -346,6 +355,7 @@ impl Error {
             Self::InvalidTimestamp { .. } => 32,
             Self::TopicAlreadyExists { .. } => 36,
             Self::InvalidConfig { .. } => 40,
+            Self::PolicyViolation { .. } => 44,
             Self::KafkaStorageError { .. } | Self::Io { .. } => 56,
             Self::GroupIdNotFound { .. } => 69,
             Self::FencedLeaderEpoch => 74,

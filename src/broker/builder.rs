@@ -6,7 +6,7 @@ use crate::{
     config::TopicConfig,
     env::{Clock, ManualClock, RealStorage, SimDisk, Storage},
     error::{Error, Result},
-    node::{Node, NodeConfig},
+    node::{Node, NodeConfig, OnProgress, Progress},
     prng::Prng,
     rpc::Service,
     types::BrokerId,
@@ -14,7 +14,11 @@ use crate::{
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
+
+/// Kafka's default.
+const RETENTION_CHECK_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
 /// The id of an embedded broker.
 const EMBEDDED: i32 = 1;
@@ -41,12 +45,21 @@ pub struct BrokerBuilder {
     disk: Option<SimDisk>,
     seed: Option<u64>,
     memory_maps: bool,
+    retention_check_interval: Duration,
+    on_progress: OnProgress,
 }
 
 impl BrokerBuilder {
     pub(super) fn new() -> Self {
-        let (topic_defaults, clock, disk, seed) = (TopicConfig::new(), None, None, None);
-        Self { topic_defaults, clock, disk, seed, memory_maps: true }
+        Self {
+            topic_defaults: TopicConfig::new(),
+            clock: None,
+            disk: None,
+            seed: None,
+            memory_maps: true,
+            retention_check_interval: RETENTION_CHECK_INTERVAL,
+            on_progress: OnProgress::default(),
+        }
     }
 
     /// What topics get that are made without it. Default: what [`TopicConfig`] says.
@@ -145,10 +158,47 @@ impl BrokerBuilder {
         self
     }
 
+    /// How often logs are looked at for what their topics need not keep any more. (`log.retention.check.interval.ms`)
+    /// Default 5 minutes, from 1 ms up; [`Duration::MAX`]: never, and then nothing is removed for its age or size. The
+    /// first look comes 30 s after the open, if the interval is not shorter.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// let clock = ManualClock::new();
+    /// let every_second = Broker::builder().retention_check_interval(Duration::from_secs(1));
+    /// let broker = every_second.clock(&clock).open_temporary()?;
+    /// broker.create_topic("ticks", TopicConfig::new().retention_time(Duration::from_secs(10)))?;
+    /// broker.produce(Record::to("ticks").value("tick"))?;
+    /// clock.advance(Duration::from_secs(12));
+    /// assert_eq!(broker.admin().describe_topic("ticks")?.partitions[0].log_start_offset, 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn retention_check_interval(mut self, interval: Duration) -> Self {
+        self.retention_check_interval = interval;
+        self
+    }
+
+    /// Calls `listener` while [`open`](Self::open) reads logs: before and behind each partition's, and in between while a
+    /// long one is read. It is called on the thread that opens, with no lock held.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let listener = |at: &Progress| println!("{}: {}/{}", at.partition, at.bytes_done, at.bytes_total);
+    /// let broker = Broker::builder().on_progress(listener).open_temporary()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn on_progress(mut self, listener: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
+        self.on_progress = OnProgress(Some(Arc::new(listener)));
+        self
+    }
+
     /// Opens the broker of a directory: see [`Broker::open`].
     ///
     /// # Errors
-    /// Those of [`Broker::open`], and [`Error::InvalidConfig`] for the topics' defaults.
+    /// Those of [`Broker::open`], and [`Error::InvalidConfig`] for the topics' defaults and the settings of this builder.
     ///
     /// ```
     /// # use brooklet::*;
@@ -214,6 +264,8 @@ impl BrokerBuilder {
             clock: self.clock.map_or_else(Clock::system, Clock::Manual),
             prng: ids.fork("broker"),
             topic_defaults: self.topic_defaults,
+            retention_check_interval: self.retention_check_interval,
+            on_progress: self.on_progress,
         };
         let (node, recovery) = Node::open(config)?;
         let service: Arc<dyn Service> = Arc::<Node>::clone(&node);

@@ -69,10 +69,14 @@ impl Broker {
     /// [`recovery`](Self::recovery). All that was acknowledged as flushed is there; all that was acknowledged is, unless
     /// the power went.
     ///
+    /// A log directory of Kafka's is opened as it is, and so are single directories of partitions that were put there
+    /// while the broker was closed: each topic is there with its id, its records and what groups have committed. Its
+    /// settings are not in these files, so nothing of it is removed on its own.
+    ///
     /// # Errors
     /// - [`Error::Locked`](crate::Error::Locked), at once, if another broker has it, in this process or another.
-    /// - [`Error::KafkaStorageError`](crate::Error::KafkaStorageError) if what was durable is damaged. What
-    ///   is damaged was not changed.
+    /// - [`Error::KafkaStorageError`](crate::Error::KafkaStorageError) if what was durable is damaged, or if directories
+    ///   of partitions contradict each other or what is known of topics. What is damaged was not changed.
     /// - [`Error::Io`](crate::Error::Io).
     ///
     /// ```
@@ -200,6 +204,30 @@ impl Broker {
     /// ```
     pub fn durable_offset(&self, topic: &str, partition: i32) -> Result<i64> {
         self.inner.node.durable_offset(topic, partition).map(Offset::get)
+    }
+
+    /// Removes now what topics need not keep any more by their `retention_time` and `retention_bytes`, as the timer does it
+    /// every [`retention_check_interval`](BrokerBuilder::retention_check_interval): for tests. Where logs begin then is
+    /// durable when it returns. Files go after the topic's `file_delete_delay`; who holds records of them keeps these.
+    ///
+    /// # Errors
+    /// The disk's; [`Error::KafkaStorageError`](crate::Error::KafkaStorageError) for a log that is damaged. Other
+    /// partitions are seen to all the same.
+    ///
+    /// ```
+    /// # use brooklet::{Broker, OffsetSpec, Record, TopicConfig};
+    /// # use std::time::Duration;
+    /// # fn main() -> brooklet::Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// broker.create_topic("ticks", TopicConfig::new().retention_time(Duration::from_secs(3600)))?;
+    /// let yesterday = broker.now() - Duration::from_secs(24 * 3600);
+    /// broker.produce(Record::to("ticks").value("tick").timestamp(yesterday))?;
+    /// broker.apply_retention_now()?;
+    /// assert_eq!(broker.admin().describe_topic("ticks")?.partitions[0].log_start_offset, 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn apply_retention_now(&self) -> Result<()> {
+        self.inner.node.apply_retention()
     }
 
     /// Flushes everything and closes the directory; the next open reads nothing again. From here on every handle,

@@ -4,11 +4,11 @@ use super::Client;
 use crate::{
     config::TopicConfig,
     error::{Error, Result},
-    rpc::{DeleteTopicRequest, ListOffsetsRequest, MetadataRequest, TopicMetadata},
-    types::{BrokerId, IsolationLevel, OffsetSpec, TopicId},
+    rpc::{DeleteRecordsRequest, DeleteTopicRequest, ListOffsetsRequest, MetadataRequest, TopicMetadata},
+    types::{BrokerId, IsolationLevel, OffsetSpec, TopicId, TopicPartition},
 };
 
-/// Topics: list, describe, delete. From [`Client::admin`](crate::Client::admin).
+/// Topics: list, describe, delete, and delete their records. From [`Client::admin`](crate::Client::admin).
 ///
 /// ```
 /// # use brooklet::{Broker, TopicConfig};
@@ -169,6 +169,51 @@ impl Admin {
     pub fn delete_topic(&self, name: &str) -> Result<()> {
         self.client.call(DeleteTopicRequest { name: name.to_owned() })?;
         Ok(())
+    }
+
+    /// Deletes the records of a partition below an offset (rules 40 and 41), and gives the first offset that is there then.
+    /// It is durable when this returns. [`OffsetSpec::Latest`] is the high watermark: all that consumers can read goes.
+    /// [`OffsetSpec::Timestamp`] is the first record that is as young, or the high watermark if none is.
+    ///
+    /// The offsets of other records stay what they are. Consumers below the new start go on as `auto_offset_reset` tells
+    /// them. Segments that lie wholly below it are removed; a part of one stays on the disk, unreadable.
+    ///
+    /// # Errors
+    /// - [`Error::OffsetOutOfRange`] above the high watermark, or negative.
+    /// - [`Error::PolicyViolation`] for a topic that is compacted and nothing else; [`Error::InvalidTopic`] for an internal
+    ///   topic; [`Error::UnknownTopicOrPartition`].
+    /// - The disk's. Then it may or may not be done.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// broker.create_topic("orders", TopicConfig::new())?;
+    /// for n in 0..5 {
+    ///     broker.produce(Record::to("orders").value(&format!("order {n}")))?;
+    /// }
+    /// assert_eq!(broker.admin().delete_records(("orders", 0), 3)?, 3);
+    /// let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let left = consumer.poll(Duration::ZERO)?;
+    /// assert_eq!(left.iter().map(|record| record.offset()).collect::<Vec<_>>(), [3, 4]);
+    /// # Ok(()) }
+    /// ```
+    pub fn delete_records(
+        &self,
+        partition: impl Into<TopicPartition>,
+        before: impl Into<OffsetSpec>,
+    ) -> Result<i64> {
+        let of = partition.into();
+        let there = self.client.metadata(of.topic())?.partitions;
+        let number = usize::try_from(of.partition()).ok();
+        let unknown = || Error::UnknownTopicOrPartition {
+            topic: of.topic().to_owned(),
+            partition: Some(of.partition()),
+        };
+        let partition = number.and_then(|number| there.get(number)).ok_or_else(unknown)?.partition;
+        let answer = self.client.call(DeleteRecordsRequest { partition, before: before.into() })?;
+        Ok(answer.log_start_offset.get())
     }
 }
 

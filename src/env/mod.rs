@@ -28,7 +28,7 @@ pub(crate) use real::RealStorage;
 pub use sim::{DiskFault, DiskOp, DiskOperation, Fault, Intercept, SimDisk};
 pub(crate) use wait::{Alarm, Slot};
 
-use crate::error::Result;
+use crate::{error::Result, types::Timestamp};
 use std::{fmt, path::Path, sync::Arc};
 
 /// How a file is opened.
@@ -87,6 +87,10 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
 pub(crate) trait File: Send + Sync + fmt::Debug {
     fn path(&self) -> &Path;
     fn len(&self) -> Result<u64>;
+    /// When the file was last written to; `None` where there is no telling.
+    fn modified(&self) -> Result<Option<Timestamp>> {
+        Ok(None)
+    }
     /// Fills `buffer` from `offset` on, as far as the file goes; gives how much that was. Always a positioned read,
     /// so that a failing disk is an error here.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize>;

@@ -3,12 +3,21 @@
 use crate::{
     env::{Storage, read_file, replace_file},
     error::{Error, Result},
-    types::{Offset, TopicPartition},
+    types::{Offset, TopicPartition, check_topic_name},
 };
 use std::{collections::BTreeMap, path::Path};
 
 /// The broker-wide file of recovery points.
 pub(crate) const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
+
+/// Where logs begin that do not begin at 0.
+pub(crate) const LOG_STARTS: &str = "log-start-offset-checkpoint";
+
+/// High watermarks: for Kafka, brooklet finds them in the logs.
+pub(crate) const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
+
+/// Up to where logs were cleaned.
+pub(crate) const CLEANED: &str = "cleaner-offset-checkpoint";
 
 /// A checkpoint has a line of at most 270 bytes or so for each partition; this is room for three million.
 const LIMIT: u64 = 1 << 30;
@@ -50,14 +59,24 @@ fn parse(text: &str) -> Option<OffsetsByPartition> {
     let mut lines = text.lines();
     let version = lines.next()?;
     let count: usize = lines.next()?.parse().ok()?;
-    let entry = |line: &str| {
-        let mut words = line.split(' ');
-        let of = TopicPartition::new(words.next()?, words.next()?.parse().ok()?);
-        let offset = Offset::new(words.next()?.parse().ok()?);
-        (words.next().is_none() && offset >= Offset::ZERO).then_some((of, offset))
-    };
-    let offsets: OffsetsByPartition = lines.map(entry).collect::<Option<_>>()?;
+    let mut offsets = OffsetsByPartition::new();
+    for line in lines {
+        let (of, offset) = entry(line)?;
+        // Of two that say different things, neither is known to be right.
+        if offsets.insert(of, offset).is_some() {
+            return None;
+        }
+    }
     (version == "0" && offsets.len() == count).then_some(offsets)
+}
+
+fn entry(line: &str) -> Option<(TopicPartition, Offset)> {
+    let mut words = line.split(' ');
+    let topic = words.next().filter(|name| check_topic_name(name).is_ok())?;
+    let partition: i32 = words.next()?.parse().ok()?;
+    let offset = Offset::new(words.next()?.parse().ok()?);
+    let whole = words.next().is_none() && partition >= 0 && offset >= Offset::ZERO;
+    whole.then(|| (TopicPartition::new(topic, partition), offset))
 }
 
 #[cfg(test)]
@@ -76,8 +95,18 @@ mod tests {
             "0\n1\na 0 -1\n",
             "0\n1\na 0 1 2\n",
             "0\n2\na 0 1\na 0 1\n",
+            "0\n1\na 0 1\na 0 1\n",
+            "0\n1\na -1 1\n",
+            "0\n1\n/ 0 1\n",
         ] {
             assert_eq!(parse(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn the_order_of_the_lines_does_not_matter() {
+        let sorted = parse("0\n3\na 0 1\na 1 2\nb 0 3\n");
+        assert!(sorted.is_some());
+        assert_eq!(parse("0\n3\nb 0 3\na 1 2\na 0 1\n"), sorted);
     }
 }

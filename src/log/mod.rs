@@ -12,6 +12,7 @@ mod load;
 mod names;
 mod offset_index;
 mod producers;
+mod progress;
 mod retention;
 mod scan;
 mod segment;
@@ -23,11 +24,15 @@ mod transactions;
 mod truncate;
 mod txn_index;
 
-pub(crate) use checkpoint::{OffsetsByPartition, RECOVERY_POINTS, read_checkpoint, write_checkpoint};
+pub(crate) use checkpoint::{
+    CLEANED, HIGH_WATERMARKS, LOG_STARTS, OffsetsByPartition, RECOVERY_POINTS, read_checkpoint,
+    write_checkpoint,
+};
 pub(crate) use epochs::LeaderEpochs;
 pub(crate) use flush::{Extent, Flush};
 pub(crate) use load::LoadedFrom;
-pub(crate) use names::PARTITION_METADATA;
+pub(crate) use names::{PARTITION_METADATA, base_of_log};
+pub(crate) use progress::bytes_to_scan;
 
 use crate::{
     config::TopicSettings,

@@ -80,11 +80,6 @@ impl Log {
         Ok(start)
     }
 
-    /// The bytes of all records.
-    pub(crate) fn size(&mut self) -> Result<u64> {
-        self.size_from(self.log_start)
-    }
-
     /// The bytes of the segments that reach beyond `from`.
     fn size_from(&mut self, from: Offset) -> Result<u64> {
         let first = self.segment_of(from).unwrap_or(from);
@@ -147,7 +142,9 @@ impl Segment {
     /// The largest timestamp, checked once against the log; the file's own where no record has one.
     fn largest_timestamp(&mut self, interval: u32) -> Result<Option<Timestamp>> {
         self.check_times(interval)?;
-        let largest = self.largest().0;
-        Ok((largest >= 0).then(|| Timestamp::from_millis(largest)))
+        match self.largest().0 {
+            none if none < 0 => self.file().modified(),
+            largest => Ok(Some(Timestamp::from_millis(largest))),
+        }
     }
 }

@@ -22,6 +22,13 @@ use std::sync::Arc;
 /// The topic that committed offsets are kept in.
 pub(super) const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
+/// The topics that Kafka keeps for itself.
+const INTERNAL_TOPICS: [&str; 3] = [OFFSETS_TOPIC, "__transaction_state", "__share_group_state"];
+
+pub(super) fn is_internal(topic: &str) -> bool {
+    INTERNAL_TOPICS.contains(&topic)
+}
+
 /// How many partitions it has.
 const OFFSETS_PARTITIONS: i32 = 50;
 
@@ -74,6 +81,8 @@ impl Node {
             id,
             config: TopicConfig::from_stored(partitions, config.values().clone()),
             removed: false,
+            gaps: settings.cleanup_policy.compacts(),
+            adopting: false,
         };
         let configs: Vec<_> = (0..partitions).map(|n| entry.log_config(&self.dir, n, &settings)).collect();
         configs.iter().try_for_each(|config| self.check_unused(config))?;
@@ -182,8 +191,10 @@ impl Node {
         }
         let entries = self.topics.read().entries();
         write_metadata(&*self.storage, &self.dir, &entries)?;
-        // A recovery point of the old topic must not be taken for one of a new topic of that name.
+        // What was noted of the old topic must not be taken for something of a new topic of that name.
         self.write_recovery_points()?;
+        self.write_log_starts()?;
+        self.forget_cleaned(&removed)?;
         for entry in removed {
             self.forget_offsets(&entry.name)?;
             self.remove_directories(&entry)?;

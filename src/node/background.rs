@@ -6,11 +6,14 @@
 use super::{Node, partition::Partition};
 use crate::{
     error::{Error, Result},
-    log::{Extent, OffsetsByPartition, RECOVERY_POINTS, write_checkpoint},
+    log::Extent,
     sync::{JoinHandle, Mutex, Ordering, channel, is_current, spawn},
     types::{Instant, Offset},
 };
-use std::sync::{Arc, Weak};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Weak},
+};
 
 /// Work for the disk.
 #[derive(Debug)]
@@ -18,6 +21,10 @@ pub(super) enum Job {
     Flush(Weak<Partition>),
     /// Have pages ready for the appends that come next.
     RunAhead(Weak<Partition>),
+    /// Look at all logs for what need not be kept.
+    Retention,
+    /// Remove these files.
+    Remove(Vec<PathBuf>),
 }
 
 /// How many jobs may wait for the worker: as many as there may be partitions with records to flush is plenty. A queue
@@ -88,35 +95,24 @@ impl Node {
     }
 
     fn run(&self, job: Job) {
-        let (Job::Flush(partition) | Job::RunAhead(partition)) = &job;
-        let Some(partition) = partition.upgrade().filter(|_| self.check_open().is_ok()) else { return };
-        if let Job::RunAhead(_) = job {
-            let ahead = partition.lock().log_if_any().ok().flatten().and_then(|log| log.ahead());
-            // What fails here is told to the append that comes there.
-            drop(ahead.map(|(file, from)| file.run_ahead(from)));
+        if self.check_open().is_err() {
             return;
         }
+        match job {
+            Job::Flush(partition) => partition.upgrade().into_iter().for_each(|there| self.flush(&there)),
+            Job::RunAhead(partition) => partition.upgrade().into_iter().for_each(|there| run_ahead(&there)),
+            Job::Retention => self.check_retention(),
+            Job::Remove(paths) => self.remove_files(&paths),
+        }
+    }
+
+    fn flush(&self, partition: &Partition) {
         partition.lock().flush_armed = false;
         // A flush that fails poisons the partition: its next append or flush gives the error. A checkpoint that fails
         // loses nothing: the next recovery starts earlier.
         if partition.flush(Offset::new(i64::MAX), Extent::Everything).is_ok() {
             drop(self.write_recovery_points());
         }
-    }
-
-    /// Writes the recovery points of all partitions.
-    pub(super) fn write_recovery_points(&self) -> Result<()> {
-        let _one_at_a_time = self.checkpoint.lock();
-        // A close writes the last one: none may come behind it that knows less.
-        self.check_open()?;
-        let partitions: Vec<Arc<Partition>> = self.topics.read().partitions().cloned().collect();
-        let mut points = OffsetsByPartition::new();
-        for partition in partitions {
-            if let Ok(Some(log)) = partition.lock().log_if_any() {
-                points.insert(partition.name().clone(), log.recovery_point());
-            }
-        }
-        write_checkpoint(&*self.storage, &self.dir.join(RECOVERY_POINTS), &points)
     }
 
     /// Makes all records durable that are in the logs now.
@@ -129,7 +125,8 @@ impl Node {
                 partition.flush(Offset::new(i64::MAX), Extent::Everything)?;
             }
         }
-        self.write_recovery_points()
+        self.write_recovery_points()?;
+        self.write_high_watermarks()
     }
 
     /// The offset below which the records of a partition survive a power cut, exclusive.
@@ -146,4 +143,10 @@ impl Node {
     pub(super) fn begin_close(&self) -> bool {
         !self.closed.swap(true, Ordering::AcqRel)
     }
+}
+
+fn run_ahead(partition: &Partition) {
+    let ahead = partition.lock().log_if_any().ok().flatten().and_then(|log| log.ahead());
+    // What fails here is told to the append that comes there.
+    drop(ahead.map(|(file, from)| file.run_ahead(from)));
 }

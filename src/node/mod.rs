@@ -9,7 +9,8 @@
 //! 1. `admin`: one topic is made or deleted at a time
 //! 2. `groups`: all groups
 //! 3. `topics`: which topics there are
-//! 4. `checkpoint`: one checkpoint is written at a time
+//! 4. `starts`: the starts of logs are moved, noted and acted upon by one at a time, then `checkpoint`: one checkpoint is
+//!    written at a time
 //! 5. a claim on a partition's `flushing`, then its `state`
 //! 6. the parked requests, the timers, the worker's queue: leaves, nothing is taken below them
 //!
@@ -18,7 +19,9 @@
 //! A flush holds the claim while the disk works, and nothing else of a partition: appends and reads go on.
 
 mod admin;
+mod adopt;
 mod background;
+mod checkpoints;
 mod directory;
 mod fetch;
 mod group_commit;
@@ -28,12 +31,14 @@ mod parked;
 mod partition;
 mod produce;
 mod report;
+mod retention;
 #[cfg(test)]
 mod tests;
 mod timers;
 mod topics;
 
-pub use report::{PartitionRecovery, RecoveryReport};
+pub(crate) use report::OnProgress;
+pub use report::{PartitionRecovery, Progress, RecoveryReport};
 
 use crate::{
     config::TopicConfig,
@@ -48,12 +53,14 @@ use crate::{
     types::{BrokerId, Instant},
 };
 use background::{Background, Job};
+use checkpoints::Written;
 use groups::Groups;
 use parked::Parked;
 use partition::Partition;
 use std::{
     path::PathBuf,
     sync::{Arc, Weak},
+    time::Duration,
 };
 use timers::Timers;
 use topics::Topics;
@@ -67,6 +74,8 @@ pub(crate) struct NodeConfig {
     pub(crate) clock: Clock,
     pub(crate) prng: Prng,
     pub(crate) topic_defaults: TopicConfig,
+    pub(crate) retention_check_interval: Duration,
+    pub(crate) on_progress: OnProgress,
 }
 
 /// A broker.
@@ -78,6 +87,7 @@ pub(crate) struct Node {
     storage: Arc<dyn Storage>,
     clock: Clock,
     topic_defaults: TopicConfig,
+    retention_check_interval: Duration,
     prng: Mutex<Prng>,
     closed: AtomicBool,
     admin: Mutex<()>,
@@ -85,7 +95,8 @@ pub(crate) struct Node {
     topics: RwLock<Topics>,
     /// That of the topics' slots, to be read without the lock.
     slots: Arc<Version>,
-    checkpoint: Mutex<()>,
+    starts: Mutex<()>,
+    checkpoint: Mutex<Written>,
     parked: Parked,
     timers: Timers<Task>,
     background: Background,
@@ -110,6 +121,10 @@ enum Task {
     ExpireFetch(u64),
     /// A partition's records have waited for their flush for as long as they may.
     Flush(Weak<Partition>),
+    /// Logs are to be looked at for what need not be kept.
+    Retention,
+    /// Files that nobody has asked for since they were taken out of their logs.
+    Remove(Vec<PathBuf>),
 }
 
 impl Node {
@@ -129,10 +144,16 @@ impl Node {
     /// Runs all that is due.
     fn run_timers(&self, now: Instant) {
         while let Some(task) = self.timers.pop(now) {
-            match task {
-                Task::ExpireFetch(id) => self.expire_fetch(id),
-                Task::Flush(partition) => self.submit(Job::Flush(partition)),
-            }
+            self.run_task(task);
+        }
+    }
+
+    fn run_task(&self, task: Task) {
+        match task {
+            Task::ExpireFetch(id) => self.expire_fetch(id),
+            Task::Flush(partition) => self.submit(Job::Flush(partition)),
+            Task::Retention => self.submit(Job::Retention),
+            Task::Remove(paths) => self.submit(Job::Remove(paths)),
         }
     }
 }
@@ -177,6 +198,7 @@ impl Node {
             Request::Metadata(request) => Response::Metadata(self.handle_metadata(&request)),
             Request::CreateTopic(request) => Response::CreateTopic(self.handle_create_topic(&request)?),
             Request::DeleteTopic(request) => Response::DeleteTopic(self.handle_delete_topic(&request)?),
+            Request::DeleteRecords(request) => Response::DeleteRecords(self.handle_delete_records(request)?),
             Request::ListOffsets(request) => Response::ListOffsets(self.handle_list_offsets(request)?),
             Request::OffsetForLeaderEpoch(request) => {
                 Response::OffsetForLeaderEpoch(self.handle_offset_for_leader_epoch(request)?)

@@ -3,42 +3,49 @@
 use super::{
     DirectoryLock, Node, NodeConfig,
     admin::OFFSETS_TOPIC,
+    adopt::{MADE_BY_BROOKLET, META_PROPERTIES},
     background::Background,
+    checkpoints::{Checkpoints, Written, noted_start},
     directory::{is_removed_dir, read_partition_metadata, write_partition_metadata},
     groups::Groups,
     parked::Parked,
     partition::Partition,
-    report::{PartitionRecovery, RecoveryReport},
+    report::{OnProgress, PartitionRecovery, Progress, RecoveryReport},
     timers::Timers,
-    topics::{TopicEntry, Topics, forget_partitions, read_metadata},
+    topics::{TopicEntry, Topics, forget_partitions, read_metadata, write_metadata},
 };
 use crate::{
-    env::{Driver, Entry, Open, Storage, replace_file},
+    env::{Driver, Open, Storage, replace_file},
     error::{Error, Result},
-    log::{
-        Extent, LoadedFrom, Log, LogConfig, OffsetsByPartition, RECOVERY_POINTS, read_checkpoint,
-        write_checkpoint,
-    },
+    log::{Extent, LoadedFrom, Log, LogConfig, bytes_to_scan},
     sync::{AtomicBool, AtomicI64, Mutex, RwLock},
     types::{Offset, TopicId},
 };
 use std::{
     collections::BTreeSet,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 /// Written last of all by a close, removed by the next open before anything is appended.
 const CLEAN_MARKER: &str = ".kafka_cleanshutdown";
 const CLEAN_MARKER_TEXT: &[u8] = br#"{"version":0,"brokerEpoch":-1}"#;
 
-const META_PROPERTIES: &str = "meta.properties";
+/// What there is to load logs by.
+struct Found {
+    names: BTreeSet<String>,
+    checkpoints: Checkpoints,
+    /// Whether the broker that had the directory before closed it.
+    closed: bool,
+    on_progress: OnProgress,
+}
 
 impl Node {
     /// Opens a directory, made where there is none, and brings every log into order.
     pub(crate) fn open(config: NodeConfig) -> Result<(Arc<Self>, RecoveryReport)> {
         let begun = config.clock.now();
-        let NodeConfig { id, dir, storage, clock, prng, topic_defaults } = config;
-        topic_defaults.settings()?;
+        check_config(&config)?;
+        let NodeConfig { id, dir, storage, clock, prng, topic_defaults, .. } = config;
         storage.create_dir(&dir)?;
         let lock = DirectoryLock(storage.lock(&dir)?);
         let topics = Topics::default();
@@ -49,20 +56,23 @@ impl Node {
             storage,
             clock,
             topic_defaults,
+            retention_check_interval: config.retention_check_interval,
             prng: Mutex::new(prng),
             closed: AtomicBool::new(false),
             admin: Mutex::new(()),
             groups: Mutex::new(Groups::default()),
             slots: topics.version(),
             topics: RwLock::new(topics),
-            checkpoint: Mutex::new(()),
+            starts: Mutex::new(()),
+            checkpoint: Mutex::new(Written::default()),
             parked: Parked::default(),
             timers: Timers::new(),
             background: Background::default(),
             last_wall: AtomicI64::new(i64::MIN),
             lock: Mutex::new(Some(lock)),
         });
-        let mut report = node.load()?;
+        let mut report = node.load(config.on_progress)?;
+        node.begin_retention();
         match &node.clock {
             crate::env::Clock::Manual(clock) => {
                 let driver: Weak<dyn Driver> = Weak::<Self>::clone(&node.me);
@@ -74,61 +84,75 @@ impl Node {
         Ok((node, report))
     }
 
-    fn load(&self) -> Result<RecoveryReport> {
+    fn load(&self, on_progress: OnProgress) -> Result<RecoveryReport> {
         let (storage, dir) = (&*self.storage, self.dir.as_path());
-        let found = storage.list(dir)?.unwrap_or_default();
-        let names: BTreeSet<String> = found.iter().map(|entry| entry.name.clone()).collect();
-        let entries = read_metadata(storage, dir)?;
-        let points = read_checkpoint(storage, &dir.join(RECOVERY_POINTS))?;
+        let there = storage.list(dir)?.unwrap_or_default();
+        let names: BTreeSet<String> = there.iter().map(|entry| entry.name.clone()).collect();
+        let mut entries = read_metadata(storage, dir)?;
+        let checkpoints = Checkpoints::read(storage, dir)?;
         let closed = names.contains(CLEAN_MARKER);
-        let clean = closed || (entries.is_empty() && points.is_empty());
+        // What contradicts what is known is refused before anything is changed.
+        let adopted = self.find_topics(&there, &entries, &checkpoints)?;
+        let nothing = entries.is_empty() && adopted.is_empty() && checkpoints.recovery_points.is_empty();
+        let topics_adopted = adopted.iter().map(|entry| entry.name.to_string()).collect();
         if !closed {
             // What was read may be what a sync failed to make durable, before the broker of then was gone.
             storage.sync_dir(dir)?;
             self.sync_parent()?;
         }
+        if !adopted.is_empty() {
+            entries.extend(adopted);
+            write_metadata(storage, dir, &entries)?;
+        }
         if !names.contains(META_PROPERTIES) {
             self.write_meta_properties()?;
         }
-        let (removed, there): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.removed);
-        let mut partitions = Vec::new();
-        for entry in there {
-            let recovered = self.load_topic(entry, &names, closed, &points)?;
-            partitions.extend(recovered);
-        }
-        self.topics.write().removed = removed;
-        self.check_known(&found)?;
+        let found = Found { names, checkpoints, closed, on_progress };
+        let mut partitions = self.load_topics(entries, &found)?;
         // What is damaged, or not brooklet's, was refused by now, with the marker in its place; nothing was appended yet.
         if closed {
             storage.remove_file(&dir.join(CLEAN_MARKER))?;
             storage.sync_dir(dir)?;
         }
+        self.end_adoption(&found)?;
         self.finish_removals()?;
-        for name in names.iter().filter(|name| is_removed_dir(name)) {
+        for name in found.names.iter().filter(|name| is_removed_dir(name)) {
             self.storage.remove_dir(&dir.join(name))?;
         }
         partitions.sort_by(|a, b| a.partition.cmp(&b.partition));
         let bytes_scanned = partitions.iter().map(|partition| partition.bytes_scanned).sum();
-        Ok(RecoveryReport { clean, elapsed: std::time::Duration::ZERO, bytes_scanned, partitions })
+        let clean = closed || nothing;
+        Ok(RecoveryReport { clean, elapsed: Duration::ZERO, bytes_scanned, topics_adopted, partitions })
     }
 
-    /// A partition's directory that belongs to no topic was not made by brooklet, or the metadata file is not the one
-    /// that belongs here: nothing is guessed about records.
-    fn check_known(&self, there: &[Entry]) -> Result<()> {
-        let known: BTreeSet<String> = {
-            let topics = self.topics.read();
-            let count = |entry: &TopicEntry| entry.config.partition_count().unwrap_or_default();
-            let dirs =
-                |entry: TopicEntry| (0..count(&entry)).map(move |number| format!("{}-{number}", entry.name));
-            topics.entries().into_iter().flat_map(dirs).collect()
+    fn load_topics(&self, entries: Vec<TopicEntry>, found: &Found) -> Result<Vec<PartitionRecovery>> {
+        let (removed, there): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.removed);
+        let mut partitions = Vec::new();
+        for entry in there {
+            partitions.extend(self.load_topic(entry, found)?);
+        }
+        self.topics.write().removed = removed;
+        Ok(partitions)
+    }
+
+    /// Notes where the logs begin of topics that were found; from then on a first segment that is missing is damage. What
+    /// is noted of partitions that are not there goes: it must not be taken for something of one that is made later.
+    fn end_adoption(&self, found: &Found) -> Result<()> {
+        let (adopted, stale) = {
+            let mut topics = self.topics.write();
+            let is_there = |of| topics.partitions().any(|partition| partition.name() == of);
+            let stale = found.checkpoints.partitions().any(|of| !is_there(of));
+            (topics.end_adoptions(), stale)
         };
-        let dirs = there.iter().filter(|entry| entry.is_dir).map(|entry| &entry.name);
-        for name in dirs.filter(|name| !known.contains(*name) && !is_removed_dir(name)) {
-            let dir = self.dir.join(name);
-            if read_partition_metadata(&*self.storage, &dir)?.is_some() {
-                let reason = "a partition of no topic that brooklet.metadata names".to_owned();
-                return Err(Error::KafkaStorageError { path: dir, partition: None, offset: None, reason });
-            }
+        if adopted || stale {
+            self.write_recovery_points()?;
+            self.write_log_starts()?;
+        } else {
+            self.checkpoint.lock().log_starts = Some(found.checkpoints.log_starts.clone());
+        }
+        if adopted {
+            let entries = self.topics.read().entries();
+            write_metadata(&*self.storage, &self.dir, &entries)?;
         }
         Ok(())
     }
@@ -142,27 +166,31 @@ impl Node {
         }
     }
 
-    fn load_topic(
-        &self,
-        entry: TopicEntry,
-        names: &BTreeSet<String>,
-        closed: bool,
-        points: &OffsetsByPartition,
-    ) -> Result<Vec<PartitionRecovery>> {
+    fn load_topic(&self, entry: TopicEntry, found: &Found) -> Result<Vec<PartitionRecovery>> {
         let settings = entry.config.settings()?;
+        let points = &found.checkpoints.recovery_points;
         let mut partitions = Vec::new();
         let mut report = Vec::new();
         for number in 0..entry.config.partition_count()? {
             let config = entry.log_config(&self.dir, number, &settings);
             let point = points.get(&config.partition).copied();
-            let known = point.is_some() || names.contains(&config.partition.to_string());
+            let known = point.is_some() || found.names.contains(&config.partition.to_string());
             if &*entry.name == OFFSETS_TOPIC && !known {
                 partitions.push(Partition::new(&self.storage, entry.id, config, None));
                 continue;
             }
-            let point = point.unwrap_or_default();
-            let from = if closed { LoadedFrom::CleanClose(point) } else { LoadedFrom::Crash(point) };
-            let (log, recovered) = self.load_log(&config, entry.id, from)?;
+            let from = match (found.closed, point) {
+                // Put there since, or made just now.
+                (true, None) if entry.adopting => LoadedFrom::Crash(Offset::ZERO),
+                (true, end) => LoadedFrom::CleanClose(end.unwrap_or_default()),
+                (false, point) => LoadedFrom::Crash(point.unwrap_or_default()),
+            };
+            let noted = found.checkpoints.log_starts.get(&config.partition).copied();
+            let start = match entry.adopting {
+                true => self.adopted_start(&config.dir, noted)?,
+                false => Some(noted.unwrap_or_default()),
+            };
+            let (log, recovered) = self.load_log(&config, entry.id, from, start, &found.on_progress)?;
             report.push(recovered);
             partitions.push(Partition::new(&self.storage, entry.id, config, Some(log)));
         }
@@ -175,29 +203,45 @@ impl Node {
         config: &LogConfig,
         id: TopicId,
         from: LoadedFrom,
+        start: Option<Offset>,
+        on_progress: &OnProgress,
     ) -> Result<(Log, PartitionRecovery)> {
-        match read_partition_metadata(&*self.storage, &config.dir)? {
-            Some(there) if there != id => {
-                let reason = format!("it is of the topic {there}, and {id} is expected");
-                let partition = Some(config.partition.clone());
-                return Err(Error::KafkaStorageError {
-                    path: config.dir.clone(),
-                    partition,
-                    offset: None,
-                    reason,
-                });
-            }
-            Some(_) => {}
-            None => write_partition_metadata(&*self.storage, &config.dir, id)?,
-        }
-        let (log, recovered) = Log::open(&self.storage, config.clone(), from, Some(Offset::ZERO))?;
+        self.check_topic_id(config, id)?;
+        let bytes_total = on_progress.0.as_ref().map(|_| bytes_to_scan(&*self.storage, config, from));
+        let bytes_total = bytes_total.transpose()?.unwrap_or_default();
+        let tell = |bytes_done| {
+            let partition = config.partition.clone();
+            on_progress.0.iter().for_each(|on_progress| {
+                on_progress(&Progress { partition: partition.clone(), bytes_done, bytes_total });
+            });
+        };
+        tell(0);
+        let (log, recovered) = Log::open(&self.storage, config.clone(), from, start)?;
+        tell(bytes_total);
         let report = PartitionRecovery {
             partition: config.partition.clone(),
+            log_start_offset: log.start().get(),
             log_end_offset: log.end().get(),
             bytes_scanned: recovered.bytes_scanned,
             bytes_cut: recovered.bytes_cut,
+            good_batches_cut: recovered.good_batches_cut,
+            kept_aside: recovered.kept_aside,
+            indexes_rebuilt: recovered.indexes_rebuilt,
         };
         Ok((log, report))
+    }
+
+    /// A directory says of which topic it is; one that does not is made to.
+    fn check_topic_id(&self, config: &LogConfig, id: TopicId) -> Result<()> {
+        match read_partition_metadata(&*self.storage, &config.dir)? {
+            Some(there) if there != id => {
+                let reason = format!("it is of the topic {there}, and {id} is expected");
+                let (path, partition) = (config.dir.clone(), Some(config.partition.clone()));
+                Err(Error::KafkaStorageError { path, partition, offset: None, reason })
+            }
+            Some(_) => Ok(()),
+            None => write_partition_metadata(&*self.storage, &config.dir, id),
+        }
     }
 
     /// The file by which Kafka knows a log directory.
@@ -206,8 +250,10 @@ impl Node {
             let mut prng = self.prng.lock();
             (TopicId::random(&mut prng), TopicId::random(&mut prng))
         };
-        let text =
-            format!("version=1\ncluster.id={cluster}\nnode.id={}\ndirectory.id={directory}\n", self.id);
+        let text = format!(
+            "{MADE_BY_BROOKLET}version=1\ncluster.id={cluster}\nnode.id={}\ndirectory.id={directory}\n",
+            self.id
+        );
         replace_file(&*self.storage, &self.dir.join(META_PROPERTIES), text.as_bytes())
     }
 
@@ -230,19 +276,18 @@ impl Node {
         // A topic whose deletion could not be ended is closed by nobody: the directory would not be clean.
         let mut first_error = self.finish_removals().err();
         let partitions: Vec<Arc<Partition>> = self.topics.read().partitions().cloned().collect();
-        let mut points = OffsetsByPartition::new();
+        let mut logs = Vec::new();
         for partition in partitions {
             let Some(mut log) = partition.take_log(Error::Closed) else { continue };
             match close_log(&*self.storage, &mut log) {
-                Ok(end) => drop(points.insert(partition.name().clone(), end)),
+                Ok(end) => logs.push((partition.name().clone(), end, noted_start(&log))),
                 Err(error) => drop(first_error.get_or_insert(error)),
             }
         }
         if let Some(error) = first_error {
             return Err(error);
         }
-        let _last_checkpoint = self.checkpoint.lock();
-        write_checkpoint(&*self.storage, &self.dir.join(RECOVERY_POINTS), &points)?;
+        self.write_last_checkpoints(&logs)?;
         self.write_clean_marker()
     }
 
@@ -261,4 +306,14 @@ fn close_log(storage: &dyn Storage, log: &mut Log) -> Result<Offset> {
     let result = flush.run(storage);
     log.end_flush(&flush, result)?;
     Ok(log.end())
+}
+
+fn check_config(config: &NodeConfig) -> Result<()> {
+    config.topic_defaults.settings()?;
+    let interval = config.retention_check_interval;
+    if interval < Duration::from_millis(1) {
+        let (key, value) = ("log.retention.check.interval.ms".to_owned(), format!("{interval:?}"));
+        return Err(Error::InvalidConfig { key, value, reason: "1 ms or more is allowed".to_owned() });
+    }
+    Ok(())
 }

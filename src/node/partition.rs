@@ -33,6 +33,8 @@ pub(super) struct State {
     waiting: Vec<Weak<ParkedFetch>>,
     /// Whether a background flush is on its way.
     pub(super) flush_armed: bool,
+    /// Whether there may be segments below the log's start.
+    pub(super) start_moved: bool,
 }
 
 #[derive(Debug)]
@@ -51,15 +53,16 @@ impl Partition {
         config: LogConfig,
         log: Option<Log>,
     ) -> Arc<Self> {
+        let durable = log.as_ref().map_or(0, |log| log.durable().get());
         let log = log.map_or(LogState::Absent, |log| LogState::Open(Box::new(log)));
         Arc::new(Self {
             topic_id,
             durability: config.settings.durability(),
             config,
             storage: Arc::clone(storage),
-            state: Mutex::new(State { log, waiting: Vec::new(), flush_armed: false }),
+            state: Mutex::new(State { log, waiting: Vec::new(), flush_armed: false, start_moved: false }),
             flushing: GroupCommit::default(),
-            durable: AtomicI64::new(0),
+            durable: AtomicI64::new(durable),
         })
     }
 
@@ -80,6 +83,12 @@ impl Partition {
     /// What every record of the topic is promised.
     pub(super) fn durability(&self) -> Durability {
         self.durability
+    }
+
+    /// Whether as many records lie unflushed below `end` as the topic lets.
+    #[inline]
+    pub(super) fn owes_flush(&self, end: Offset) -> bool {
+        end.get() - self.durable.load(Ordering::Relaxed) >= self.config.settings.flush_messages
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {

@@ -89,6 +89,7 @@ impl Node {
             self.offer(Job::RunAhead(Arc::downgrade(partition)));
         }
         woken.iter().for_each(|fetch| fetch.look_again());
+        let durability = if partition.owes_flush(appended.end) { Durability::Flushed } else { durability };
         if durability == Durability::Flushed {
             partition.flush(appended.end, Extent::Records)?;
         }
@@ -96,7 +97,7 @@ impl Node {
     }
 
     /// Sees to a flush in the background: soon, if a segment was closed.
-    fn arm_flush(&self, partition: &Arc<Partition>, soon: bool) {
+    pub(super) fn arm_flush(&self, partition: &Arc<Partition>, soon: bool) {
         let interval = partition.config().settings.flush_interval;
         let within = match partition.durability() {
             _ if soon => Duration::ZERO,

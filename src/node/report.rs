@@ -1,7 +1,40 @@
 //! What opening a store found.
 
 use crate::types::TopicPartition;
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+
+/// How far the reading of a partition's log is that [`Broker::open`](crate::Broker::open) does, for
+/// [`BrokerBuilder::on_progress`](crate::BrokerBuilder::on_progress).
+///
+/// ```
+/// use brooklet::{Broker, Progress};
+/// # fn main() -> brooklet::Result<()> {
+/// let show = |progress: &Progress| {
+///     println!("{}: {} of {} bytes", progress.partition, progress.bytes_done, progress.bytes_total);
+/// };
+/// let broker = Broker::builder().on_progress(show).open_temporary()?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// The partition that is read.
+    pub partition: TopicPartition,
+    /// How many bytes of its log were read, or need not be.
+    pub bytes_done: u64,
+    /// How many there may be to read, reserved space included.
+    pub bytes_total: u64,
+}
+
+/// Who wants to know of it.
+#[derive(Clone, Default)]
+pub(crate) struct OnProgress(pub(crate) Option<Arc<dyn Fn(&Progress) + Send + Sync>>);
+
+impl fmt::Debug for OnProgress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Some(..)" } else { "None" })
+    }
+}
 
 /// What [`Broker::open`](crate::Broker::open) found and did. Shown, it is a few lines for a log file.
 ///
@@ -21,6 +54,9 @@ pub struct RecoveryReport {
     pub elapsed: Duration,
     /// How many bytes of log were read.
     pub bytes_scanned: u64,
+    /// The topics that were found on the disk without brooklet knowing of them, such as a Kafka's, by name. They keep all
+    /// they have.
+    pub topics_adopted: Vec<String>,
     /// A line for each partition, ordered by topic and partition.
     pub partitions: Vec<PartitionRecovery>,
 }
@@ -44,6 +80,8 @@ pub struct RecoveryReport {
 pub struct PartitionRecovery {
     /// The partition.
     pub partition: TopicPartition,
+    /// The first offset that is there.
+    pub log_start_offset: i64,
     /// The offset of the next record, exclusive.
     pub log_end_offset: i64,
     /// How many bytes of its log were read.
@@ -51,6 +89,12 @@ pub struct PartitionRecovery {
     /// How many bytes behind the last good batch were cut off: records that were never flushed, in part or out of
     /// order. They are kept aside, in files of the partition's directory whose names end in `.cut`.
     pub bytes_cut: u64,
+    /// Whether whole batches with a right checksum were among them: records behind a hole, or of another leader epoch.
+    pub good_batches_cut: bool,
+    /// The files that the bytes are in which were cut.
+    pub kept_aside: Vec<PathBuf>,
+    /// How many segments' indexes were not their log's, and were made anew.
+    pub indexes_rebuilt: u32,
 }
 
 impl fmt::Display for RecoveryReport {
@@ -58,12 +102,30 @@ impl fmt::Display for RecoveryReport {
         let state = if self.clean { "clean" } else { "not closed before: recovered" };
         let (count, bytes, elapsed) = (self.partitions.len(), self.bytes_scanned, self.elapsed);
         write!(f, "{state}, {count} partitions, {bytes} bytes read in {elapsed:.1?}")?;
-        for cut in self.partitions.iter().filter(|partition| partition.bytes_cut > 0) {
-            let PartitionRecovery { partition, log_end_offset, bytes_cut, .. } = cut;
-            write!(
-                f,
-                "\n{partition}: {bytes_cut} bytes cut behind offset {log_end_offset} (exclusive) and kept aside"
-            )?;
+        if !self.topics_adopted.is_empty() {
+            write!(f, "\nfound on the disk and taken up: {}", self.topics_adopted.join(", "))?;
+        }
+        let rebuilt: u32 = self.partitions.iter().map(|partition| partition.indexes_rebuilt).sum();
+        if rebuilt > 0 {
+            write!(f, "\nnew indexes made for {rebuilt} segments")?;
+        }
+        self.partitions
+            .iter()
+            .filter(|partition| partition.bytes_cut > 0)
+            .try_for_each(|partition| write!(f, "\n{partition}"))
+    }
+}
+
+impl fmt::Display for PartitionRecovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { partition, log_start_offset, log_end_offset, bytes_cut, kept_aside, .. } = self;
+        write!(f, "{partition}: offsets {log_start_offset} to {log_end_offset} (exclusive)")?;
+        if *bytes_cut > 0 {
+            let good = if self.good_batches_cut { ", good batches among them," } else { "" };
+            write!(f, "; {bytes_cut} bytes behind them{good} were cut and kept aside")?;
+        }
+        for (n, path) in kept_aside.iter().enumerate() {
+            write!(f, "{} {}", if n == 0 { " in" } else { "," }, path.display())?;
         }
         Ok(())
     }

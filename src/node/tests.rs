@@ -18,6 +18,8 @@ fn node() -> Arc<Node> {
         clock: Clock::Manual(ManualClock::new()),
         prng: Prng::new(0),
         topic_defaults: TopicConfig::new(),
+        retention_check_interval: Duration::MAX,
+        on_progress: OnProgress::default(),
     };
     Node::open(config).unwrap().0
 }

@@ -29,6 +29,10 @@ pub(super) struct TopicEntry {
     pub(super) config: TopicConfig,
     /// Deleted, but perhaps not all of its directories are.
     pub(super) removed: bool,
+    /// Whether offsets may be missing between batches, since a cleaner is, or may once have been, at work.
+    pub(super) gaps: bool,
+    /// Found on the disk, and where its logs begin is not noted yet.
+    pub(super) adopting: bool,
 }
 
 /// A topic that is there.
@@ -133,6 +137,12 @@ impl Topics {
         Some(topic)
     }
 
+    /// Notes that the topics that were found on the disk are topics like any other. `false`: there was none.
+    pub(super) fn end_adoptions(&mut self) -> bool {
+        let adopting = self.by_name.values_mut().map(|topic| &mut topic.entry.adopting);
+        adopting.fold(false, |any, adopting| std::mem::take(adopting) || any)
+    }
+
     /// The partition that a client means; an error if its topic is not the one that the client knows.
     pub(super) fn partition(&self, of: PartitionRef) -> Result<&Arc<Partition>> {
         let kept = self.slots.get(of.slot as usize).and_then(Option::as_ref);
@@ -181,6 +191,12 @@ impl TopicEntry {
             value: value.clone(),
         };
         records.extend(self.config.values().iter().map(config));
+        if self.gaps {
+            records.push(MetadataRecord::Gaps { topic: self.id });
+        }
+        if self.adopting {
+            records.push(MetadataRecord::Adopting { topic: self.id });
+        }
         if self.removed {
             records.push(MetadataRecord::RemoveTopic { id: self.id });
         }
@@ -192,7 +208,7 @@ impl TopicEntry {
             dir: root.join(partition.to_string()),
             partition,
             settings: settings.clone(),
-            gaps: settings.cleanup_policy.compacts(),
+            gaps: self.gaps || settings.cleanup_policy.compacts(),
         }
     }
 }
@@ -214,27 +230,31 @@ pub(super) fn read_metadata(storage: &dyn Storage, root: &Path) -> Result<Vec<To
 }
 
 fn entries(records: Vec<MetadataRecord>) -> Result<Vec<TopicEntry>, String> {
-    let mut by_id: BTreeMap<TopicId, (String, i32, BTreeMap<String, String>, bool)> = BTreeMap::new();
+    let mut by_id: BTreeMap<TopicId, (TopicEntry, i32, BTreeMap<String, String>)> = BTreeMap::new();
     for record in records {
         let id = match &record {
             MetadataRecord::Topic { id, .. } | MetadataRecord::RemoveTopic { id } => *id,
-            MetadataRecord::Config { topic, .. } => *topic,
+            MetadataRecord::Config { topic, .. }
+            | MetadataRecord::Gaps { topic }
+            | MetadataRecord::Adopting { topic } => *topic,
         };
         if let MetadataRecord::Topic { name, partitions, .. } = record {
-            by_id.insert(id, (name, partitions, BTreeMap::new(), false));
+            let (name, config) = (name.into(), TopicConfig::new());
+            let entry = TopicEntry { name, id, config, removed: false, gaps: false, adopting: false };
+            by_id.insert(id, (entry, partitions, BTreeMap::new()));
             continue;
         }
-        let topic = by_id.get_mut(&id).ok_or("a record of a topic that it does not have")?;
+        let (entry, _, values) = by_id.get_mut(&id).ok_or("a record of a topic that it does not have")?;
         match record {
-            MetadataRecord::Config { key, value, .. } => drop(topic.2.insert(key, value)),
-            _ => topic.3 = true,
+            MetadataRecord::Config { key, value, .. } => drop(values.insert(key, value)),
+            MetadataRecord::Gaps { .. } => entry.gaps = true,
+            MetadataRecord::Adopting { .. } => entry.adopting = true,
+            _ => entry.removed = true,
         }
     }
-    let entry = |(id, (name, partitions, values, removed)): (TopicId, (String, i32, _, bool))| TopicEntry {
-        name: name.into(),
-        id,
+    let whole = |(entry, partitions, values)| TopicEntry {
         config: TopicConfig::from_stored(partitions, values),
-        removed,
+        ..entry
     };
-    Ok(by_id.into_iter().map(entry).collect())
+    Ok(by_id.into_values().map(whole).collect())
 }

@@ -47,7 +47,6 @@ impl Attributes {
         self.0 & Self::LOG_APPEND_TIME != 0
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "compaction and transactions will ask"))]
     pub(crate) const fn is_transactional(self) -> bool {
         self.0 & Self::TRANSACTIONAL != 0
     }

@@ -100,10 +100,6 @@ impl<'a> ValidBatch<'a> {
     }
 
     /// Rule 16: every record reads as of `now` from here on. Base timestamp and deltas stay.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for batches from outside the process: a listener's, a follower's")
-    )]
     pub(crate) fn set_log_append_time(&mut self, now: Timestamp) {
         self.header.attributes = self.header.attributes.with_log_append_time();
         self.header.max_timestamp = now.as_millis();

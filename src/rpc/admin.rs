@@ -81,3 +81,16 @@ pub(crate) struct OffsetForLeaderEpochResponse {
     /// Exclusive. `None`: nothing is known of the epoch, nor of an older one.
     pub(crate) end_offset: Option<Offset>,
 }
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DeleteRecordsRequest {
+    pub(crate) partition: PartitionRef,
+    /// What goes lies below it. On the wire -1 is [`OffsetSpec::Latest`], the high watermark.
+    pub(crate) before: OffsetSpec,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DeleteRecordsResponse {
+    /// Where the log begins now.
+    pub(crate) log_start_offset: Offset,
+}

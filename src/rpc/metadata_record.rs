@@ -12,6 +12,10 @@ pub(crate) enum MetadataRecord {
     Config { topic: TopicId, key: String, value: String },
     /// A topic is gone; its directories may not be yet.
     RemoveTopic { id: TopicId },
+    /// Offsets may be missing between a topic's batches: a cleaner is, or may have been, at work.
+    Gaps { topic: TopicId },
+    /// A topic was found on the disk, and where its logs begin was not noted yet.
+    Adopting { topic: TopicId },
 }
 
 const MAGIC: &[u8; 8] = b"BROOKLET";
@@ -41,6 +45,14 @@ pub(crate) fn encode(records: &[MetadataRecord]) -> Vec<u8> {
             MetadataRecord::RemoveTopic { id } => {
                 payload.extend(id.to_bytes());
                 3
+            }
+            MetadataRecord::Gaps { topic } => {
+                payload.extend(topic.to_bytes());
+                4
+            }
+            MetadataRecord::Adopting { topic } => {
+                payload.extend(topic.to_bytes());
+                5
             }
         };
         body.push(kind);
@@ -94,6 +106,8 @@ fn record(input: &mut Input<'_>) -> Option<MetadataRecord> {
         },
         2 => MetadataRecord::Config { topic: payload.id()?, key: payload.text()?, value: payload.text()? },
         3 => MetadataRecord::RemoveTopic { id: payload.id()? },
+        4 => MetadataRecord::Gaps { topic: payload.id()? },
+        5 => MetadataRecord::Adopting { topic: payload.id()? },
         _ => return None,
     };
     payload.0.is_empty().then_some(record)
@@ -133,6 +147,8 @@ mod tests {
             MetadataRecord::Config { topic: a, key: "segment.bytes".to_owned(), value: "1024".to_owned() },
             MetadataRecord::Topic { id: b, name: "gone".to_owned(), partitions: 1 },
             MetadataRecord::RemoveTopic { id: b },
+            MetadataRecord::Gaps { topic: a },
+            MetadataRecord::Adopting { topic: a },
         ]
     }
 

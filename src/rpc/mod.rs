@@ -11,9 +11,9 @@ pub(crate) mod metadata_record;
 mod produce;
 
 pub(crate) use admin::{
-    CreateTopicRequest, CreateTopicResponse, DeleteTopicRequest, Done, ListOffsetsRequest,
-    ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetForLeaderEpochRequest,
-    OffsetForLeaderEpochResponse, PartitionMetadata, TopicMetadata,
+    CreateTopicRequest, CreateTopicResponse, DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicRequest,
+    Done, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
+    OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, PartitionMetadata, TopicMetadata,
 };
 pub(crate) use fetch::{AbortedTransaction, FetchPartition, FetchRequest, FetchResponse, Fetched};
 pub(crate) use group::{
@@ -126,6 +126,7 @@ calls! {
     Metadata(MetadataRequest) -> MetadataResponse,
     CreateTopic(CreateTopicRequest) -> CreateTopicResponse,
     DeleteTopic(DeleteTopicRequest) -> Done,
+    DeleteRecords(DeleteRecordsRequest) -> DeleteRecordsResponse,
     ListOffsets(ListOffsetsRequest) -> ListOffsetsResponse,
     OffsetForLeaderEpoch(OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse,
     FindCoordinator(FindCoordinatorRequest) -> FindCoordinatorResponse,

@@ -107,7 +107,8 @@ fn the_background_flush_comes_with_the_time() {
 fn without_a_flush_interval_nothing_is_flushed_in_the_background() {
     let clock = ManualClock::new();
     let broker = broker(&clock);
-    broker.create_topic("t", TopicConfig::new().flush_interval(Duration::MAX)).unwrap();
+    let config = TopicConfig::new().flush_interval(Duration::MAX).retention_time(Duration::MAX);
+    broker.create_topic("t", config).unwrap();
     put(broker.client(), "t", "x");
     clock.advance(Duration::from_secs(365 * 24 * 3600));
     assert_eq!(broker.durable_offset("t", 0).unwrap(), 0);

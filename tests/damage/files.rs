@@ -133,7 +133,7 @@ fn files_and_directories_of_others_are_left_alone() {
     let others = [
         "README",
         "t-0/notes.txt",
-        "t-0/00000000000000000001.log.deleted",
+        "t-0/1.log.deleted",
         "t-0/7.log",
         "u-0/notes.txt",
         "lost+found/x",
@@ -160,10 +160,13 @@ fn records_of_a_topic_that_is_not_known_are_never_taken_over() {
     let image = image.with("stranger-0/00000000000000000000.log", log.clone());
     image.write(dir.path());
     let broker = Broker::open(dir.path()).unwrap();
+    assert_eq!(broker.recovery().topics_adopted, ["stranger"]);
     let made = broker.create_topic("stranger", brooklet::TopicConfig::new());
-    assert!(matches!(made, Err(Error::KafkaStorageError { .. })), "{made:?}");
+    assert!(matches!(made, Err(Error::TopicAlreadyExists { .. })), "{made:?}");
     broker.close().unwrap();
     assert_eq!(fs::read(dir.path().join("stranger-0/00000000000000000000.log")).unwrap(), log);
+    let again = Broker::open(dir.path()).unwrap();
+    assert!(again.recovery().clean && again.recovery().topics_adopted.is_empty());
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::{positioned, space};
 use crate::{
     env::{Bytes, File, Open},
     error::{Error, Result},
+    types::Timestamp,
 };
 use std::{
     fs, io,
@@ -74,6 +75,15 @@ impl File for RealFile {
 
     fn len(&self) -> Result<u64> {
         self.file.metadata().map(|metadata| metadata.len()).map_err(self.failed())
+    }
+
+    fn modified(&self) -> Result<Option<Timestamp>> {
+        let modified = self.file.metadata().and_then(|metadata| metadata.modified());
+        match modified {
+            Ok(at) => Ok(Some(at.into())),
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(None),
+            Err(error) => Err(self.failed()(error)),
+        }
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {

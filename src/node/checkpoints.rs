@@ -1,0 +1,127 @@
+//! The broker-wide files that keep an offset for each partition.
+
+use super::{Node, partition::Partition, topics::TopicEntry};
+use crate::{
+    env::Storage,
+    error::Result,
+    log::{
+        CLEANED, HIGH_WATERMARKS, LOG_STARTS, Log, OffsetsByPartition, RECOVERY_POINTS, read_checkpoint,
+        write_checkpoint,
+    },
+    types::{Offset, TopicPartition},
+};
+use std::{path::Path, sync::Arc};
+
+/// What the files said when the broker was opened.
+#[derive(Debug)]
+pub(super) struct Checkpoints {
+    pub(super) recovery_points: OffsetsByPartition,
+    pub(super) log_starts: OffsetsByPartition,
+}
+
+impl Checkpoints {
+    pub(super) fn read(storage: &dyn Storage, dir: &Path) -> Result<Self> {
+        Ok(Self {
+            recovery_points: read_checkpoint(storage, &dir.join(RECOVERY_POINTS))?,
+            log_starts: read_checkpoint(storage, &dir.join(LOG_STARTS))?,
+        })
+    }
+
+    /// All partitions that are named.
+    pub(super) fn partitions(&self) -> impl Iterator<Item = &TopicPartition> {
+        self.recovery_points.keys().chain(self.log_starts.keys())
+    }
+}
+
+/// What is in the files now, as far as it is known: what did not change is not written again.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    pub(super) log_starts: Option<OffsetsByPartition>,
+    pub(super) high_watermarks: Option<OffsetsByPartition>,
+}
+
+impl Node {
+    /// Writes the recovery points of all partitions.
+    pub(super) fn write_recovery_points(&self) -> Result<()> {
+        let _one_at_a_time = self.checkpoint.lock();
+        // A close writes the last one: none may come behind it that knows less.
+        self.check_open()?;
+        let points = self.offsets(|_, log| Some(log.recovery_point()));
+        write_checkpoint(&*self.storage, &self.dir.join(RECOVERY_POINTS), &points)
+    }
+
+    /// Writes where the logs begin, those that do not begin at 0. The others are not named: a log whose first records
+    /// were removed can so be told from one whose first segment was lost.
+    pub(super) fn write_log_starts(&self) -> Result<()> {
+        let mut written = self.checkpoint.lock();
+        self.check_open()?;
+        let starts = self.offsets(|_, log| noted_start(log));
+        self.replace(LOG_STARTS, &mut written.log_starts, starts)
+    }
+
+    /// Writes the high watermarks. Nothing here reads them again.
+    pub(super) fn write_high_watermarks(&self) -> Result<()> {
+        let mut written = self.checkpoint.lock();
+        self.check_open()?;
+        let offsets = self.offsets(|partition, log| Some(partition.high_watermark(log)));
+        self.replace(HIGH_WATERMARKS, &mut written.high_watermarks, offsets)
+    }
+
+    /// Writes all of them for the last time.
+    pub(super) fn write_last_checkpoints(
+        &self,
+        logs: &[(TopicPartition, Offset, Option<Offset>)],
+    ) -> Result<()> {
+        // No other comes behind them: those look first whether the broker is open.
+        let mut written = self.checkpoint.lock();
+        let ends: OffsetsByPartition = logs.iter().map(|(of, end, _)| (of.clone(), *end)).collect();
+        let starts = logs.iter().filter_map(|(of, _, start)| Some((of.clone(), (*start)?))).collect();
+        self.replace(LOG_STARTS, &mut written.log_starts, starts)?;
+        self.replace(HIGH_WATERMARKS, &mut written.high_watermarks, ends.clone())?;
+        write_checkpoint(&*self.storage, &self.dir.join(RECOVERY_POINTS), &ends)
+    }
+
+    /// Takes removed topics out of the file that says how far logs were cleaned, which is kept as Kafka left it.
+    pub(super) fn forget_cleaned(&self, removed: &[TopicEntry]) -> Result<()> {
+        let _one_at_a_time = self.checkpoint.lock();
+        let path = self.dir.join(CLEANED);
+        // Nobody reads it here: what it is does not matter.
+        let Ok(mut cleaned) = read_checkpoint(&*self.storage, &path) else { return Ok(()) };
+        let there = cleaned.len();
+        cleaned.retain(|of, _| !removed.iter().any(|entry| *entry.name == *of.topic()));
+        if cleaned.len() == there { Ok(()) } else { write_checkpoint(&*self.storage, &path, &cleaned) }
+    }
+
+    fn offsets(&self, of: impl Fn(&Partition, &Log) -> Option<Offset>) -> OffsetsByPartition {
+        let partitions: Vec<Arc<Partition>> = self.topics.read().partitions().cloned().collect();
+        let mut offsets = OffsetsByPartition::new();
+        for partition in partitions {
+            if let Ok(Some(log)) = partition.lock().log_if_any()
+                && let Some(offset) = of(&partition, log)
+            {
+                offsets.insert(partition.name().clone(), offset);
+            }
+        }
+        offsets
+    }
+
+    fn replace(
+        &self,
+        file: &str,
+        written: &mut Option<OffsetsByPartition>,
+        offsets: OffsetsByPartition,
+    ) -> Result<()> {
+        if written.as_ref() == Some(&offsets) {
+            return Ok(());
+        }
+        *written = None;
+        write_checkpoint(&*self.storage, &self.dir.join(file), &offsets)?;
+        *written = Some(offsets);
+        Ok(())
+    }
+}
+
+/// What is written of where a log begins.
+pub(super) fn noted_start(log: &Log) -> Option<Offset> {
+    Some(log.start()).filter(|start| *start > Offset::ZERO)
+}

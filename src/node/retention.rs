@@ -1,0 +1,171 @@
+//! Where logs begin, and how that moves up: by retention, on a timer, and because a client deletes records.
+//!
+//! Each step is one that a crash may follow: the start is moved, then noted durably, then the segments below it get names
+//! that no loader reads, and some time later they are removed.
+
+use super::{Node, Task, admin::is_internal, partition::Partition};
+use crate::{
+    error::{Error, Result},
+    log::Log,
+    rpc::{DeleteRecordsRequest, DeleteRecordsResponse},
+    types::{CleanupPolicy, Offset, OffsetSpec, Timestamp},
+};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+/// How long after an open the logs are looked at for the first time, unless the interval is shorter.
+const FIRST_CHECK: Duration = Duration::from_secs(30);
+
+impl Node {
+    /// Sees to the first check.
+    pub(super) fn begin_retention(&self) {
+        self.check_retention_in(FIRST_CHECK.min(self.retention_check_interval));
+    }
+
+    fn check_retention_in(&self, span: Duration) {
+        if span < Duration::MAX {
+            self.timers.arm(self.clock.now().plus(span), Task::Retention);
+        }
+    }
+
+    /// What the timer has done.
+    pub(super) fn check_retention(&self) {
+        // Nobody is there to be told. What failed is tried again the next time.
+        drop(self.apply_retention());
+        drop(self.write_high_watermarks());
+        self.check_retention_in(self.retention_check_interval);
+    }
+
+    /// Removes what topics need not keep any more (rules 36 to 38). One partition's error does not keep the others.
+    pub(crate) fn apply_retention(&self) -> Result<()> {
+        self.check_open()?;
+        let _one_at_a_time = self.starts.lock();
+        let partitions: Vec<Arc<Partition>> = self.topics.read().partitions().cloned().collect();
+        let now = self.clock.wall();
+        let moved: Vec<Result<bool>> = partitions.iter().map(|partition| partition.expire(now)).collect();
+        let removable = moved.iter().any(|moved| matches!(moved, Ok(true)));
+        let noted = if removable { self.write_log_starts() } else { Ok(()) };
+        let dropped = match &noted {
+            Ok(()) => partitions.iter().map(|partition| self.drop_below_start(partition)).collect(),
+            Err(_) => Ok(()),
+        };
+        moved.into_iter().map(|moved| moved.map(drop)).chain([noted, dropped]).collect()
+    }
+
+    /// Rules 40 and 41.
+    pub(super) fn handle_delete_records(
+        &self,
+        request: DeleteRecordsRequest,
+    ) -> Result<DeleteRecordsResponse> {
+        let partition = self.partition(request.partition)?;
+        let topic = || partition.name().topic().to_owned();
+        if is_internal(partition.name().topic()) {
+            let reason = "records of an internal topic cannot be deleted".to_owned();
+            return Err(Error::InvalidTopic { topic: topic(), reason });
+        }
+        if partition.config().settings.cleanup_policy == CleanupPolicy::Compact {
+            let reason =
+                "a topic with cleanup_policy compact does not delete records by their age".to_owned();
+            return Err(Error::PolicyViolation { topic: topic(), reason });
+        }
+        let _one_at_a_time = self.starts.lock();
+        let log_start_offset = partition.delete_records(request.before)?;
+        self.write_log_starts()?;
+        // They are deleted by now. Segments that could not be renamed are removed by the next retention, or open.
+        drop(self.drop_below_start(&partition));
+        Ok(DeleteRecordsResponse { log_start_offset })
+    }
+
+    /// Takes segments out of a log that lie below its start, which is durable, and has them removed later.
+    fn drop_below_start(&self, partition: &Arc<Partition>) -> Result<()> {
+        let paths = partition.drop_below_start()?;
+        if paths.is_empty() {
+            return Ok(());
+        }
+        let at = self.clock.now().plus(partition.config().settings.file_delete_delay);
+        self.timers.arm(at, Task::Remove(paths));
+        // The names, too, are to be durable at some time.
+        let armed = std::mem::replace(&mut partition.lock().flush_armed, true);
+        if !armed {
+            self.arm_flush(partition, false);
+        }
+        Ok(())
+    }
+
+    /// Removes files whose time has come.
+    pub(super) fn remove_files(&self, paths: &[PathBuf]) {
+        // What is left over is removed by the next open.
+        paths.iter().for_each(|path| drop(self.storage.remove_file(path)));
+    }
+}
+
+impl Partition {
+    /// Moves the log's start up as its topic's retention says. `true`: there may be segments to drop.
+    fn expire(&self, now: Timestamp) -> Result<bool> {
+        let mut state = self.lock();
+        // A topic that is being deleted, or whose log is not made yet.
+        let Ok(Some(log)) = state.log_if_any() else { return Ok(false) };
+        let high_watermark = self.high_watermark(log);
+        if let Some(start) = log.retention_start(now, high_watermark)? {
+            log.move_start(start)?;
+            state.start_moved = true;
+        }
+        Ok(state.start_moved)
+    }
+
+    fn delete_records(&self, before: OffsetSpec) -> Result<Offset> {
+        let mut state = self.lock();
+        let Some(log) = state.log_if_any()? else {
+            return match before {
+                OffsetSpec::At(offset) if offset != 0 => {
+                    Err(self.out_of_range(offset, Offset::ZERO, Offset::ZERO))
+                }
+                _ => Ok(Offset::ZERO),
+            };
+        };
+        let high_watermark = self.high_watermark(log);
+        let to = delete_below(log, before, high_watermark)?;
+        if to < Offset::ZERO || to > high_watermark {
+            return Err(self.out_of_range(to.get(), log.start(), high_watermark));
+        }
+        let start = log.start();
+        log.move_start(to)?;
+        let now = log.start();
+        state.start_moved |= now > start;
+        Ok(now)
+    }
+
+    fn out_of_range(&self, offset: i64, start: Offset, end: Offset) -> Error {
+        Error::OffsetOutOfRange {
+            partition: self.name().clone(),
+            offset,
+            log_start_offset: start.get(),
+            log_end_offset: end.get(),
+        }
+    }
+
+    /// Takes segments out of the log that lie below its start, and gives their files.
+    fn drop_below_start(&self) -> Result<Vec<PathBuf>> {
+        if !self.lock().start_moved {
+            return Ok(Vec::new());
+        }
+        // A flush that is under way writes the index files of segments, by their names.
+        let _no_flush = self.hold_flushes();
+        let mut state = self.lock();
+        let Ok(Some(log)) = state.log_if_any() else { return Ok(Vec::new()) };
+        let paths = log.drop_below_start()?;
+        state.start_moved = false;
+        Ok(paths)
+    }
+}
+
+/// The offset below which records are to go. Where none is as young as asked for, all are older.
+fn delete_below(log: &mut Log, before: OffsetSpec, high_watermark: Offset) -> Result<Offset> {
+    Ok(match before {
+        OffsetSpec::Earliest => log.start(),
+        OffsetSpec::Latest => high_watermark,
+        OffsetSpec::Timestamp(at) => {
+            log.find_time(at)?.filter(|found| *found < high_watermark).unwrap_or(high_watermark)
+        }
+        OffsetSpec::At(offset) => Offset::new(offset),
+    })
+}
