@@ -237,11 +237,11 @@ impl Client {
             return (refused, rest);
         }
         let sent = self.send(route, &mut writer.finish(), durability);
-        let metadata = |(n, (index, timestamp)): (usize, (usize, Timestamp))| {
-            let at = |sent: &ProduceResponse| self::metadata(route, sent, n as i64, timestamp);
+        let told = |(n, (index, timestamp)): (usize, (usize, Timestamp))| {
+            let at = |sent: &ProduceResponse| metadata(route, sent, n as i64, timestamp);
             (index, sent.as_ref().map(at).map_err(|error| Error::clone(error)))
         };
-        refused.extend(batch.into_iter().enumerate().map(metadata));
+        refused.extend(batch.into_iter().enumerate().map(told));
         (refused, rest)
     }
 }

@@ -1,13 +1,13 @@
 //! Making a log durable, in two steps that need no lock: what is to be synced is noted under the log's lock, synced
 //! without it, and then noted as done.
 
-use super::segment::IndexUpdate;
+use super::{segment::IndexUpdate, transactions::write_whole};
 use crate::{
     env::{File, Storage, replace_file},
     error::Result,
     types::Offset,
 };
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// How much a flush covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,10 @@ pub(crate) struct Flush {
     pub(super) files: Vec<Arc<dyn File>>,
     /// The index entries of each segment that has any to write, by the segment's base offset.
     pub(super) indexes: Vec<(Offset, IndexUpdate)>,
+    /// Transaction index files, each whole.
+    pub(super) txn_indexes: Vec<(Offset, PathBuf, Vec<u8>)>,
+    /// Snapshots of the producers.
+    pub(super) snapshots: BTreeMap<PathBuf, Vec<u8>>,
     /// The leader-epoch checkpoint, if it changed.
     pub(super) epochs: Option<(PathBuf, String)>,
     /// The directories whose names are not durable, the partition's own first.
@@ -43,6 +47,10 @@ impl Flush {
     pub(crate) fn run(&self, storage: &dyn Storage) -> Result<()> {
         self.files.iter().try_for_each(|file| file.sync())?;
         self.indexes.iter().try_for_each(|(_, update)| update.write(storage))?;
+        for (_, path, bytes) in &self.txn_indexes {
+            write_whole(storage, path, bytes)?;
+        }
+        self.snapshots.iter().try_for_each(|(path, bytes)| write_whole(storage, path, bytes))?;
         if let Some((path, text)) = &self.epochs {
             replace_file(storage, path, text.as_bytes())?;
         }

@@ -9,6 +9,7 @@ use super::{
     aside::in_chunks,
     interrupted::finish_replacements,
     names::{LEADER_EPOCHS, base_of_log},
+    producers::Producers,
     segment::Segment,
 };
 use crate::{
@@ -68,6 +69,9 @@ impl Log {
             epochs: LeaderEpochs::default(),
             epoch: LeaderEpoch::default(),
             epochs_dirty: false,
+            producers: Producers::default(),
+            transactions: BTreeMap::new(),
+            snapshots: BTreeMap::new(),
             dirty_dirs: BTreeSet::new(),
             rolls: 0,
             unflushed: BTreeSet::new(),
@@ -86,6 +90,12 @@ impl Log {
         log.ensure_active_segment(&mut recovered)?;
         if !epochs_known && from != LoadedFrom::New {
             log.find_epochs()?;
+        }
+        if from != LoadedFrom::New {
+            log.load_producers()?;
+        }
+        if let LoadedFrom::Crash(_) = from {
+            log.take_snapshot();
         }
         log.lead(from)?;
         Ok((log, recovered))

@@ -11,14 +11,18 @@ mod interrupted;
 mod load;
 mod names;
 mod offset_index;
+mod producers;
 mod progress;
 mod retention;
 mod scan;
 mod segment;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod time_index;
+mod transactions;
 mod truncate;
+mod txn_index;
 
 pub(crate) use checkpoint::{
     CLEANED, HIGH_WATERMARKS, LOG_STARTS, OffsetsByPartition, RECOVERY_POINTS, read_checkpoint,
@@ -37,6 +41,7 @@ use crate::{
     record::{BatchHeader, ValidBatch},
     types::{LeaderEpoch, Offset, Timestamp, TopicPartition},
 };
+use producers::Producers;
 use segment::Segment;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -44,6 +49,7 @@ use std::{
     path::PathBuf,
     sync::Arc,
 };
+use transactions::Transactions;
 
 /// What a log is, before it is opened.
 #[derive(Debug, Clone)]
@@ -85,6 +91,12 @@ pub(crate) struct Log {
     epochs: LeaderEpochs,
     epoch: LeaderEpoch,
     epochs_dirty: bool,
+    /// At the log's end.
+    producers: Producers,
+    /// Of the segments that were asked for it, by their base offsets.
+    transactions: BTreeMap<Offset, Transactions>,
+    /// Files with states of the producers that are yet to be written.
+    snapshots: BTreeMap<PathBuf, Vec<u8>>,
     /// Directories whose names are not durable.
     dirty_dirs: BTreeSet<PathBuf>,
     /// How many segments were begun.
@@ -116,6 +128,9 @@ impl Log {
         let from = active.size();
         active.append(batch.bytes(), batch.header(), interval)?;
         let run_ahead = from / STRIDE != active.size() / STRIDE;
+        if batch.header().producer_id >= 0 {
+            self.note_producer(batch.header(), batch.bytes());
+        }
         Ok(Appended { base, end: last.plus(1), rolled, run_ahead })
     }
 
@@ -144,6 +159,7 @@ impl Log {
         self.unflushed.insert(old);
         self.dirty_dirs.insert(self.config.dir.clone());
         self.segments.insert(end, Some(new));
+        self.take_snapshot();
         Ok(())
     }
 
@@ -284,11 +300,14 @@ impl Log {
     }
 
     /// Notes what a flush has to sync. A log whose flush failed before gives that failure again.
-    pub(crate) fn begin_flush(&self, extent: Extent) -> Result<Flush> {
+    pub(crate) fn begin_flush(&mut self, extent: Extent) -> Result<Flush> {
         if let Some(poison) = &self.poison {
             return Err(poison.clone());
         }
         let everything = extent == Extent::Everything;
+        if everything {
+            self.derive_transactions()?;
+        }
         let active = self.segments.last_key_value().map(|(base, _)| *base);
         let touched = self.unflushed.iter().copied().chain(active);
         let segments: Vec<&Segment> = touched.filter_map(|base| self.segments.get(&base)?.as_ref()).collect();
@@ -306,6 +325,8 @@ impl Log {
             indexes: indexed.map(|segment| (segment.base(), segment.unpersisted())).collect(),
             epochs: (everything && self.epochs_dirty)
                 .then(|| (self.config.dir.join(names::LEADER_EPOCHS), self.epochs.to_text())),
+            txn_indexes: if everything { self.txn_index_files() } else { Vec::new() },
+            snapshots: if everything { self.snapshots.clone() } else { BTreeMap::new() },
             dirs: self.dirty_dirs.iter().rev().cloned().collect(),
         })
     }
@@ -331,6 +352,8 @@ impl Log {
             let flushed = |base: &Offset| flush.indexes.iter().any(|(flushed, _)| flushed == base);
             self.unflushed.retain(|base| !flushed(base) || Some(*base) >= flush.active);
             self.epochs_dirty &= flush.epochs.as_ref().is_none_or(|(_, text)| *text != self.epochs.to_text());
+            self.transactions_persisted(&flush.txn_indexes);
+            self.snapshots.retain(|path, bytes| flush.snapshots.get(path) != Some(bytes));
             self.recovery_point = self.recovery_point.max(flush.up_to);
         }
         self.check();
@@ -349,7 +372,9 @@ impl Log {
     pub(crate) fn prepare_close(&mut self) -> Result<()> {
         let active = active(&mut self.segments)?;
         active.note_largest_timestamp();
-        active.trim()
+        active.trim()?;
+        self.take_snapshot();
+        Ok(())
     }
 }
 

@@ -80,11 +80,6 @@ impl Log {
         Ok(start)
     }
 
-    /// The bytes of all records.
-    pub(crate) fn size(&mut self) -> Result<u64> {
-        self.size_from(self.log_start)
-    }
-
     /// The bytes of the segments that reach beyond `from`.
     fn size_from(&mut self, from: Offset) -> Result<u64> {
         let first = self.segment_of(from).unwrap_or(from);

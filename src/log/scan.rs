@@ -75,6 +75,11 @@ impl<'f> Scanner<'f> {
         }
     }
 
+    /// The bytes of the batch that was found last.
+    pub(crate) fn last(&self, header: &BatchHeader) -> &[u8] {
+        self.buffer.get(self.consumed.saturating_sub(header.size)..self.consumed).unwrap_or_default()
+    }
+
     fn rest(&self) -> &[u8] {
         self.buffer.get(self.consumed..).unwrap_or_default()
     }

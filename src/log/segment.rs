@@ -54,6 +54,8 @@ pub(crate) struct Segment {
     unindexed: u64,
     /// From this position, and this offset, on every batch was read, or appended, by this process.
     known_from: (u64, Offset),
+    /// Whether a batch of a producer with an id was among these.
+    has_producers: bool,
     /// Whether the time index is known to be this log's.
     times_known: bool,
     /// Whether the index files were not this log's, so that they are to be written anew.
@@ -84,6 +86,7 @@ impl Segment {
             largest: (-1, base),
             unindexed: 0,
             known_from: (0, base),
+            has_producers: false,
             times_known: true,
             rebuilt: false,
             stored: Default::default(),
@@ -218,6 +221,11 @@ impl Segment {
         self.known_from.0
     }
 
+    /// Whether it is known that no batch from `from` on is of a producer with an id.
+    pub(super) fn has_no_producers_from(&self, from: Offset) -> bool {
+        !self.has_producers && self.known_from.1 <= from.max(self.base)
+    }
+
     /// Whether the index files have to be written anew.
     pub(crate) fn is_rebuilt(&self) -> bool {
         self.rebuilt
@@ -260,6 +268,7 @@ impl Segment {
             self.unindexed = 0;
         }
         self.unindexed += header.size as u64;
+        self.has_producers |= header.producer_id >= 0;
         if position == 0 {
             self.first_timestamp = Some(header.max_timestamp);
         }

@@ -99,6 +99,7 @@ impl Log {
         self.epochs_dirty = true;
         self.durable = self.durable.min(end).max(self.log_start);
         self.recovery_point = self.recovery_point.min(end);
+        self.reload_producers()?;
         self.check();
         Ok(())
     }

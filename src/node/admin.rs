@@ -15,7 +15,7 @@ use crate::{
         ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetForLeaderEpochRequest,
         OffsetForLeaderEpochResponse,
     },
-    types::{Offset, OffsetSpec, TopicId, check_topic_name},
+    types::{IsolationLevel, Offset, OffsetSpec, TopicId, check_topic_name},
 };
 use std::sync::Arc;
 
@@ -233,7 +233,10 @@ impl Node {
             let known = !matches!(request.spec, OffsetSpec::Timestamp(_));
             return Ok(ListOffsetsResponse { offset: known.then_some(Offset::ZERO) });
         };
-        let high_watermark = partition.high_watermark(log);
+        let high_watermark = match (request.isolation, partition.high_watermark(log)) {
+            (IsolationLevel::ReadUncommitted, high_watermark) => high_watermark,
+            (IsolationLevel::ReadCommitted, high_watermark) => log.last_stable(high_watermark),
+        };
         let offset = match request.spec {
             OffsetSpec::Earliest => Some(log.start()),
             OffsetSpec::Latest => Some(high_watermark),

@@ -4,8 +4,9 @@ use super::{Node, Task, parked::ParkedFetch, partition::Partition};
 use crate::{
     env::Bytes,
     error::{Error, Result},
+    record::Batch,
     rpc::{Answer, FetchPartition, FetchRequest, FetchResponse, Fetched},
-    types::{Offset, TopicPartition},
+    types::{IsolationLevel, Offset, TopicPartition},
 };
 use std::{cmp::Ordering, sync::Arc};
 
@@ -77,9 +78,9 @@ impl Node {
         let mut found = false;
         let mut read = |wanted: &FetchPartition| {
             let max_bytes = wanted.max_bytes.min(left);
-            let fetched = self
-                .partition(wanted.partition)
-                .and_then(|partition| read_partition(&partition, wanted, max_bytes, !found))?;
+            let fetched = self.partition(wanted.partition).and_then(|partition| {
+                read_partition(&partition, wanted, (request.isolation, max_bytes), !found)
+            })?;
             left = left.saturating_sub(fetched.records.len());
             found |= !fetched.records.is_empty();
             Ok(fetched)
@@ -92,7 +93,7 @@ impl Node {
 fn read_partition(
     partition: &Partition,
     wanted: &FetchPartition,
-    max_bytes: usize,
+    (isolation, max_bytes): (IsolationLevel, usize),
     at_least_one: bool,
 ) -> Result<Fetched> {
     let offset = wanted.offset;
@@ -105,14 +106,29 @@ fn read_partition(
     }
     let Some(log) = log else { return absent(partition.name(), offset) };
     let high_watermark = partition.high_watermark(log);
-    let records = log.read(offset, high_watermark, max_bytes, at_least_one)?;
+    let last_stable = log.last_stable(high_watermark);
+    let committed = isolation == IsolationLevel::ReadCommitted;
+    let below = if committed { last_stable } else { high_watermark };
+    let records = log.read(offset, below, max_bytes, at_least_one)?;
+    let aborted =
+        if committed { log.aborted(offset, end_of(&records).unwrap_or(offset))? } else { Vec::new() };
     Ok(Fetched {
         records,
         high_watermark,
         log_start_offset: log.start(),
-        last_stable_offset: high_watermark,
-        aborted: Vec::new(),
+        last_stable_offset: last_stable,
+        aborted,
     })
+}
+
+/// The offset behind the last whole batch.
+fn end_of(mut batches: &[u8]) -> Option<Offset> {
+    let mut end = None;
+    while let Some(batch) = Batch::unchecked(batches) {
+        end = Some(batch.header().next_offset());
+        batches = batches.get(batch.header().size..)?;
+    }
+    end
 }
 
 /// A partition that nothing was ever appended to.

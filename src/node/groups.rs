@@ -7,7 +7,7 @@ use super::{Node, admin::OFFSETS_TOPIC, partition::Partition};
 use crate::{
     error::{Error, Result},
     group::{CommitRecord, Effects, Event, Group, partition_for_group},
-    record::{Batch, BatchWriter},
+    record::{Batch, BatchWriter, MAX_INFLATED},
     rpc::{
         Done, FindCoordinatorRequest, FindCoordinatorResponse, JoinGroupRequest, JoinGroupResponse,
         LeaveGroupRequest, OffsetCommitRequest, OffsetFetchRequest, OffsetFetchResponse,
@@ -161,8 +161,9 @@ impl Node {
             return Ok(());
         }
         if let Some(partition) = self.partition_named(OFFSETS_TOPIC, number) {
+            let mut replay = Replay::default();
             let mut position = Offset::ZERO;
-            while let Some(next) = replay_some(groups, &partition, position)? {
+            while let Some(next) = replay.some(groups, &partition, position)? {
                 position = next;
             }
         }
@@ -171,41 +172,86 @@ impl Node {
     }
 }
 
-/// Applies some records from `from` on, and gives the offset behind them; `None` at the end of the log.
-fn replay_some(groups: &mut Groups, partition: &Partition, from: Offset) -> Result<Option<Offset>> {
-    let bytes = {
-        let mut state = partition.lock();
-        let Some(log) = state.log_if_any()? else { return Ok(None) };
-        let (from, end) = (from.max(log.start()), log.end());
-        log.read(from, end, REPLAY_BYTES, true)?
-    };
-    let mut rest: &[u8] = &bytes;
-    let mut next = None;
-    while let Ok(batch) = Batch::check(rest) {
-        let corrupt = |reason: String| Error::CorruptMessage {
-            partition: partition.name().clone(),
-            offset: batch.header().base_offset.get(),
-            next_offset: batch.header().next_offset().get(),
-            reason,
+/// A partition of `__consumer_offsets` on its way into the groups.
+#[derive(Debug, Default)]
+struct Replay {
+    /// What transactions commit, by their producers, until their markers say how they end (rule 34).
+    pending: BTreeMap<i64, Vec<CommitRecord>>,
+}
+
+impl Replay {
+    /// Takes in some batches from an offset on, and says where to go on; `None` at the end.
+    fn some(&mut self, groups: &mut Groups, partition: &Partition, from: Offset) -> Result<Option<Offset>> {
+        let bytes = {
+            let mut state = partition.lock();
+            let Some(log) = state.log_if_any()? else { return Ok(None) };
+            let (from, end) = (from.max(log.start()), log.end());
+            log.read(from, end, REPLAY_BYTES, true)?
         };
-        batch.check_records().map_err(|error| corrupt(error.to_string()))?;
-        for record in batch.records().filter(|_| !batch.header().attributes.is_control()) {
-            if let Some(commit) = CommitRecord::decode(record.key, record.value).map_err(corrupt)? {
-                let group =
-                    groups.by_id.entry(commit.group.clone()).or_insert_with(|| Group::new(&commit.group));
-                group.apply(&commit);
+        let mut rest: &[u8] = &bytes;
+        let mut next = None;
+        while let Ok(batch) = Batch::check(rest) {
+            self.take(groups, partition, batch)?;
+            next = Some(batch.header().next_offset());
+            rest = rest.get(batch.header().size..).unwrap_or_default();
+        }
+        match (next, rest.is_empty() && bytes.is_empty()) {
+            (None, false) => Err(corrupt(partition, from, from.plus(1), "its first batch does not check")),
+            (next, _) => Ok(next),
+        }
+    }
+
+    fn take(&mut self, groups: &mut Groups, partition: &Partition, batch: Batch<'_>) -> Result<()> {
+        let header = *batch.header();
+        let corrupt = |reason: &str| corrupt(partition, header.base_offset, header.next_offset(), reason);
+        if header.attributes.is_control() {
+            let ended =
+                batch.marker().and_then(|marker| Some((marker, self.pending.remove(&header.producer_id)?)));
+            if let Some((_, commits)) = ended.filter(|(marker, _)| !marker.is_abort()) {
+                commits.iter().for_each(|commit| groups.apply(commit));
+            }
+            return Ok(());
+        }
+        let inflated = batch.inflate(MAX_INFLATED).map_err(|error| corrupt(&error.to_string()))?;
+        let batch = inflated.as_deref().map_or(Some(batch), Batch::unchecked);
+        let Some(batch) = batch else { return Ok(()) };
+        batch.check_records().map_err(|error| corrupt(&error.to_string()))?;
+        for record in batch.records() {
+            let commit = CommitRecord::decode(record.key, record.value);
+            match commit.map_err(|reason| corrupt(&format!("the record {}: {reason}", record.offset)))? {
+                Some(commit) if header.attributes.is_transactional() => {
+                    self.pending.entry(header.producer_id).or_default().push(commit);
+                }
+                Some(commit) => {
+                    self.supersede(&commit);
+                    groups.apply(&commit);
+                }
+                None => {}
             }
         }
-        next = Some(batch.header().next_offset());
-        rest = rest.get(batch.header().size..).unwrap_or_default();
+        Ok(())
     }
-    match (next, rest.is_empty() && bytes.is_empty()) {
-        (None, false) => Err(Error::CorruptMessage {
-            partition: partition.name().clone(),
-            offset: from.get(),
-            next_offset: from.plus(1).get(),
-            reason: "its first batch does not check".to_owned(),
-        }),
-        (next, _) => Ok(next),
+
+    /// What was committed later counts, whenever a transaction ends that committed before.
+    fn supersede(&mut self, later: &CommitRecord) {
+        for commits in self.pending.values_mut() {
+            commits
+                .retain(|earlier| (&earlier.group, &earlier.partition) != (&later.group, &later.partition));
+        }
+    }
+}
+
+impl Groups {
+    fn apply(&mut self, commit: &CommitRecord) {
+        self.by_id.entry(commit.group.clone()).or_insert_with(|| Group::new(&commit.group)).apply(commit);
+    }
+}
+
+fn corrupt(partition: &Partition, offset: Offset, next: Offset, reason: &str) -> Error {
+    Error::CorruptMessage {
+        partition: partition.name().clone(),
+        offset: offset.get(),
+        next_offset: next.get(),
+        reason: reason.to_owned(),
     }
 }

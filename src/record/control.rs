@@ -14,6 +14,11 @@ const ABORT: i16 = 0;
 const COMMIT: i16 = 1;
 
 impl ControlMarker {
+    #[cfg(test)]
+    pub(crate) const fn new(is_abort: bool, coordinator_epoch: i32) -> Self {
+        Self { kind: if is_abort { ABORT } else { COMMIT }, coordinator_epoch }
+    }
+
     pub(crate) const fn is_abort(self) -> bool {
         self.kind == ABORT
     }

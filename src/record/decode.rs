@@ -125,9 +125,14 @@ impl<'a> Batch<'a> {
 
 /// CRC-32C of all that the checksum covers of a whole batch.
 pub(super) fn crc(batch: &[u8]) -> u32 {
-    let covered = batch.get(CRC_START..).unwrap_or_default();
+    crc32c(batch.get(CRC_START..).unwrap_or_default())
+}
+
+/// CRC-32C, the checksum of all of Kafka's files.
+#[inline]
+pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
     // It comes as 64 bits for the sake of longer checksums; this one has 32.
-    crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, covered) as u32
+    crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, bytes) as u32
 }
 
 /// A record, where it lies.

@@ -47,7 +47,6 @@ impl Attributes {
         self.0 & Self::LOG_APPEND_TIME != 0
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "compaction and transactions will ask"))]
     pub(crate) const fn is_transactional(self) -> bool {
         self.0 & Self::TRANSACTIONAL != 0
     }
@@ -202,6 +201,15 @@ impl BatchHeader {
     /// The last offset that the batch stands for (inclusive); its record may have been compacted away.
     pub(crate) const fn last_offset(&self) -> Offset {
         self.base_offset.plus(self.last_offset_delta as i64)
+    }
+
+    /// The sequence of the last record; wraps at the end of what 31 bits can say (rule 23).
+    pub(crate) const fn last_sequence(&self) -> i32 {
+        if self.base_sequence < 0 {
+            return self.base_sequence;
+        }
+        let last = self.base_sequence as i64 + self.last_offset_delta as i64;
+        (last % (1 << 31)) as i32
     }
 
     /// Rule 6: where to go on behind the batch.

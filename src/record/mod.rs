@@ -20,11 +20,11 @@ mod tests;
 
 pub(crate) use compression::MAX_INFLATED;
 pub(crate) use control::ControlMarker;
-pub(crate) use decode::{Batch, RecordIter, RecordRef};
+pub(crate) use decode::{Batch, RecordIter, RecordRef, crc32c};
 pub(crate) use encode::{BatchWriter, record_size};
 pub(crate) use error::BatchError;
 #[cfg(test)]
-pub(crate) use header::BATCH_PREFIX_LEN;
+pub(crate) use header::{Attributes, BATCH_PREFIX_LEN};
 pub(crate) use header::{BATCH_HEADER_LEN, BatchHeader};
 pub use headers::{Header, HeaderIter, Headers};
 pub use input::Record;

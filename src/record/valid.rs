@@ -100,10 +100,6 @@ impl<'a> ValidBatch<'a> {
     }
 
     /// Rule 16: every record reads as of `now` from here on. Base timestamp and deltas stay.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for batches from outside the process: a listener's, a follower's")
-    )]
     pub(crate) fn set_log_append_time(&mut self, now: Timestamp) {
         self.header.attributes = self.header.attributes.with_log_append_time();
         self.header.max_timestamp = now.as_millis();
@@ -115,7 +111,7 @@ impl<'a> ValidBatch<'a> {
         let Some(head) = self.bytes.first_chunk_mut() else { return };
         self.header.write(head);
         self.header.crc = crc(self.bytes);
-        if let Some(head) = self.bytes.first_chunk_mut::<{ super::BATCH_HEADER_LEN }>() {
+        if let Some(head) = self.bytes.first_chunk_mut::<BATCH_HEADER_LEN>() {
             head[17..21].copy_from_slice(&self.header.crc.to_be_bytes());
         }
     }
