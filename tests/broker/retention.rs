@@ -18,6 +18,10 @@ fn put_segment(broker: &Broker) -> Result<i64> {
     Ok(broker.produce(Record::to("t").value(&"x".repeat(800)))?.offset)
 }
 
+fn put_segments(broker: &Broker, count: usize) {
+    (0..count).for_each(|_| assert!(put_segment(broker).is_ok()));
+}
+
 fn start(broker: &Broker) -> i64 {
     broker.admin().describe_topic("t").unwrap().partitions[0].log_start_offset
 }
@@ -71,7 +75,7 @@ fn files_that_are_left_over_go_with_the_next_open() {
     let open = || Broker::builder().clock(&clock).open(dir.path()).unwrap();
     let broker = open();
     broker.create_topic("t", config()).unwrap();
-    (0..4).for_each(|_| drop(put_segment(&broker).unwrap()));
+    put_segments(&broker, 4);
     broker.admin().delete_records(("t", 0), 2).unwrap();
     broker.close().unwrap();
     assert_eq!(names(&dir.path().join("t-0"), ".log.deleted").len(), 2);
@@ -102,7 +106,7 @@ fn a_start_that_is_noted_tells_a_lost_segment_from_a_removed_one() {
     let dir = tempfile::tempdir().unwrap();
     let broker = Broker::open(dir.path()).unwrap();
     broker.create_topic("t", config()).unwrap();
-    (0..6).for_each(|_| drop(put_segment(&broker).unwrap()));
+    put_segments(&broker, 6);
     broker.admin().delete_records(("t", 0), 2).unwrap();
     broker.close().unwrap();
     let broker = Broker::open(dir.path()).unwrap();
@@ -118,7 +122,7 @@ fn a_topic_made_again_begins_at_0_whatever_its_predecessor_did() {
     let open = || Broker::builder().disk(&disk).clock(&ManualClock::new()).open("data").unwrap();
     let broker = open();
     broker.create_topic("t", config()).unwrap();
-    (0..3).for_each(|_| drop(put_segment(&broker).unwrap()));
+    put_segments(&broker, 3);
     broker.admin().delete_records(("t", 0), 3).unwrap();
     broker.admin().delete_topic("t").unwrap();
     broker.create_topic("t", config()).unwrap();
@@ -266,7 +270,7 @@ fn a_start_that_could_not_be_noted_is_noted_the_next_time() {
     let open = || Broker::builder().disk(&disk).clock(&clock).open("data").unwrap();
     let broker = open();
     broker.create_topic("t", config()).unwrap();
-    (0..4).for_each(|_| drop(put_segment(&broker).unwrap()));
+    put_segments(&broker, 4);
     let fault = disk.intercept(DiskOp::Rename).path("log-start").fail(DiskFault::Eio);
     assert_refused!(broker.admin().delete_records(("t", 0), 2), Error::Io { .. });
     let renamed =
