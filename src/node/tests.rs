@@ -1,5 +1,7 @@
 //! Requests to a broker that no client of this version sends.
 
+mod adopting;
+
 use super::*;
 use crate::{
     env::{ManualClock, SimDisk},
