@@ -97,7 +97,7 @@ fn reading_may_begin_anywhere() {
         let store = copy(dir);
         let broker = Broker::builder().clock(&ManualClock::new()).open(store.path()).unwrap();
         let check = Check::new(&broker, manifest);
-        check.from_every_offset();
+        check.starts_anywhere();
         check.times();
         check.few_at_a_time();
     });

@@ -93,7 +93,7 @@ impl<'a> Check<'a> {
     }
 
     /// From each offset of a small partition, and from some of a large one.
-    pub(crate) fn from_every_offset(&self) {
+    pub(crate) fn starts_anywhere(&self) {
         for there in &self.manifest.partitions {
             let span = (there.high_watermark - there.log_start) as usize;
             for from in (there.log_start..=there.high_watermark).step_by(1 + span / SAMPLE) {
