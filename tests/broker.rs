@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+#[path = "broker/adoption.rs"]
+mod adoption;
 #[path = "broker/clock.rs"]
 mod clock;
 mod common;
@@ -12,6 +14,8 @@ mod directory;
 mod flush;
 #[path = "broker/recovery.rs"]
 mod recovery;
+#[path = "broker/retention.rs"]
+mod retention;
 
 use brooklet::{
     Admin, Broker, BrokerBuilder, Client, Consumer, ConsumerBuilder, ConsumerConfig, ConsumerHandle,

@@ -17,6 +17,8 @@ mod lifetimes;
 mod offsets;
 #[path = "rules/partitions.rs"]
 mod partitions;
+#[path = "rules/retention.rs"]
+mod retention;
 #[path = "rules/stored.rs"]
 mod stored;
 #[path = "rules/topics.rs"]

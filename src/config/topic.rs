@@ -231,6 +231,23 @@ impl TopicConfig {
         self.with("flush.messages", messages)
     }
 
+    /// With how many unflushed records in a partition it is flushed before the append is acknowledged that makes them so
+    /// many, from 1 up. (`flush.messages`) Default: any number. 1 is [`Durability::Flushed`] of
+    /// [`durability`](Self::durability), which sets the same; with more a power cut takes the last ones at most.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// broker.create_topic("clicks", TopicConfig::new().flush_messages(2))?;
+    /// assert_eq!(broker.produce(Record::to("clicks"))?.durability, Durability::Buffered);
+    /// assert_eq!(broker.produce(Record::to("clicks"))?.durability, Durability::Flushed);
+    /// # Ok(()) }
+    /// ```
+    pub fn flush_messages(self, at_most: u64) -> Self {
+        self.with("flush.messages", at_most)
+    }
+
     /// How long an appended record may wait for the background flush; [`Duration::MAX`] is for ever. Default 1 s
     /// (Kafka: for ever).
     ///

@@ -215,11 +215,13 @@ impl Log {
                 .unwrap_or(self.log_start),
             None => return Err(self.missing(recovery_point)),
         };
+        // Of what was removed since, nothing need be there.
+        let needed = if recovery_point > self.log_start { recovery_point } else { Offset::ZERO };
         let mut expected = first;
         let bases: Vec<Offset> = self.segments.range(first..).map(|(base, _)| *base).collect();
         for base in bases {
             if base < expected || (base > expected && !self.config.gaps) {
-                if expected < recovery_point {
+                if expected < needed {
                     return Err(self.missing(expected));
                 }
                 self.set_aside(base, recovered)?;
@@ -233,7 +235,7 @@ impl Log {
                 self.epochs.assign(epoch, start);
             }
             if let Some(why) = scan.bad {
-                if segment.end() < recovery_point {
+                if segment.end() < needed {
                     return Err(self.damage(segment.file(), segment.end(), &why));
                 }
                 self.cut(&segment, recovered)?;
@@ -245,7 +247,7 @@ impl Log {
             self.unflushed.insert(base);
             self.segments.insert(base, Some(segment));
         }
-        if expected < recovery_point {
+        if expected < needed {
             return Err(self.missing(expected));
         }
         self.settle(recovery_point, expected)

@@ -65,6 +65,17 @@ impl Backend {
         self.broker.as_ref().unwrap().client().clone()
     }
 
+    /// Has all topics remove what they need not keep.
+    pub(crate) fn apply_retention(&self) {
+        self.broker.as_ref().unwrap().apply_retention_now().unwrap();
+    }
+
+    /// Moves a virtual clock on.
+    pub(crate) fn advance(&self, by: Duration) {
+        assert!(self.is_virtual(), "no test waits for the wall clock");
+        self.clock.advance(by);
+    }
+
     /// Whether time goes on only while somebody waits: then no test waits for what another thread does.
     pub(crate) fn is_virtual(&self) -> bool {
         self.kind == Kind::Simulated
