@@ -414,13 +414,15 @@ impl ConsumerCore {
             else {
                 continue;
             };
+            let before = partition.place.clone();
             match partition.take(&of, left) {
                 Ok(Some(part)) => {
                     left -= part.len;
                     parts.push(part);
                     self.served = Some(of);
                 }
-                Ok(None) => {}
+                // Markers, or what was aborted, and nothing behind it yet: there may be records further on.
+                Ok(None) => self.fetched &= partition.place == before,
                 // What was taken goes out first; the error comes with the next poll, since the buffer stays. After that
                 // it is the others' turn: they are fetched, and served, before the error comes again.
                 Err(error) if parts.is_empty() => {

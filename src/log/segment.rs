@@ -11,7 +11,7 @@ use crate::{
     config::TopicSettings,
     env::{Bytes, File, Open, Storage, read_file},
     error::{Error, Result},
-    record::{BATCH_HEADER_LEN, Batch, BatchHeader, RecordRef},
+    record::{BATCH_HEADER_LEN, Batch, BatchHeader, MAX_INFLATED, RecordRef},
     types::{LeaderEpoch, Offset},
 };
 use std::{
@@ -350,16 +350,29 @@ impl Segment {
             };
             if header.max_timestamp >= timestamp {
                 let bytes = self.file.bytes(position, header.size)?;
-                let mut records = Batch::unchecked(&bytes).into_iter().flat_map(|batch| batch.records());
-                let wanted = |record: &RecordRef| {
-                    record.timestamp.as_millis() >= timestamp && record.offset >= log_start
-                };
-                if let Some(record) = records.find(wanted) {
-                    return Ok(Some(record.offset));
+                if let Some(offset) = self.find_in_batch(position, &bytes, timestamp, log_start)? {
+                    return Ok(Some(offset));
                 }
             }
             (position, next) = (scanner.position(), header.next_offset());
         }
+    }
+
+    fn find_in_batch(
+        &self,
+        position: u64,
+        bytes: &[u8],
+        timestamp: i64,
+        log_start: Offset,
+    ) -> Result<Option<Offset>> {
+        let Some(batch) = Batch::unchecked(bytes) else { return Ok(None) };
+        let inflated =
+            batch.inflate(MAX_INFLATED).map_err(|error| self.damage(position, &error.to_string()))?;
+        let batch = inflated.as_deref().map_or(Some(batch), Batch::unchecked);
+        let wanted =
+            |record: &RecordRef<'_>| record.timestamp.as_millis() >= timestamp && record.offset >= log_start;
+        let found = batch.into_iter().flat_map(|batch| batch.records()).find(wanted);
+        Ok(found.map(|record| record.offset))
     }
 
     /// Sees to it, once, that the time index says all that the log says. Where it is used nothing tells that an entry is

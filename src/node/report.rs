@@ -28,7 +28,9 @@ pub struct Progress {
 
 /// Who wants to know of it.
 #[derive(Clone, Default)]
-pub(crate) struct OnProgress(pub(crate) Option<Arc<dyn Fn(&Progress) + Send + Sync>>);
+pub(crate) struct OnProgress(pub(crate) Option<Arc<Callback>>);
+
+type Callback = dyn Fn(&Progress) + Send + Sync;
 
 impl fmt::Debug for OnProgress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

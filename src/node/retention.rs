@@ -44,11 +44,11 @@ impl Node {
         let moved: Vec<Result<bool>> = partitions.iter().map(|partition| partition.expire(now)).collect();
         let removable = moved.iter().any(|moved| matches!(moved, Ok(true)));
         let noted = if removable { self.write_log_starts() } else { Ok(()) };
-        let dropped = match &noted {
-            Ok(()) => partitions.iter().map(|partition| self.drop_below_start(partition)).collect(),
-            Err(_) => Ok(()),
-        };
-        moved.into_iter().map(|moved| moved.map(drop)).chain([noted, dropped]).collect()
+        let droppable = if noted.is_ok() { partitions.as_slice() } else { &[] };
+        let dropped: Vec<Result<()>> =
+            droppable.iter().map(|partition| self.drop_below_start(partition)).collect();
+        let moved = moved.into_iter().map(|moved| moved.map(drop));
+        moved.chain([noted]).chain(dropped).collect()
     }
 
     /// Rules 40 and 41.

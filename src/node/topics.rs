@@ -140,7 +140,8 @@ impl Topics {
     /// Notes that the topics that were found on the disk are topics like any other. `false`: there was none.
     pub(super) fn end_adoptions(&mut self) -> bool {
         let adopting = self.by_name.values_mut().map(|topic| &mut topic.entry.adopting);
-        adopting.fold(false, |any, adopting| std::mem::take(adopting) || any)
+        let changed: Vec<bool> = adopting.map(std::mem::take).collect();
+        changed.contains(&true)
     }
 
     /// The partition that a client means; an error if its topic is not the one that the client knows.
