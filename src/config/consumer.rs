@@ -144,7 +144,7 @@ impl ConsumerConfig {
     }
 
     /// How many bytes the records of one compressed batch may have uncompressed; a batch with more is an
-    /// [`Error::UnsupportedCompressionType`](crate::Error::UnsupportedCompressionType). Default 128 MiB.
+    /// [`Error::UnsupportedCompressionType`]. Default 128 MiB.
     ///
     /// ```
     /// # use brooklet::*;

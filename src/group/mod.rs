@@ -145,6 +145,11 @@ impl Group {
         };
     }
 
+    /// The partitions that something is committed for.
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = &TopicPartition> {
+        self.offsets.keys()
+    }
+
     /// What is committed for a partition of the topic that has the id `topic_id` now: what was committed for an older
     /// topic of that name does not count (rule 11).
     pub(crate) fn committed(

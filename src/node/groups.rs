@@ -3,7 +3,7 @@
 //!
 //! A partition of that topic is replayed when one of its groups is first asked for.
 
-use super::{Node, admin::OFFSETS_TOPIC, partition::Partition};
+use super::{Node, admin::OFFSETS_TOPIC, partition::Partition, report::GroupBeyondEnd};
 use crate::{
     error::{Error, Result},
     group::{CommitRecord, Effects, Event, Group, partition_for_group},
@@ -12,7 +12,7 @@ use crate::{
         Done, FindCoordinatorRequest, FindCoordinatorResponse, JoinGroupRequest, JoinGroupResponse,
         LeaveGroupRequest, OffsetCommitRequest, OffsetFetchRequest, OffsetFetchResponse,
     },
-    types::{Durability, Offset, TopicPartition, check_group_id},
+    types::{Durability, LeaderEpoch, Offset, TopicPartition, check_group_id},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -154,6 +154,30 @@ impl Node {
     fn load_group(&self, groups: &mut Groups, group: &str) -> Result<()> {
         let count = self.offsets_partitions().unwrap_or(DEFAULT_PARTITIONS);
         self.replay(groups, partition_for_group(group, count))
+    }
+
+    /// What groups have committed beyond what is left of the logs.
+    pub(super) fn groups_beyond_end(&self) -> Result<Vec<GroupBeyondEnd>> {
+        let mut groups = self.groups.lock();
+        let count = self.offsets_partitions().unwrap_or(0);
+        (0..count).try_for_each(|number| self.replay(&mut groups, number))?;
+        let mut beyond = Vec::new();
+        for (id, group) in &groups.by_id {
+            for of in group.partitions() {
+                let Some(committed) = group.committed(of, self.topic_id(of.topic())) else { continue };
+                let Some(partition) = self.partition_named(of.topic(), of.partition()) else { continue };
+                let mut state = partition.lock();
+                let Some(log) = state.log_if_any()? else { continue };
+                let epoch_end =
+                    committed.leader_epoch.and_then(|epoch| log.end_offset_for_epoch(LeaderEpoch(epoch)));
+                let end_offset = epoch_end.unwrap_or(log.end()).min(log.end()).get();
+                if committed.offset > end_offset {
+                    let (group, partition, committed) = (id.clone(), of.clone(), committed.offset);
+                    beyond.push(GroupBeyondEnd { group, partition, committed, end_offset });
+                }
+            }
+        }
+        Ok(beyond)
     }
 
     fn replay(&self, groups: &mut Groups, number: i32) -> Result<()> {

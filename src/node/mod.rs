@@ -38,7 +38,7 @@ mod timers;
 mod topics;
 
 pub(crate) use report::OnProgress;
-pub use report::{PartitionRecovery, Progress, RecoveryReport};
+pub use report::{GroupBeyondEnd, PartitionRecovery, Progress, RecoveryReport};
 
 use crate::{
     config::TopicConfig,

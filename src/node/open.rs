@@ -122,7 +122,10 @@ impl Node {
         partitions.sort_by(|a, b| a.partition.cmp(&b.partition));
         let bytes_scanned = partitions.iter().map(|partition| partition.bytes_scanned).sum();
         let clean = closed || nothing;
-        Ok(RecoveryReport { clean, elapsed: Duration::ZERO, bytes_scanned, topics_adopted, partitions })
+        // A group whose commits cannot be read says so when it is asked for.
+        let groups_beyond_end = if clean { Vec::new() } else { self.groups_beyond_end().unwrap_or_default() };
+        let elapsed = Duration::ZERO;
+        Ok(RecoveryReport { clean, elapsed, bytes_scanned, topics_adopted, partitions, groups_beyond_end })
     }
 
     fn load_topics(&self, entries: Vec<TopicEntry>, found: &Found) -> Result<Vec<PartitionRecovery>> {

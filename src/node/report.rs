@@ -61,6 +61,33 @@ pub struct RecoveryReport {
     pub topics_adopted: Vec<String>,
     /// A line for each partition, ordered by topic and partition.
     pub partitions: Vec<PartitionRecovery>,
+    /// The groups that had committed more than survived, ordered by group, topic and partition. Each goes back to where
+    /// the records that it had done end. Looked for only where the store was not closed.
+    pub groups_beyond_end: Vec<GroupBeyondEnd>,
+}
+
+/// A group that has committed an offset beyond what is left of a log.
+///
+/// ```
+/// # use brooklet::*;
+/// # fn main() -> Result<()> {
+/// # let broker = Broker::temporary()?;
+/// for lost in &broker.recovery().groups_beyond_end {
+///     println!("{} did {} up to {} of {}", lost.group, lost.partition, lost.committed, lost.end_offset);
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GroupBeyondEnd {
+    /// The group.
+    pub group: String,
+    /// The partition.
+    pub partition: TopicPartition,
+    /// What it has committed: the next offset to read.
+    pub committed: i64,
+    /// Where the records end that it can have done: the log's end, or where its leader epoch ends. The group goes on there.
+    pub end_offset: i64,
 }
 
 /// What opening one partition found and did.
@@ -111,10 +138,15 @@ impl fmt::Display for RecoveryReport {
         if rebuilt > 0 {
             write!(f, "\nnew indexes made for {rebuilt} segments")?;
         }
-        self.partitions
-            .iter()
-            .filter(|partition| partition.bytes_cut > 0)
-            .try_for_each(|partition| write!(f, "\n{partition}"))
+        let cut = self.partitions.iter().filter(|partition| partition.bytes_cut > 0);
+        cut.into_iter().try_for_each(|partition| write!(f, "\n{partition}"))?;
+        self.groups_beyond_end.iter().try_for_each(|lost| {
+            let GroupBeyondEnd { group, partition, committed, end_offset } = lost;
+            write!(
+                f,
+                "\n{partition}: the group {group} had committed {committed}, and goes on at {end_offset}"
+            )
+        })
     }
 }
 

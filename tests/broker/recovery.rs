@@ -105,6 +105,14 @@ fn a_group_goes_back_to_where_the_lost_records_began() {
             format!("BROOKLET_SEED={seed} BROOKLET_SEEDS=1 cargo test --test broker a_group_goes_back");
         let survived =
             broker.recovery().partitions.iter().find(|p| p.partition.topic() == "t").unwrap().log_end_offset;
+        let beyond: Vec<_> = broker
+            .recovery()
+            .groups_beyond_end
+            .iter()
+            .map(|lost| (lost.group.as_str(), lost.partition.to_string(), lost.committed, lost.end_offset))
+            .collect();
+        let told = (survived < 20).then(|| ("g", "t-0".to_owned(), 20, survived));
+        assert_eq!(beyond, Vec::from_iter(told), "{replay}");
         for _ in 0..30 {
             broker.produce(Record::to("t").value("new")).unwrap();
         }
