@@ -156,8 +156,11 @@ impl Node {
         self.replay(groups, partition_for_group(group, count))
     }
 
-    /// What groups have committed beyond what is left of the logs.
-    pub(super) fn groups_beyond_end(&self) -> Result<Vec<GroupBeyondEnd>> {
+    /// What groups have committed beyond what is left of the logs; nothing after a clean close.
+    pub(super) fn groups_beyond_end(&self, clean: bool) -> Result<Vec<GroupBeyondEnd>> {
+        if clean {
+            return Ok(Vec::new());
+        }
         let mut groups = self.groups.lock();
         let count = self.offsets_partitions().unwrap_or(0);
         (0..count).try_for_each(|number| self.replay(&mut groups, number))?;

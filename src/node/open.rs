@@ -122,8 +122,11 @@ impl Node {
         partitions.sort_by(|a, b| a.partition.cmp(&b.partition));
         let bytes_scanned = partitions.iter().map(|partition| partition.bytes_scanned).sum();
         let clean = closed || nothing;
-        // A group whose commits cannot be read says so when it is asked for.
-        let groups_beyond_end = if clean { Vec::new() } else { self.groups_beyond_end().unwrap_or_default() };
+        let groups_beyond_end = match self.groups_beyond_end(clean) {
+            // A group whose commits are damaged says so when it is asked for.
+            Err(error) if !matches!(error, Error::Io { .. }) => Vec::new(),
+            other => other?,
+        };
         let elapsed = Duration::ZERO;
         Ok(RecoveryReport { clean, elapsed, bytes_scanned, topics_adopted, partitions, groups_beyond_end })
     }
