@@ -46,6 +46,7 @@ pub struct BrokerBuilder {
     seed: Option<u64>,
     memory_maps: bool,
     retention_check_interval: Duration,
+    salvage: bool,
     on_progress: OnProgress,
 }
 
@@ -58,6 +59,7 @@ impl BrokerBuilder {
             seed: None,
             memory_maps: true,
             retention_check_interval: RETENTION_CHECK_INTERVAL,
+            salvage: false,
             on_progress: OnProgress::default(),
         }
     }
@@ -180,6 +182,45 @@ impl BrokerBuilder {
         self
     }
 
+    /// Whether a store that is damaged is put in order as far as it can be, instead of being refused (default: it is
+    /// refused). For once, on a copy if there is room for one: all of every log is read.
+    ///
+    /// - Every record whose bytes are as they were written stays, at its offset. Those of a batch that is damaged are lost;
+    ///   a batch of no records stands for their offsets, and consumers go on behind it.
+    /// - The bytes that are bad are kept aside, in files of the partition's directory whose names end in `.cut`.
+    /// - Topic metadata that is not to be read is found anew from the partitions' directories: the topics are there
+    ///   with their ids and records, and with settings that keep everything.
+    /// - Where only a checkpoint is not to be read, all that is in the logs counts.
+    ///
+    /// What was damaged is in [`RecoveryReport`](crate::RecoveryReport): its `kept_aside`, and each partition's `damage`. A
+    /// disk that fails to read is an error here too: copy off it what can be copied, and open the copy. A transaction whose
+    /// marker was lost stays open.
+    ///
+    /// ```
+    /// # use brooklet::{Broker, Record, TopicConfig};
+    /// # fn main() -> brooklet::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let dir = dir.path();
+    /// # let broker = Broker::open(dir)?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// # for n in 0..3 { broker.produce(Record::to("orders").value(&format!("order {n}")))?; }
+    /// # broker.close()?;
+    /// # let log = dir.join("orders-0/00000000000000000000.log");
+    /// # let mut bytes = std::fs::read(&log).unwrap();
+    /// # let middle = bytes.len() / 2;
+    /// # bytes[middle] ^= 1;
+    /// # std::fs::write(&log, bytes).unwrap();
+    /// assert!(Broker::open(dir).is_err()); // a bit of the second record has flipped
+    /// let broker = Broker::builder().salvage(true).open(dir)?;
+    /// let damage = &broker.recovery().partitions[0].damage;
+    /// assert_eq!((damage[0].offset, damage[0].next_offset), (1, 2));
+    /// # Ok(()) }
+    /// ```
+    pub fn salvage(mut self, on: bool) -> Self {
+        self.salvage = on;
+        self
+    }
+
     /// Calls `listener` while [`open`](Self::open) reads logs: before and behind each partition's, and in between while a
     /// long one is read. It is called on the thread that opens, with no lock held.
     ///
@@ -265,6 +306,7 @@ impl BrokerBuilder {
             prng: ids.fork("broker"),
             topic_defaults: self.topic_defaults,
             retention_check_interval: self.retention_check_interval,
+            salvage: self.salvage,
             on_progress: self.on_progress,
         };
         let (node, recovery) = Node::open(config)?;

@@ -15,7 +15,7 @@ use std::path::Path;
 
 pub(crate) const DELETED: &str = ".deleted";
 pub(crate) const CLEANED: &str = ".cleaned";
-const SWAP: &str = ".swap";
+pub(super) const SWAP: &str = ".swap";
 
 /// Ends or undoes what was begun in a partition's directory, and gives what it holds then.
 pub(super) fn finish_replacements(

@@ -5,6 +5,7 @@
 
 mod aside;
 mod checkpoint;
+mod damage;
 mod epochs;
 mod flush;
 mod interrupted;
@@ -13,7 +14,10 @@ mod names;
 mod offset_index;
 mod producers;
 mod progress;
+mod remains;
+mod repair;
 mod retention;
+mod salvage;
 mod scan;
 mod segment;
 mod snapshot;
@@ -28,11 +32,13 @@ pub(crate) use checkpoint::{
     CLEANED, HIGH_WATERMARKS, LOG_STARTS, OffsetsByPartition, RECOVERY_POINTS, read_checkpoint,
     write_checkpoint,
 };
+pub use damage::Damage;
 pub(crate) use epochs::LeaderEpochs;
 pub(crate) use flush::{Extent, Flush};
 pub(crate) use load::LoadedFrom;
 pub(crate) use names::{PARTITION_METADATA, base_of_log};
 pub(crate) use progress::bytes_to_scan;
+pub(crate) use salvage::{Salvaged, salvage};
 
 use crate::{
     config::TopicSettings,

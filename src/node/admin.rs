@@ -30,7 +30,7 @@ pub(super) fn is_internal(topic: &str) -> bool {
 }
 
 /// How many partitions it has.
-const OFFSETS_PARTITIONS: i32 = 50;
+pub(super) const OFFSETS_PARTITIONS: i32 = 50;
 
 impl Node {
     pub(super) fn handle_metadata(&self, request: &MetadataRequest) -> MetadataResponse {

@@ -3,6 +3,7 @@
 
 use super::{
     Node,
+    admin::{OFFSETS_PARTITIONS, OFFSETS_TOPIC},
     checkpoints::Checkpoints,
     directory::{partition_of_dir, read_partition_metadata},
     topics::{METADATA_FILE, TopicEntry},
@@ -65,7 +66,9 @@ impl Node {
             }
         }
         self.refuse_contradictions(&found, known)?;
-        self.refuse_lost_metadata(there, &found, checkpoints)?;
+        if !self.salvage {
+            self.refuse_lost_metadata(there, &found, checkpoints)?;
+        }
         for (topic, number) in empty {
             if let Some(found) = found.get_mut(topic) {
                 found.insert(number, None);
@@ -117,8 +120,7 @@ impl Node {
         if there.iter().any(|entry| entry.name == METADATA_FILE) || !checkpoints.partitions().any(named) {
             return Ok(());
         }
-        let properties = read_file(&*self.storage, &self.dir.join(META_PROPERTIES), 1 << 16)?;
-        if !properties.is_some_and(|text| text.starts_with(MADE_BY_BROOKLET.as_bytes())) {
+        if !self.is_made_by_brooklet()? {
             return Ok(());
         }
         let reason = "it is missing, and brooklet has made the partitions that are there".to_owned();
@@ -126,9 +128,18 @@ impl Node {
         Err(Error::KafkaStorageError { path, partition: None, offset: None, reason })
     }
 
+    fn is_made_by_brooklet(&self) -> Result<bool> {
+        let properties = read_file(&*self.storage, &self.dir.join(META_PROPERTIES), 1 << 16)?;
+        Ok(properties.is_some_and(|text| text.starts_with(MADE_BY_BROOKLET.as_bytes())))
+    }
+
     /// The topic that directories make.
     fn adopted(&self, topic: &str, dirs: &Found, ids: &mut BTreeMap<TopicId, String>) -> Result<TopicEntry> {
-        let highest = dirs.keys().next_back().copied().unwrap_or_default();
+        let mut highest = dirs.keys().next_back().copied().unwrap_or_default();
+        if topic == OFFSETS_TOPIC && self.is_made_by_brooklet()? {
+            // Its metadata file is lost; of this topic the number is known all the same.
+            highest = highest.max(OFFSETS_PARTITIONS - 1);
+        }
         let values = KEEP_ALL.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let config = TopicConfig::from_stored(highest.saturating_add(1), values);
         config.partition_count().map_err(|error| self.refused(topic, highest, error.to_string()))?;
@@ -137,6 +148,7 @@ impl Node {
         let id = match (said.next(), said.next()) {
             (Some(id), None) => id,
             (None, _) => TopicId::random(&mut self.prng.lock()),
+            (Some(one), Some(_)) if self.salvage => most_frequent(dirs.values().flatten()).unwrap_or(one),
             (Some(one), Some(other)) => {
                 let (number, _) = dirs.iter().find(|(_, id)| **id == Some(other)).unwrap_or((&0, &None));
                 let reason = format!("it is of a topic with the id {other}, and others of {topic} of {one}");
@@ -164,6 +176,14 @@ impl Node {
         let first = entries.iter().filter_map(log).min();
         Ok(noted.filter(|noted| first.is_none_or(|first| first <= *noted)))
     }
+}
+
+/// The id that most directories say; the least of several.
+fn most_frequent<'a>(ids: impl Iterator<Item = &'a TopicId>) -> Option<TopicId> {
+    let mut counts: BTreeMap<TopicId, usize> = BTreeMap::new();
+    ids.for_each(|id| *counts.entry(*id).or_default() += 1);
+    let most = counts.values().copied().max();
+    counts.into_iter().find(|(_, count)| Some(*count) == most).map(|(id, _)| id)
 }
 
 /// Whether a partition is one that is known, or is about to go.

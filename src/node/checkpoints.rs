@@ -2,7 +2,6 @@
 
 use super::{Node, partition::Partition, topics::TopicEntry};
 use crate::{
-    env::Storage,
     error::Result,
     log::{
         CLEANED, HIGH_WATERMARKS, LOG_STARTS, Log, OffsetsByPartition, RECOVERY_POINTS, read_checkpoint,
@@ -10,21 +9,22 @@ use crate::{
     },
     types::{Offset, TopicPartition},
 };
-use std::{path::Path, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 /// What the files said when the broker was opened.
 #[derive(Debug)]
 pub(super) struct Checkpoints {
     pub(super) recovery_points: OffsetsByPartition,
     pub(super) log_starts: OffsetsByPartition,
+    /// Whether the files were not to be read, and are kept aside.
+    pub(super) points_lost: bool,
+    pub(super) starts_lost: bool,
 }
 
 impl Checkpoints {
-    pub(super) fn read(storage: &dyn Storage, dir: &Path) -> Result<Self> {
-        Ok(Self {
-            recovery_points: read_checkpoint(storage, &dir.join(RECOVERY_POINTS))?,
-            log_starts: read_checkpoint(storage, &dir.join(LOG_STARTS))?,
-        })
+    /// Whether a file was not to be read.
+    pub(super) fn is_lost(&self) -> bool {
+        self.points_lost || self.starts_lost
     }
 
     /// All partitions that are named.
@@ -41,6 +41,21 @@ pub(super) struct Written {
 }
 
 impl Node {
+    /// Reads what there is to load logs by.
+    pub(super) fn read_checkpoints(&self, kept_aside: &mut Vec<PathBuf>) -> Result<Checkpoints> {
+        let mut read = |file| {
+            let read = read_checkpoint(&*self.storage, &self.dir.join(file));
+            self.or_aside(file, read, kept_aside)
+        };
+        let (points, starts) = (read(RECOVERY_POINTS)?, read(LOG_STARTS)?);
+        Ok(Checkpoints {
+            points_lost: points.is_none(),
+            starts_lost: starts.is_none(),
+            recovery_points: points.unwrap_or_default(),
+            log_starts: starts.unwrap_or_default(),
+        })
+    }
+
     /// Writes the recovery points of all partitions.
     pub(super) fn write_recovery_points(&self) -> Result<()> {
         let _one_at_a_time = self.checkpoint.lock();

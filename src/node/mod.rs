@@ -32,6 +32,7 @@ mod partition;
 mod produce;
 mod report;
 mod retention;
+mod salvage;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -75,6 +76,7 @@ pub(crate) struct NodeConfig {
     pub(crate) prng: Prng,
     pub(crate) topic_defaults: TopicConfig,
     pub(crate) retention_check_interval: Duration,
+    pub(crate) salvage: bool,
     pub(crate) on_progress: OnProgress,
 }
 
@@ -88,6 +90,8 @@ pub(crate) struct Node {
     clock: Clock,
     topic_defaults: TopicConfig,
     retention_check_interval: Duration,
+    /// Whether what is damaged is put in order as far as it can be, when the broker opens.
+    salvage: bool,
     prng: Mutex<Prng>,
     closed: AtomicBool,
     admin: Mutex<()>,

@@ -12,7 +12,7 @@ use super::{
     partition::Partition,
     report::{OnProgress, PartitionRecovery, Progress, RecoveryReport},
     timers::Timers,
-    topics::{TopicEntry, Topics, forget_partitions, read_metadata, write_metadata},
+    topics::{METADATA_FILE, TopicEntry, Topics, forget_partitions, read_metadata, write_metadata},
 };
 use crate::{
     env::{Driver, Open, Storage, replace_file},
@@ -57,6 +57,7 @@ impl Node {
             clock,
             topic_defaults,
             retention_check_interval: config.retention_check_interval,
+            salvage: config.salvage,
             prng: Mutex::new(prng),
             closed: AtomicBool::new(false),
             admin: Mutex::new(()),
@@ -88,8 +89,10 @@ impl Node {
         let (storage, dir) = (&*self.storage, self.dir.as_path());
         let there = storage.list(dir)?.unwrap_or_default();
         let names: BTreeSet<String> = there.iter().map(|entry| entry.name.clone()).collect();
-        let mut entries = read_metadata(storage, dir)?;
-        let checkpoints = Checkpoints::read(storage, dir)?;
+        let mut kept_aside = Vec::new();
+        let read = read_metadata(storage, dir);
+        let mut entries = self.or_aside(METADATA_FILE, read, &mut kept_aside)?.unwrap_or_default();
+        let checkpoints = self.read_checkpoints(&mut kept_aside)?;
         let closed = names.contains(CLEAN_MARKER);
         // What contradicts what is known is refused before anything is changed.
         let adopted = self.find_topics(&there, &entries, &checkpoints)?;
@@ -114,7 +117,8 @@ impl Node {
             storage.remove_file(&dir.join(CLEAN_MARKER))?;
             storage.sync_dir(dir)?;
         }
-        self.end_adoption(&found)?;
+        let damaged = partitions.iter().any(|partition| !partition.damage.is_empty());
+        self.end_adoption(&found, damaged || found.checkpoints.is_lost())?;
         self.finish_removals()?;
         for name in found.names.iter().filter(|name| is_removed_dir(name)) {
             self.storage.remove_dir(&dir.join(name))?;
@@ -122,13 +126,21 @@ impl Node {
         partitions.sort_by(|a, b| a.partition.cmp(&b.partition));
         let bytes_scanned = partitions.iter().map(|partition| partition.bytes_scanned).sum();
         let clean = closed || nothing;
-        let groups_beyond_end = match self.groups_beyond_end(clean) {
+        let groups_beyond_end = match self.groups_beyond_end(clean && !damaged) {
             // A group whose commits are damaged says so when it is asked for.
             Err(error) if !matches!(error, Error::Io { .. }) => Vec::new(),
             other => other?,
         };
         let elapsed = Duration::ZERO;
-        Ok(RecoveryReport { clean, elapsed, bytes_scanned, topics_adopted, partitions, groups_beyond_end })
+        Ok(RecoveryReport {
+            clean,
+            elapsed,
+            bytes_scanned,
+            topics_adopted,
+            kept_aside,
+            partitions,
+            groups_beyond_end,
+        })
     }
 
     fn load_topics(&self, entries: Vec<TopicEntry>, found: &Found) -> Result<Vec<PartitionRecovery>> {
@@ -143,14 +155,14 @@ impl Node {
 
     /// Notes where the logs begin of topics that were found; from then on a first segment that is missing is damage. What
     /// is noted of partitions that are not there goes: it must not be taken for something of one that is made later.
-    fn end_adoption(&self, found: &Found) -> Result<()> {
+    fn end_adoption(&self, found: &Found, salvaged: bool) -> Result<()> {
         let (adopted, stale) = {
             let mut topics = self.topics.write();
             let is_there = |of| topics.partitions().any(|partition| partition.name() == of);
             let stale = found.checkpoints.partitions().any(|of| !is_there(of));
             (topics.end_adoptions(), stale)
         };
-        if adopted || stale {
+        if adopted || stale || salvaged {
             self.write_recovery_points()?;
             self.write_log_starts()?;
         } else {
@@ -196,7 +208,12 @@ impl Node {
                 true => self.adopted_start(&config.dir, noted)?,
                 false => Some(noted.unwrap_or_default()),
             };
-            let (log, recovered) = self.load_log(&config, entry.id, from, start, &found.on_progress)?;
+            let salvaged = self.salvage_log(&config, (from, start), &found.checkpoints)?;
+            let (from, start) = salvaged.as_ref().map_or((from, start), |(how, _)| *how);
+            let (log, mut recovered) = self.load_log(&config, entry.id, from, start, &found.on_progress)?;
+            if let Some((_, salvaged)) = salvaged {
+                recovered.add(salvaged);
+            }
             report.push(recovered);
             partitions.push(Partition::new(&self.storage, entry.id, config, Some(log)));
         }
@@ -233,6 +250,7 @@ impl Node {
             good_batches_cut: recovered.good_batches_cut,
             kept_aside: recovered.kept_aside,
             indexes_rebuilt: recovered.indexes_rebuilt,
+            damage: Vec::new(),
         };
         Ok((log, report))
     }
@@ -240,13 +258,13 @@ impl Node {
     /// A directory says of which topic it is; one that does not is made to.
     fn check_topic_id(&self, config: &LogConfig, id: TopicId) -> Result<()> {
         match read_partition_metadata(&*self.storage, &config.dir)? {
-            Some(there) if there != id => {
+            Some(there) if there != id && !self.salvage => {
                 let reason = format!("it is of the topic {there}, and {id} is expected");
                 let (path, partition) = (config.dir.clone(), Some(config.partition.clone()));
                 Err(Error::KafkaStorageError { path, partition, offset: None, reason })
             }
-            Some(_) => Ok(()),
-            None => write_partition_metadata(&*self.storage, &config.dir, id),
+            Some(there) if there == id => Ok(()),
+            _ => write_partition_metadata(&*self.storage, &config.dir, id),
         }
     }
 

@@ -1,6 +1,9 @@
 //! What opening a store found.
 
-use crate::types::TopicPartition;
+use crate::{
+    log::{Damage, Salvaged},
+    types::TopicPartition,
+};
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 /// How far the reading of a partition's log is that [`Broker::open`](crate::Broker::open) does, for
@@ -59,6 +62,10 @@ pub struct RecoveryReport {
     /// The topics that were found on the disk without brooklet knowing of them, such as a Kafka's, by name. They keep all
     /// they have.
     pub topics_adopted: Vec<String>,
+    /// The broker's own files that were not to be read, under the names that they have now: topic metadata, or a
+    /// checkpoint. What they said was found in the partitions' directories as far as it is there. Only with
+    /// [`salvage`](crate::BrokerBuilder::salvage).
+    pub kept_aside: Vec<PathBuf>,
     /// A line for each partition, ordered by topic and partition.
     pub partitions: Vec<PartitionRecovery>,
     /// The groups that had committed more than survived, ordered by group, topic and partition. Each goes back to where
@@ -124,6 +131,19 @@ pub struct PartitionRecovery {
     pub kept_aside: Vec<PathBuf>,
     /// How many segments' indexes were not their log's, and were made anew.
     pub indexes_rebuilt: u32,
+    /// What of the log was damaged, in order of offsets, and was put in order: only with
+    /// [`salvage`](crate::BrokerBuilder::salvage), without which it is an error. The bad bytes are among
+    /// [`kept_aside`](Self::kept_aside).
+    pub damage: Vec<Damage>,
+}
+
+impl PartitionRecovery {
+    /// Takes in what was done before the log was opened.
+    pub(super) fn add(&mut self, salvaged: Salvaged) {
+        self.bytes_scanned += salvaged.bytes_scanned;
+        self.kept_aside.splice(0..0, salvaged.kept_aside);
+        self.damage = salvaged.damage;
+    }
 }
 
 impl fmt::Display for RecoveryReport {
@@ -138,8 +158,11 @@ impl fmt::Display for RecoveryReport {
         if rebuilt > 0 {
             write!(f, "\nnew indexes made for {rebuilt} segments")?;
         }
-        let cut = self.partitions.iter().filter(|partition| partition.bytes_cut > 0);
-        cut.into_iter().try_for_each(|partition| write!(f, "\n{partition}"))?;
+        for path in &self.kept_aside {
+            write!(f, "\nnot to be read, and kept aside: {}", path.display())?;
+        }
+        let told = |partition: &&PartitionRecovery| partition.bytes_cut > 0 || !partition.damage.is_empty();
+        self.partitions.iter().filter(told).try_for_each(|partition| write!(f, "\n{partition}"))?;
         self.groups_beyond_end.iter().try_for_each(|lost| {
             let GroupBeyondEnd { group, partition, committed, end_offset } = lost;
             write!(
@@ -156,11 +179,14 @@ impl fmt::Display for PartitionRecovery {
         write!(f, "{partition}: offsets {log_start_offset} to {log_end_offset} (exclusive)")?;
         if *bytes_cut > 0 {
             let good = if self.good_batches_cut { ", good batches among them," } else { "" };
-            write!(f, "; {bytes_cut} bytes behind them{good} were cut and kept aside")?;
+            write!(f, "; {bytes_cut} bytes behind them{good} were cut")?;
+        }
+        if !kept_aside.is_empty() {
+            write!(f, "; kept aside")?;
         }
         for (n, path) in kept_aside.iter().enumerate() {
             write!(f, "{} {}", if n == 0 { " in" } else { "," }, path.display())?;
         }
-        Ok(())
+        self.damage.iter().try_for_each(|damage| write!(f, "\n  damaged: {damage}"))
     }
 }

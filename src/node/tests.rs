@@ -21,6 +21,7 @@ fn node() -> Arc<Node> {
         prng: Prng::new(0),
         topic_defaults: TopicConfig::new(),
         retention_check_interval: Duration::MAX,
+        salvage: false,
         on_progress: OnProgress::default(),
     };
     Node::open(config).unwrap().0

@@ -13,6 +13,33 @@ use crate::types::{LeaderEpoch, Offset, Timestamp};
 /// The largest batch in bytes: Kafka counts the whole in an i32, not only what the length field counts.
 const MAX_BATCH: usize = i32::MAX as usize;
 
+/// A batch of no records that stands for the offsets from `base` to `base + last_delta` (inclusive), as a cleaner leaves
+/// one.
+pub(crate) fn empty_batch(
+    base: Offset,
+    last_delta: i32,
+    epoch: LeaderEpoch,
+    max_timestamp: i64,
+) -> [u8; BATCH_HEADER_LEN] {
+    let mut bytes = [0; BATCH_HEADER_LEN];
+    let header = BatchHeader {
+        base_offset: base,
+        size: BATCH_HEADER_LEN,
+        leader_epoch: epoch,
+        crc: 0,
+        attributes: Attributes::default(),
+        last_offset_delta: last_delta,
+        base_timestamp: -1,
+        max_timestamp,
+        producer_id: -1,
+        producer_epoch: -1,
+        base_sequence: -1,
+        record_count: 0,
+    };
+    drop(ValidBatch::seal(header, &mut bytes));
+    bytes
+}
+
 /// Encodes records into one batch, in a buffer that its owner uses again and again.
 #[derive(Debug)]
 pub(crate) struct BatchWriter<'b> {

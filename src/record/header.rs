@@ -112,6 +112,11 @@ impl BatchHeader {
         Ok(header)
     }
 
+    /// How long a batch says that it is, be it whole or not; `None` for what is no batch.
+    pub(crate) fn claimed_size(bytes: &[u8]) -> Option<usize> {
+        Self::read(bytes).ok().map(|header| header.size)
+    }
+
     /// The fields, of which only length and magic are checked: enough to find and compare the checksum, which tells
     /// damage from a batch that was written wrong.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, BatchError> {

@@ -21,7 +21,7 @@ mod tests;
 pub(crate) use compression::MAX_INFLATED;
 pub(crate) use control::ControlMarker;
 pub(crate) use decode::{Batch, RecordIter, RecordRef, crc32c};
-pub(crate) use encode::{BatchWriter, record_size};
+pub(crate) use encode::{BatchWriter, empty_batch, record_size};
 pub(crate) use error::BatchError;
 #[cfg(test)]
 pub(crate) use header::{Attributes, BATCH_PREFIX_LEN};

@@ -17,6 +17,7 @@ fn open(disk: &SimDisk) -> Result<(Arc<Node>, RecoveryReport)> {
         prng: Prng::new(disk.sessions()),
         topic_defaults: TopicConfig::new(),
         retention_check_interval: Duration::MAX,
+        salvage: false,
         on_progress: OnProgress::default(),
     })
 }
