@@ -114,7 +114,9 @@ pub use config::{AutoOffsetReset, ConsumerConfig, TopicConfig};
 pub use env::{DiskFault, DiskOp, DiskOperation, Fault, Intercept, ManualClock, SimDisk};
 pub use error::{Error, Result};
 pub use log::Damage;
-pub use node::{GroupBeyondEnd, PartitionRecovery, Progress, RecoveryReport};
+pub use node::{
+    GroupBeyondEnd, PartitionRecovery, PartitionVerification, Progress, RecoveryReport, VerifyReport,
+};
 pub use prng::seeds;
 pub use record::{Header, HeaderIter, Headers, Record};
 pub use types::{

@@ -8,5 +8,7 @@
 mod files;
 #[path = "damage/flips.rs"]
 mod flips;
+#[path = "damage/matrix.rs"]
+mod matrix;
 #[path = "damage/store.rs"]
 mod store;

@@ -8,7 +8,7 @@ use crate::{
     client::{Admin, Client, ConsumerBuilder},
     config::{ConsumerConfig, TopicConfig},
     error::Result,
-    node::{Node, RecoveryReport},
+    node::{Node, Progress, RecoveryReport, VerifyReport},
     record::Record,
     types::{Offset, RecordMetadata, Timestamp, TopicId},
 };
@@ -204,6 +204,32 @@ impl Broker {
     /// ```
     pub fn durable_offset(&self, topic: &str, partition: i32) -> Result<i64> {
         self.inner.node.durable_offset(topic, partition).map(Offset::get)
+    }
+
+    /// Reads everything that is in the logs now, and says whether it is as it was written: checksums, offsets, leader
+    /// epochs, the structure of each record, the offset indexes. Appends and reads go on meanwhile, and nothing is changed;
+    /// what is appended after a log was begun with is not looked at. `on_progress` is told of each partition's reading.
+    ///
+    /// It sees what the system gives it, which may be a copy in memory of what is on the disk. What is damaged can be put
+    /// in order by an open with [`salvage`](BrokerBuilder::salvage).
+    ///
+    /// # Errors
+    /// The disk's: what cannot be read at all. What was read and is not right is no error, but in the report.
+    ///
+    /// ```
+    /// # use brooklet::{Broker, Record, TopicConfig};
+    /// # fn main() -> brooklet::Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// broker.produce(Record::to("orders").value("3 apples"))?;
+    /// let report = broker.verify(|progress| {
+    ///     eprintln!("{}: {} of {}", progress.partition, progress.bytes_done, progress.bytes_total);
+    /// })?;
+    /// assert!(report.is_intact(), "{report}");
+    /// # Ok(()) }
+    /// ```
+    pub fn verify(&self, on_progress: impl Fn(&Progress)) -> Result<VerifyReport> {
+        self.inner.node.verify(&on_progress)
     }
 
     /// Removes now what topics need not keep any more by their `retention_time` and `retention_bytes`, as the timer does it

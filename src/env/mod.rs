@@ -96,6 +96,10 @@ pub(crate) trait File: Send + Sync + fmt::Debug {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize>;
     /// Writes all of `bytes`; the file grows as needed. On an error any part of them may have been written.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()>;
+    /// Writes the bytes from `from` to `to` over themselves, so that the next sync writes them to the disk. After a sync that
+    /// failed, in this process or one before it, a system may take what it could not write for written: it is read back
+    /// as if it were there, and no later sync writes it. Others may have the bytes, or write elsewhere, meanwhile.
+    fn write_again(&self, from: u64, to: u64) -> Result<()>;
     /// Sees to it that writes below `len` need no more space, where the system can promise that; the file may get
     /// longer by it, up to `len`, with zeros.
     #[cfg_attr(

@@ -30,6 +30,8 @@ pub(crate) struct Flush {
     pub(super) rolls: u64,
     /// Log files with records that are not durable, oldest first.
     pub(super) files: Vec<Arc<dyn File>>,
+    /// Parts of them, as positions, that were found after a crash: a sync alone proves nothing of them.
+    pub(super) unsure: Vec<(Arc<dyn File>, u64, u64)>,
     /// The index entries of each segment that has any to write, by the segment's base offset.
     pub(super) indexes: Vec<(Offset, IndexUpdate)>,
     /// Transaction index files, each whole.
@@ -45,6 +47,7 @@ pub(crate) struct Flush {
 impl Flush {
     /// Does it. On an error nothing may be taken for durable that was not before.
     pub(crate) fn run(&self, storage: &dyn Storage) -> Result<()> {
+        self.unsure.iter().try_for_each(|(file, from, to)| file.write_again(*from, *to))?;
         self.files.iter().try_for_each(|file| file.sync())?;
         self.indexes.iter().try_for_each(|(_, update)| update.write(storage))?;
         for (_, path, bytes) in &self.txn_indexes {

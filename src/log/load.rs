@@ -6,7 +6,6 @@
 
 use super::{
     LeaderEpochs, Log, LogConfig,
-    aside::in_chunks,
     interrupted::finish_replacements,
     names::{LEADER_EPOCHS, base_of_log},
     producers::Producers,
@@ -15,7 +14,7 @@ use super::{
 use crate::{
     env::{File, Open, Storage, read_file, replace_file},
     error::{Error, Result},
-    types::{LeaderEpoch, Offset},
+    types::{Durability, LeaderEpoch, Offset},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,6 +31,24 @@ pub(crate) enum LoadedFrom {
     CleanClose(Offset),
     /// It was not closed; all below this offset was made durable.
     Crash(Offset),
+}
+
+impl LoadedFrom {
+    /// Where the log ends at least.
+    pub(super) fn end(self) -> Offset {
+        match self {
+            Self::New => Offset::ZERO,
+            Self::CleanClose(end) | Self::Crash(end) => end,
+        }
+    }
+
+    /// From where on bytes may be any, since nobody has made them durable; `None`: nowhere.
+    pub(super) fn unsure_from(self) -> Option<Offset> {
+        match self {
+            Self::Crash(point) => Some(point),
+            Self::New | Self::CleanClose(_) => None,
+        }
+    }
 }
 
 /// What opening a log found and did.
@@ -60,6 +77,16 @@ impl Log {
         from: LoadedFrom,
         start: Option<Offset>,
     ) -> Result<(Self, Recovered)> {
+        Self::open_telling(storage, config, (from, start), &mut |_| {})
+    }
+
+    /// As `open`; says now and then how many bytes were read.
+    pub(crate) fn open_telling(
+        storage: &Arc<dyn Storage>,
+        config: LogConfig,
+        (from, start): (LoadedFrom, Option<Offset>),
+        tell: &mut dyn FnMut(u64),
+    ) -> Result<(Self, Recovered)> {
         let mut log = Self {
             storage: Arc::clone(storage),
             segments: BTreeMap::new(),
@@ -85,7 +112,7 @@ impl Log {
         match from {
             LoadedFrom::New => log.begin(),
             LoadedFrom::CleanClose(end) => log.load_closed(end, &mut recovered)?,
-            LoadedFrom::Crash(recovery_point) => log.recover(recovery_point, &mut recovered)?,
+            LoadedFrom::Crash(recovery_point) => log.recover(recovery_point, &mut recovered, tell)?,
         }
         log.ensure_active_segment(&mut recovered)?;
         if !epochs_known && from != LoadedFrom::New {
@@ -197,7 +224,12 @@ impl Log {
 
     /// Takes up a log that was not closed: reads on from the recovery point, and ends the log at the first thing that
     /// is not the next batch.
-    fn recover(&mut self, recovery_point: Offset, recovered: &mut Recovered) -> Result<()> {
+    fn recover(
+        &mut self,
+        recovery_point: Offset,
+        recovered: &mut Recovered,
+        tell: &mut dyn FnMut(u64),
+    ) -> Result<()> {
         let interval = self.config.settings.index_interval_bytes;
         // A segment that ends just there may have been closed after that offset was noted: then its file still has the
         // zeros that were reserved.
@@ -229,7 +261,8 @@ impl Log {
             }
             let mut segment = self.open_segment(base, recovery_point)?;
             let known = segment.size();
-            let scan = segment.scan(interval)?;
+            let before = recovered.bytes_scanned;
+            let scan = segment.scan_telling(interval, &mut |read| tell(before + read))?;
             recovered.bytes_scanned += scan.bytes_read;
             for (epoch, start) in scan.epochs {
                 self.epochs.assign(epoch, start);
@@ -240,7 +273,7 @@ impl Log {
                 }
                 self.cut(&segment, recovered)?;
             }
-            write_again(segment.file(), known, segment.size())?;
+            segment.doubt(known);
             segment.note_largest_timestamp();
             recovered.indexes_rebuilt += u32::from(segment.is_rebuilt());
             expected = segment.end();
@@ -250,22 +283,33 @@ impl Log {
         if expected < needed {
             return Err(self.missing(expected));
         }
-        self.settle(recovery_point, expected)
+        self.settle(recovery_point, expected, recovered)
     }
 
     /// Makes durable what recovery did, before anything is appended: bytes that were cut must not come back from an
-    /// older state of the disk and be taken for what follows.
-    fn settle(&mut self, recovery_point: Offset, end: Offset) -> Result<()> {
+    /// older state of the disk and be taken for what follows. Where nothing was cut, what was read can wait for the next
+    /// flush, like any record, unless the topic promises that what is read is flushed.
+    fn settle(&mut self, recovery_point: Offset, end: Offset, recovered: &Recovered) -> Result<()> {
+        let promised = self.config.settings.durability() == Durability::Flushed;
         for base in &self.unflushed {
-            if let Some(Some(segment)) = self.segments.get(base) {
+            let Some(Some(segment)) = self.segments.get_mut(base) else { continue };
+            if promised && let Some((from, to)) = segment.unsure() {
+                segment.file().write_again(from, to)?;
+            }
+            if promised || recovered.bytes_cut > 0 {
                 segment.file().sync()?;
+            }
+            if promised {
+                segment.trust();
             }
         }
         self.storage.sync_dir(&self.config.dir)?;
         if let Some(parent) = self.config.dir.parent() {
             self.storage.sync_dir(parent)?;
         }
-        (self.durable, self.recovery_point) = (end, recovery_point);
+        let sure = self.segments.values().flatten().all(|segment| segment.unsure().is_none());
+        self.durable = if sure { end } else { recovery_point.max(self.log_start) };
+        self.recovery_point = recovery_point;
         Ok(())
     }
 
@@ -370,11 +414,4 @@ impl Log {
         let reason = format!("{} from offset {from} on: {why}", self.config.partition);
         Error::KafkaStorageError { path, partition, offset: Some(from.get()), reason }
     }
-}
-
-/// Writes bytes of a file over themselves, so that the next sync writes them to the disk. After a sync that failed, in
-/// this process or one before it, a system may take what it could not write for written: it is read back as if it were
-/// there, and no later sync writes it.
-fn write_again(file: &Arc<dyn File>, from: u64, to: u64) -> Result<()> {
-    in_chunks(&**file, from, to, |position, bytes| file.write_at(position, bytes))
 }

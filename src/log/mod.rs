@@ -27,6 +27,7 @@ mod time_index;
 mod transactions;
 mod truncate;
 mod txn_index;
+mod verify;
 
 pub(crate) use checkpoint::{
     CLEANED, HIGH_WATERMARKS, LOG_STARTS, OffsetsByPartition, RECOVERY_POINTS, read_checkpoint,
@@ -167,6 +168,10 @@ impl Log {
         self.segments.insert(end, Some(new));
         self.take_snapshot();
         Ok(())
+    }
+
+    pub(crate) fn has_segment(&self, base: Offset) -> bool {
+        self.segments.contains_key(&base)
     }
 
     /// The file that is appended to, and where: what runs ahead of the appends needs no lock on the log.
@@ -318,16 +323,15 @@ impl Log {
         let touched = self.unflushed.iter().copied().chain(active);
         let segments: Vec<&Segment> = touched.filter_map(|base| self.segments.get(&base)?.as_ref()).collect();
         let indexed = segments.iter().filter(|_| everything);
+        let synced = || segments.iter().filter(|s| everything || s.end() > self.durable);
+        let unsure = |s: &&Segment| s.unsure().map(|(from, to)| (Arc::clone(s.file()), from, to));
         Ok(Flush {
             extent,
             up_to: self.end(),
             active,
             rolls: self.rolls,
-            files: segments
-                .iter()
-                .filter(|s| everything || s.end() > self.durable)
-                .map(|s| Arc::clone(s.file()))
-                .collect(),
+            files: synced().map(|s| Arc::clone(s.file())).collect(),
+            unsure: synced().filter_map(unsure).collect(),
             indexes: indexed.map(|segment| (segment.base(), segment.unpersisted())).collect(),
             epochs: (everything && self.epochs_dirty)
                 .then(|| (self.config.dir.join(names::LEADER_EPOCHS), self.epochs.to_text())),
@@ -344,6 +348,10 @@ impl Log {
             return Err(error);
         }
         self.durable = self.durable.max(flush.up_to);
+        if !flush.unsure.is_empty() {
+            // Nothing becomes unsure while a log is open.
+            self.segments.values_mut().flatten().for_each(Segment::trust);
+        }
         // What an append did while the disk worked is for the next flush: a segment that was closed meanwhile was noted
         // as the active one, with the records of then, and a name may have come after the sync of its directory.
         if flush.rolls == self.rolls {

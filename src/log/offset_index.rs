@@ -75,6 +75,10 @@ impl OffsetIndex {
         self.entries.len()
     }
 
+    pub(crate) fn entries(&self) -> Vec<(Offset, u64)> {
+        (0..self.entries.len()).filter_map(|n| self.entry(n)).collect()
+    }
+
     fn entry(&self, n: usize) -> Option<(Offset, u64)> {
         self.entries
             .get(n)

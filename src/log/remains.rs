@@ -16,21 +16,24 @@ pub(super) struct Remnant {
     pub(super) before: Option<String>,
 }
 
+/// Who looks at batches, with their positions.
+pub(super) type Look<'f> = &'f mut dyn FnMut(u64, &[u8]);
+
 /// Goes through a file's good batches.
-#[derive(Debug)]
 pub(super) struct Remains<'f> {
     file: &'f dyn File,
     scanner: Scanner<'f>,
     len: u64,
+    look: Look<'f>,
     /// What is wrong with the bytes behind the last batch, if there are any but zeros.
     pub(super) tail: Option<String>,
     read: u64,
 }
 
 impl<'f> Remains<'f> {
-    pub(super) fn new(file: &'f dyn File) -> Result<Self> {
-        let len = file.len()?;
-        Ok(Self { file, scanner: Scanner::new(file, 0, len), len, tail: None, read: 0 })
+    /// Goes through the first `len` bytes, and shows each good batch to `look`.
+    pub(super) fn new(file: &'f dyn File, len: u64, look: Look<'f>) -> Self {
+        Self { file, scanner: Scanner::new(file, 0, len), len, look, tail: None, read: 0 }
     }
 
     /// How many bytes were read in all.
@@ -43,7 +46,10 @@ impl<'f> Remains<'f> {
         loop {
             let position = self.scanner.position();
             let reason = match self.scanner.next()? {
-                Found::Batch(header) => return Ok(Some(Remnant { header, position, before })),
+                Found::Batch(header) => {
+                    (self.look)(position, self.scanner.last(&header));
+                    return Ok(Some(Remnant { header, position, before }));
+                }
                 Found::End => break,
                 Found::Bad(_) if self.is_reserved(position)? => break,
                 Found::Bad(error) => error.to_string(),

@@ -7,14 +7,14 @@
 //! none.
 
 use super::{
-    Damage, LeaderEpochs, LogConfig,
+    Damage, LeaderEpochs, LoadedFrom, LogConfig,
     aside::in_chunks,
     names::{Kind, segment_file},
-    remains::{Remains, Remnant},
+    remains::{Look, Remains, Remnant},
     scan::end_of_nonzero,
 };
 use crate::{
-    env::{File, Open, Storage},
+    env::File,
     error::Result,
     record::{BatchHeader, empty_batch},
     types::{LeaderEpoch, Offset},
@@ -24,14 +24,20 @@ use std::{path::PathBuf, sync::Arc};
 /// A segment, and what is known of it from elsewhere.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Around<'a> {
-    pub(super) storage: &'a dyn Storage,
     pub(super) config: &'a LogConfig,
     pub(super) base: Offset,
     /// Where the next segment begins.
     pub(super) next: Option<Offset>,
-    /// All below was made durable, exclusive; `None`: all that is there was.
-    pub(super) durable: Option<Offset>,
+    /// What the broker's files say of the log's end, if they say anything.
+    pub(super) known: Option<LoadedFrom>,
     pub(super) epochs: Option<&'a LeaderEpochs>,
+}
+
+impl Around<'_> {
+    /// Whether what is expected at this offset was perhaps never made durable.
+    fn is_unsure(&self, expected: Offset) -> bool {
+        self.known.and_then(LoadedFrom::unsure_from).is_some_and(|unsure| expected >= unsure)
+    }
 }
 
 /// What there was to find in a segment.
@@ -56,13 +62,17 @@ pub(super) struct Repaired {
     pub(super) bytes_read: u64,
 }
 
-/// Goes through a segment, and writes what is right of it to `out`.
-pub(super) fn repair(around: Around<'_>, out: Option<Arc<dyn File>>) -> Result<Repaired> {
+/// Goes through the first `len` bytes of a segment's log, shows each good batch to `look`, and writes what is right to `out`.
+pub(super) fn repair(
+    around: Around<'_>,
+    (file, len): (&dyn File, u64),
+    look: Look<'_>,
+    out: Option<Arc<dyn File>>,
+) -> Result<Repaired> {
     let path = segment_file(&around.config.dir, around.base, Kind::Log);
-    let file = around.storage.open(&path, Open::Read)?;
     let found = Repaired { end: around.base, max_timestamp: -1, ..Repaired::default() };
-    let mut repair = Repair { around, path, file: &*file, out, written: 0, read_to: 0, trouble: None, found };
-    let mut remains = Remains::new(&*file)?;
+    let mut repair = Repair { around, path, file, len, out, written: 0, read_to: 0, trouble: None, found };
+    let mut remains = Remains::new(file, len, look);
     let mut next = remains.next()?;
     while let Some(current) = next.take() {
         next = remains.next()?;
@@ -84,6 +94,7 @@ struct Repair<'a> {
     around: Around<'a>,
     path: PathBuf,
     file: &'a dyn File,
+    len: u64,
     out: Option<Arc<dyn File>>,
     /// How much was written.
     written: u64,
@@ -105,7 +116,7 @@ impl Repair<'_> {
         let place = self.place(header, next);
         let in_order = self.trouble.is_none() && place == Some(said);
         let follows = in_order && (said == expected || self.around.config.gaps);
-        if !follows && self.around.durable.is_some_and(|durable| expected >= durable) {
+        if !follows && self.around.is_unsure(expected) {
             self.stop()?;
             return Ok(false);
         }
@@ -238,20 +249,21 @@ impl Repair<'_> {
 
     /// Sees to what is behind the last batch.
     fn end(&mut self, remains: &Remains<'_>) -> Result<()> {
-        let Around { next, durable, config, .. } = self.around;
-        let (expected, len) = (self.found.end, self.file.len()?);
+        let Around { next, known, config, .. } = self.around;
+        let (expected, len) = (self.found.end, self.len);
         if let Some(bad) = &remains.tail {
             self.trouble.get_or_insert_with(|| bad.clone());
         }
-        if self.trouble.is_some() && durable.is_some_and(|durable| expected >= durable) {
+        if self.trouble.is_some() && self.around.is_unsure(expected) {
             return self.stop();
         }
         let zeros = next.is_some() && len > self.read_to && self.trouble.is_none();
         // Where a cleaner was at work, what is missing at a segment's end shows only in what is there instead.
-        let needed = match (next, durable) {
+        let needed = match (next, known.and_then(LoadedFrom::unsure_from)) {
             (Some(next), _) if config.gaps && !zeros && self.trouble.is_none() => expected.min(next),
-            (Some(next), Some(durable)) => next.min(durable),
-            (next, durable) => next.or(durable).unwrap_or(expected),
+            (Some(next), Some(unsure)) => next.min(unsure),
+            (Some(next), None) => next,
+            (None, _) => known.map_or(expected, LoadedFrom::end),
         };
         if zeros {
             self.found.changed = true;
@@ -267,7 +279,7 @@ impl Repair<'_> {
     fn stop(&mut self) -> Result<()> {
         self.found.stopped = true;
         self.found.lost_to = self.found.end;
-        let end = end_of_nonzero(self.file, self.read_to, self.file.len()?)?;
+        let end = end_of_nonzero(self.file, self.read_to, self.len)?;
         let Some(out) = &self.out else { return Ok(()) };
         let (from, at) = (self.read_to, self.written);
         in_chunks(self.file, from, end, |position, bytes| out.write_at(at + (position - from), bytes))

@@ -7,7 +7,7 @@
 //! What lies at or above the recovery point is left to recovery, which ends the log at the first bad byte.
 
 use super::{
-    Damage, LeaderEpochs, LogConfig,
+    Damage, LeaderEpochs, LoadedFrom, LogConfig,
     aside::{copy_part, free_cut_file, remove_derived},
     interrupted::{CLEANED, SWAP, finish_replacements},
     names::{Kind, LEADER_EPOCHS, base_of_log, segment_file},
@@ -41,12 +41,12 @@ pub(crate) struct Salvaged {
     pub(crate) end: Offset,
 }
 
-/// Puts a log in order. All below `durable` was made durable; `None` where nobody knows how much that was, so that all that
-/// is there counts. `start` is where the log begins, if that is known.
+/// Puts a log in order. `known` is what the broker's files say of its end; where they say nothing, all that is there counts.
+/// `start` is where the log begins, if that is known.
 pub(crate) fn salvage(
     storage: &dyn Storage,
     config: &LogConfig,
-    durable: Option<Offset>,
+    known: Option<LoadedFrom>,
     start: Option<Offset>,
 ) -> Result<Salvaged> {
     let entries = storage.list(&config.dir)?.unwrap_or_default();
@@ -57,12 +57,12 @@ pub(crate) fn salvage(
     let epochs = read_file(storage, &config.dir.join(LEADER_EPOCHS), 64 << 20).ok().flatten();
     let epochs = epochs.and_then(|bytes| LeaderEpochs::parse(std::str::from_utf8(&bytes).ok()?));
     let found = Salvaged { start, end: start.unwrap_or_default(), ..Salvaged::default() };
-    let mut salvage = Salvage { storage, config, durable, epochs, epochs_wrong: false, found };
-    match (bases.is_empty(), durable) {
+    let mut salvage = Salvage { storage, config, known, epochs, epochs_wrong: false, found };
+    match (bases.is_empty(), known.map(LoadedFrom::end)) {
         (false, _) => salvage.run(&bases)?,
-        (true, Some(durable)) if durable > salvage.found.end => {
-            salvage.lost(&config.dir, salvage.found.end, durable, "all segments are missing");
-            (salvage.found.start, salvage.found.end) = (Some(durable), durable);
+        (true, Some(end)) if end > salvage.found.end => {
+            salvage.lost(&config.dir, salvage.found.end, end, "all segments are missing");
+            (salvage.found.start, salvage.found.end) = (Some(end), end);
         }
         (true, _) => return Ok(salvage.found),
     }
@@ -83,7 +83,7 @@ pub(crate) fn salvage(
 struct Salvage<'s> {
     storage: &'s dyn Storage,
     config: &'s LogConfig,
-    durable: Option<Offset>,
+    known: Option<LoadedFrom>,
     /// What the checkpoint says, if it says anything.
     epochs: Option<LeaderEpochs>,
     /// Whether batches, together, say otherwise.
@@ -97,10 +97,10 @@ impl Salvage<'_> {
         let bases = self.set_strangers_aside(bases, start)?;
         let last = bases.last().copied().or(start).unwrap_or_default();
         // A number that cannot be one says nothing.
-        self.durable = self.durable.filter(|durable| durable.since(last) <= MAX_HOLE);
-        let durable = self.durable.unwrap_or(Offset::new(i64::MAX));
+        self.known = self.known.filter(|known| known.end().since(last) <= MAX_HOLE);
+        let unsure = self.known.and_then(LoadedFrom::unsure_from).unwrap_or(Offset::new(i64::MAX));
         let mut expected = start.or(bases.first().copied()).unwrap_or_default();
-        let first = bases.first().map_or(expected, |first| durable.min(*first));
+        let first = bases.first().map_or(expected, |first| unsure.min(*first));
         if expected < first {
             let dir = self.config.dir.clone();
             self.lost(&dir, expected, first, "a segment is missing");
@@ -118,10 +118,7 @@ impl Salvage<'_> {
             }
             expected = found.lost_to;
         }
-        self.found.end = match self.durable {
-            Some(durable) if durable > expected => durable,
-            _ => expected,
-        };
+        self.found.end = self.known.map_or(expected, |known| known.end().max(expected));
         Ok(())
     }
 
@@ -130,10 +127,11 @@ impl Salvage<'_> {
         let mut survey = Vec::new();
         for (n, base) in bases.iter().enumerate() {
             let next = bases.get(n + 1).copied();
-            if self.durable.is_some_and(|durable| *base >= durable) {
+            if self.known.and_then(LoadedFrom::unsure_from).is_some_and(|unsure| *base >= unsure) {
                 break;
             }
-            let found = repair(self.around(*base, next), None)?;
+            let file = self.open(*base)?;
+            let found = repair(self.around(*base, next), (&*file, file.len()?), &mut |_, _| {}, None)?;
             self.found.bytes_scanned += found.bytes_read;
             self.epochs_wrong |= found.epochs_wrong;
             let stopped = found.stopped;
@@ -169,9 +167,13 @@ impl Salvage<'_> {
         self.found.damage.push(Damage { path: path.to_owned(), offset, next_offset, reason });
     }
 
+    fn open(&self, base: Offset) -> Result<Arc<dyn File>> {
+        self.storage.open(&segment_file(&self.config.dir, base, Kind::Log), Open::Read)
+    }
+
     fn around(&self, base: Offset, next: Option<Offset>) -> Around<'_> {
-        let Self { storage, config, durable, .. } = *self;
-        Around { storage, config, base, next, durable, epochs: self.epochs.as_ref() }
+        let Self { config, known, .. } = *self;
+        Around { config, base, next, known, epochs: self.epochs.as_ref() }
     }
 
     /// Replaces a segment's log by what is good of it.
@@ -182,20 +184,20 @@ impl Salvage<'_> {
         let cleaned = PathBuf::from(cleaned);
         self.storage.remove_file(&cleaned)?;
         let out: Arc<dyn File> = self.storage.open(&cleaned, Open::Write)?;
-        let found = repair(self.around(base, next), Some(out))?;
+        let file = self.open(base)?;
+        let found = repair(self.around(base, next), (&*file, file.len()?), &mut |_, _| {}, Some(out))?;
         self.found.damage.extend(found.damage);
-        self.keep_aside(&path, base, &found.bad)?;
+        self.keep_aside(&*file, base, &found.bad)?;
         self.put_in_place(base)?;
         self.fill(found.end, found.lost_to, found.epoch.unwrap_or_default(), found.max_timestamp)
     }
 
-    fn keep_aside(&mut self, path: &Path, base: Offset, bad: &[(u64, u64)]) -> Result<()> {
-        let file = self.storage.open(path, Open::Read)?;
+    fn keep_aside(&mut self, file: &dyn File, base: Offset, bad: &[(u64, u64)]) -> Result<()> {
         for (from, to) in bad {
-            let end = end_of_nonzero(&*file, *from, (*to).min(file.len()?))?;
+            let end = end_of_nonzero(file, *from, (*to).min(file.len()?))?;
             if end > *from {
                 let aside = free_cut_file(self.storage, self.config, base, *from)?;
-                copy_part(self.storage, &*file, *from, end, &aside)?;
+                copy_part(self.storage, file, *from, end, &aside)?;
                 self.found.kept_aside.push(aside);
             }
         }

@@ -12,7 +12,7 @@ use crate::{
     env::{Bytes, File, Open, Storage, read_file},
     error::{Error, Result},
     record::{BATCH_HEADER_LEN, Batch, BatchHeader, MAX_INFLATED, RecordRef},
-    types::{LeaderEpoch, Offset},
+    types::{LeaderEpoch, Offset, TopicPartition},
 };
 use std::{
     path::{Path, PathBuf},
@@ -20,7 +20,7 @@ use std::{
 };
 
 /// The largest index file that is read, in bytes: a larger one is made anew.
-const INDEX_LIMIT: u64 = 64 << 20;
+pub(super) const INDEX_LIMIT: u64 = 64 << 20;
 
 /// How much of a log is looked at at once in search of an offset: two default index intervals.
 const WINDOW: u64 = 8192;
@@ -36,6 +36,7 @@ pub(crate) struct Located {
 #[derive(Debug)]
 pub(crate) struct Segment {
     dir: PathBuf,
+    partition: TopicPartition,
     base: Offset,
     /// Whether offsets may be missing between batches.
     gaps: bool,
@@ -60,6 +61,8 @@ pub(crate) struct Segment {
     times_known: bool,
     /// Whether the index files were not this log's, so that they are to be written anew.
     rebuilt: bool,
+    /// The bytes, as positions, that were there after a crash: whether they are on the disk nobody knows.
+    unsure: Option<(u64, u64)>,
     /// What the two index files held when the segment was opened.
     stored: [Vec<u8>; 2],
 }
@@ -69,12 +72,18 @@ impl Segment {
     pub(crate) fn create(storage: &dyn Storage, config: &LogConfig, base: Offset) -> Result<Self> {
         let capacity = u64::from(config.settings.segment_bytes);
         let file = storage.open(&segment_file(&config.dir, base, Kind::Log), Open::Append { capacity })?;
-        Ok(Self::empty(&config.dir, base, config.gaps, file))
+        Ok(Self::empty((&config.dir, &config.partition), base, config.gaps, file))
     }
 
-    fn empty(dir: &Path, base: Offset, gaps: bool, file: Arc<dyn File>) -> Self {
+    fn empty(
+        (dir, partition): (&Path, &TopicPartition),
+        base: Offset,
+        gaps: bool,
+        file: Arc<dyn File>,
+    ) -> Self {
         Self {
             dir: dir.to_owned(),
+            partition: partition.clone(),
             base,
             gaps,
             file,
@@ -89,6 +98,7 @@ impl Segment {
             has_producers: false,
             times_known: true,
             rebuilt: false,
+            unsure: None,
             stored: Default::default(),
         }
     }
@@ -104,7 +114,7 @@ impl Segment {
     ) -> Result<Self> {
         let dir = config.dir.as_path();
         let file = storage.open(&segment_file(dir, base, Kind::Log), how)?;
-        let mut segment = Self::empty(dir, base, config.gaps, file);
+        let mut segment = Self::empty((dir, &config.partition), base, config.gaps, file);
         let read = |kind| match read_file(storage, &segment_file(dir, base, kind), INDEX_LIMIT) {
             // Larger than any that makes sense.
             Err(Error::KafkaStorageError { .. }) => Ok(Vec::new()),
@@ -144,8 +154,9 @@ impl Segment {
     }
 
     fn forget_indexes(&mut self) {
-        let fresh = Self::empty(&self.dir, self.base, self.gaps, Arc::clone(&self.file));
-        *self = Self { rebuilt: true, stored: std::mem::take(&mut self.stored), ..fresh };
+        let fresh = Self::empty((&self.dir, &self.partition), self.base, self.gaps, Arc::clone(&self.file));
+        let stored = std::mem::take(&mut self.stored);
+        *self = Self { rebuilt: true, unsure: self.unsure, stored, ..fresh };
     }
 
     /// Ends the opening of a segment that takes no more records: notes its largest timestamp, and whether the index
@@ -167,11 +178,21 @@ impl Segment {
     /// Reads on from the known end and takes every batch in, up to the first that is bad or does not go on where the
     /// last one ended.
     pub(crate) fn scan(&mut self, interval: u32) -> Result<Scan> {
+        self.scan_telling(interval, &mut |_| {})
+    }
+
+    /// As `scan`; says now and then how many bytes were read.
+    pub(crate) fn scan_telling(&mut self, interval: u32, tell: &mut dyn FnMut(u64)) -> Result<Scan> {
         let file = Arc::clone(&self.file);
         let mut scanner = Scanner::new(&*file, self.size, file.len()?);
         let mut epochs: Vec<(LeaderEpoch, Offset)> = Vec::new();
+        let mut told = 0;
         let bad = loop {
             let position = scanner.position();
+            if scanner.bytes_read() != told {
+                told = scanner.bytes_read();
+                tell(told);
+            }
             let header = match scanner.next()? {
                 Found::Batch(header) => header,
                 Found::End => break None,
@@ -214,6 +235,21 @@ impl Segment {
 
     pub(crate) fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Notes that the bytes from `from` on were found after a crash.
+    pub(super) fn doubt(&mut self, from: u64) {
+        self.unsure = Some((from, self.size)).filter(|(from, to)| from < to);
+    }
+
+    /// What is to be written again before a sync proves anything.
+    pub(super) fn unsure(&self) -> Option<(u64, u64)> {
+        self.unsure
+    }
+
+    /// Notes that what was to be written again is durable.
+    pub(super) fn trust(&mut self) {
+        self.unsure = None;
     }
 
     /// From this position on every batch was read, or appended, by this process.
@@ -346,7 +382,7 @@ impl Segment {
                 Found::Batch(header) if self.follows(&header, next) => header,
                 Found::Batch(header) => return Err(self.misplaced(position, &header, next)),
                 Found::End => return Ok(None),
-                Found::Bad(error) => return Err(self.damage(position, &error.to_string())),
+                Found::Bad(error) => return Err(self.damage((position, next), &error.to_string())),
             };
             if header.max_timestamp >= timestamp {
                 let bytes = self.file.bytes(position, header.size)?;
@@ -366,8 +402,10 @@ impl Segment {
         log_start: Offset,
     ) -> Result<Option<Offset>> {
         let Some(batch) = Batch::unchecked(bytes) else { return Ok(None) };
-        let inflated =
-            batch.inflate(MAX_INFLATED).map_err(|error| self.damage(position, &error.to_string()))?;
+        let at = |header: &BatchHeader| (position, header.base_offset);
+        let inflated = batch
+            .inflate(MAX_INFLATED)
+            .map_err(|error| self.damage(at(batch.header()), &error.to_string()))?;
         let batch = inflated.as_deref().map_or(Some(batch), Batch::unchecked);
         let wanted =
             |record: &RecordRef<'_>| record.timestamp.as_millis() >= timestamp && record.offset >= log_start;
@@ -418,10 +456,13 @@ impl Segment {
                 (_, First::Ends(_)) => return Ok(Walk::IndexLied),
                 (Ok(header), First::Begins(base)) if self.fits(&header, base, bound) => header,
                 (Ok(header), First::Begins(base)) => return Err(self.misplaced(position, &header, base)),
-                (Err(error), _) => return Err(self.damage(position, &error.to_string())),
+                (Err(error), First::Begins(base)) => {
+                    return Err(self.damage((position, base), &error.to_string()));
+                }
             };
             if position + header.size as u64 > self.size {
-                return Err(self.damage(position, "a batch is longer than the segment"));
+                let at = (position, header.base_offset);
+                return Err(self.damage(at, "a batch is longer than the segment"));
             }
             if wanted(&header) {
                 return Ok(Walk::Found(Located { position, header }));
@@ -438,7 +479,8 @@ impl Segment {
         self.forget_indexes();
         let scan = self.scan(interval)?;
         if self.end < end {
-            let damage = self.damage(self.size, scan.bad.as_deref().unwrap_or("it ends too early"));
+            let damage =
+                self.damage((self.size, self.end), scan.bad.as_deref().unwrap_or("it ends too early"));
             (self.end, self.size, self.known_from) = (end, size, (size, end));
             // Nothing is known of the times behind the damage: a look-up comes here again.
             self.times_known = false;
@@ -456,15 +498,16 @@ impl Segment {
 
     fn misplaced(&self, position: u64, found: &BatchHeader, expected: Offset) -> Error {
         let found = found.base_offset;
-        self.damage(position, &format!("a batch at offset {found} where {expected} should be"))
+        self.damage((position, expected), &format!("a batch at offset {found} where {expected} should be"))
     }
 
-    fn damage(&self, position: u64, why: &str) -> Error {
+    fn damage(&self, (position, offset): (u64, Offset), why: &str) -> Error {
+        let partition = &self.partition;
         Error::KafkaStorageError {
             path: self.file.path().to_owned(),
-            partition: None,
-            offset: None,
-            reason: format!("at byte {position}: {why}"),
+            partition: Some(partition.clone()),
+            offset: Some(offset.get()),
+            reason: format!("{partition} from offset {offset} on: at byte {position}: {why}"),
         }
     }
 

@@ -106,6 +106,17 @@ impl Node {
         }
     }
 
+    /// Sees to it that what was found after a crash becomes durable, as if it had come just now.
+    pub(super) fn flush_recovered(&self) {
+        let partitions: Vec<Arc<Partition>> = self.topics.read().partitions().cloned().collect();
+        for partition in partitions {
+            let dirty = partition.lock().arm_if_dirty();
+            if dirty {
+                self.arm_flush(&partition, false);
+            }
+        }
+    }
+
     fn flush(&self, partition: &Partition) {
         partition.lock().flush_armed = false;
         // A flush that fails poisons the partition: its next append or flush gives the error. A checkpoint that fails

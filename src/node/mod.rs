@@ -30,6 +30,7 @@ mod open;
 mod parked;
 mod partition;
 mod produce;
+mod progress;
 mod report;
 mod retention;
 mod salvage;
@@ -37,9 +38,12 @@ mod salvage;
 mod tests;
 mod timers;
 mod topics;
+mod verify;
 
-pub(crate) use report::OnProgress;
-pub use report::{GroupBeyondEnd, PartitionRecovery, Progress, RecoveryReport};
+pub(crate) use progress::OnProgress;
+pub use progress::Progress;
+pub use report::{GroupBeyondEnd, PartitionRecovery, RecoveryReport};
+pub use verify::{PartitionVerification, VerifyReport};
 
 use crate::{
     config::TopicConfig,

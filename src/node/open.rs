@@ -10,7 +10,8 @@ use super::{
     groups::Groups,
     parked::Parked,
     partition::Partition,
-    report::{OnProgress, PartitionRecovery, Progress, RecoveryReport},
+    progress::{OnProgress, Progress, Teller},
+    report::{PartitionRecovery, RecoveryReport},
     timers::Timers,
     topics::{METADATA_FILE, TopicEntry, Topics, forget_partitions, read_metadata, write_metadata},
 };
@@ -74,6 +75,7 @@ impl Node {
         });
         let mut report = node.load(config.on_progress)?;
         node.begin_retention();
+        node.flush_recovered();
         match &node.clock {
             crate::env::Clock::Manual(clock) => {
                 let driver: Weak<dyn Driver> = Weak::<Self>::clone(&node.me);
@@ -232,15 +234,12 @@ impl Node {
         self.check_topic_id(config, id)?;
         let bytes_total = on_progress.0.as_ref().map(|_| bytes_to_scan(&*self.storage, config, from));
         let bytes_total = bytes_total.transpose()?.unwrap_or_default();
-        let tell = |bytes_done| {
-            let partition = config.partition.clone();
-            on_progress.0.iter().for_each(|on_progress| {
-                on_progress(&Progress { partition: partition.clone(), bytes_done, bytes_total });
-            });
-        };
-        tell(0);
-        let (log, recovered) = Log::open(&self.storage, config.clone(), from, start)?;
-        tell(bytes_total);
+        let listener = on_progress.0.as_deref().map(|listener| listener as &dyn Fn(&Progress));
+        let mut teller = Teller::new(&config.partition, bytes_total, listener);
+        let how = (from, start);
+        let (log, recovered) =
+            Log::open_telling(&self.storage, config.clone(), how, &mut |read| teller.read(read))?;
+        teller.end();
         let report = PartitionRecovery {
             partition: config.partition.clone(),
             log_start_offset: log.start().get(),

@@ -173,6 +173,12 @@ impl State {
         }
     }
 
+    /// Whether there is something to flush, for which no flush is on its way yet.
+    pub(super) fn arm_if_dirty(&mut self) -> bool {
+        let dirty = matches!(&self.log, LogState::Open(log) if log.is_dirty());
+        dirty && !std::mem::replace(&mut self.flush_armed, true)
+    }
+
     /// Who waited for something new.
     pub(super) fn take_waiting(&mut self) -> Vec<Arc<ParkedFetch>> {
         if self.waiting.is_empty() {

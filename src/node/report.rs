@@ -4,42 +4,7 @@ use crate::{
     log::{Damage, Salvaged},
     types::TopicPartition,
 };
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
-
-/// How far the reading of a partition's log is that [`Broker::open`](crate::Broker::open) does, for
-/// [`BrokerBuilder::on_progress`](crate::BrokerBuilder::on_progress).
-///
-/// ```
-/// use brooklet::{Broker, Progress};
-/// # fn main() -> brooklet::Result<()> {
-/// let show = |progress: &Progress| {
-///     println!("{}: {} of {} bytes", progress.partition, progress.bytes_done, progress.bytes_total);
-/// };
-/// let broker = Broker::builder().on_progress(show).open_temporary()?;
-/// # Ok(()) }
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Progress {
-    /// The partition that is read.
-    pub partition: TopicPartition,
-    /// How many bytes of its log were read, or need not be.
-    pub bytes_done: u64,
-    /// How many there may be to read, reserved space included.
-    pub bytes_total: u64,
-}
-
-/// Who wants to know of it.
-#[derive(Clone, Default)]
-pub(crate) struct OnProgress(pub(crate) Option<Arc<Callback>>);
-
-type Callback = dyn Fn(&Progress) + Send + Sync;
-
-impl fmt::Debug for OnProgress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Some(..)" } else { "None" })
-    }
-}
+use std::{fmt, path::PathBuf, time::Duration};
 
 /// What [`Broker::open`](crate::Broker::open) found and did. Shown, it is a few lines for a log file.
 ///

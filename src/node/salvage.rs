@@ -48,12 +48,9 @@ impl Node {
         if !self.salvage {
             return Ok(None);
         }
-        let durable = match from {
-            LoadedFrom::CleanClose(end) | LoadedFrom::Crash(end) if !checkpoints.points_lost => Some(end),
-            _ => None,
-        };
+        let known = Some(from).filter(|_| !checkpoints.points_lost);
         let start = if checkpoints.starts_lost { self.adopted_start(&config.dir, None)? } else { start };
-        let mut salvaged = salvage(&*self.storage, config, durable, start)?;
+        let mut salvaged = salvage(&*self.storage, config, known, start)?;
         let end = salvaged.end;
         let mut disagrees = |file: &str, at: Offset, reason: String| {
             let (path, offset) = (self.dir.join(file), at.get());
@@ -70,7 +67,7 @@ impl Node {
         }
         if let LoadedFrom::CleanClose(closed) = from
             && end > closed
-            && durable.is_some()
+            && known.is_some()
         {
             disagrees(
                 RECOVERY_POINTS,
@@ -79,7 +76,7 @@ impl Node {
             );
         }
         let from = match from {
-            _ if durable.is_none() => LoadedFrom::Crash(Offset::ZERO),
+            _ if known.is_none() => LoadedFrom::Crash(Offset::ZERO),
             LoadedFrom::CleanClose(end) if !salvaged.damage.is_empty() => LoadedFrom::Crash(end),
             from => from,
         };

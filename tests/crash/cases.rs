@@ -97,7 +97,7 @@ fn what_a_failed_sync_lost_is_written_again_before_it_is_called_durable() {
         assert!(broker.flush().is_err());
         drop(broker);
         let broker = open(&disk);
-        assert_eq!(broker.durable_offset("t", 0).unwrap(), 2);
+        assert!(broker.durable_offset("t", 0).unwrap() < 2, "nobody knows whether the second is on the disk");
         broker.produce(flushed("c")).unwrap();
         disk.power_cut();
         let broker = open(&disk);

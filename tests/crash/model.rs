@@ -103,9 +103,9 @@ impl PartitionModel {
         }
     }
 
-    /// What is there from now on, all of it durable.
-    pub(crate) fn settle(&mut self, seen: Vec<Payload>) {
-        self.durable = seen.len();
+    /// What is there from now on, of which the broker says that so much is durable; what was stays so.
+    pub(crate) fn settle(&mut self, seen: Vec<Payload>, durable: usize) {
+        self.durable = self.durable.max(durable).min(seen.len());
         self.acked = seen;
         self.maybe.clear();
     }

@@ -98,6 +98,11 @@ impl File for RealFile {
         self.write_slowly(offset, bytes).map_err(self.failed())
     }
 
+    fn write_again(&self, from: u64, to: u64) -> Result<()> {
+        // Through the file, not through a map: there the same bytes in the place of themselves are nothing to see.
+        positioned::rewrite(&self.file, from, to).map_err(self.failed())
+    }
+
     fn reserve(&self, len: u64) -> Result<()> {
         #[cfg(target_os = "linux")]
         if let Some(mapping) = &self.mapping

@@ -79,3 +79,22 @@ pub(super) fn write_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Re
     }
     Ok(())
 }
+
+/// How much is rewritten at a time.
+const CHUNK: u64 = 1 << 20;
+
+/// Writes what is there over itself.
+pub(super) fn rewrite(file: &File, from: u64, to: u64) -> io::Result<()> {
+    let mut buffer = vec![0; usize::try_from(to.saturating_sub(from).min(CHUNK)).unwrap_or(0)];
+    let mut at = from;
+    while at < to {
+        let want = usize::try_from((to - at).min(CHUNK)).unwrap_or(0);
+        let read = read_at(file, buffer.get_mut(..want).unwrap_or_default(), at)?;
+        if read == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        write_at(file, buffer.get(..read).unwrap_or_default(), at)?;
+        at += read as u64;
+    }
+    Ok(())
+}

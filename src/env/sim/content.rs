@@ -101,6 +101,19 @@ impl Content {
         self.lengthen((start + bytes.len()) as u64);
     }
 
+    /// Has what is there on its way to the disk once more.
+    pub(super) fn write_again(&mut self, from: u64, len: u64) {
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
+        let there = self.live.read(from, &mut bytes);
+        bytes.truncate(there);
+        if let Ok(start) = usize::try_from(from)
+            && !bytes.is_empty()
+        {
+            self.pending.push(Write { start, bytes });
+            self.lengths.push(self.live.len);
+        }
+    }
+
     /// Makes the file at least `len` long.
     pub(super) fn lengthen(&mut self, len: u64) {
         if len > self.live.len {

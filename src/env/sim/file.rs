@@ -103,6 +103,17 @@ impl File for SimFile {
         })
     }
 
+    fn write_again(&self, from: u64, to: u64) -> Result<()> {
+        self.change((DiskOp::Write, from, to.saturating_sub(from)), |state, content, extent| {
+            let done = match extent {
+                Extent::Whole => to.saturating_sub(from),
+                Extent::Failing | Extent::Cut => state.prng.below(to.saturating_sub(from) + 1),
+            };
+            content.write_again(from, done);
+            Ok(())
+        })
+    }
+
     fn reserve(&self, len: u64) -> Result<()> {
         self.change((DiskOp::Reserve, 0, len), |_, content, extent| {
             if extent != Extent::Failing {

@@ -60,12 +60,13 @@ impl Image {
     /// Salvages, opens as a broker does then, and checks that nothing that is read is wrong, and that of the batches that
     /// begin at other offsets than `allowed` all is there. With `known`, the end of the log is.
     fn check(&self, storage: &Arc<dyn Storage>, known: bool, allowed: &[i64], what: &str) -> Salvaged {
-        let durable = Some(self.end).filter(|_| known);
-        let found = salvage(&**storage, &self.config, durable, Some(Offset::ZERO)).unwrap();
-        let from = match (durable, found.damage.is_empty()) {
-            (Some(end), true) => LoadedFrom::CleanClose(end),
-            (Some(end), false) => LoadedFrom::Crash(end),
-            (None, _) => LoadedFrom::Crash(Offset::ZERO),
+        let closed = LoadedFrom::CleanClose(self.end);
+        let found =
+            salvage(&**storage, &self.config, Some(closed).filter(|_| known), Some(Offset::ZERO)).unwrap();
+        let from = match (known, found.damage.is_empty()) {
+            (true, true) => closed,
+            (true, false) => LoadedFrom::Crash(self.end),
+            (false, _) => LoadedFrom::Crash(Offset::ZERO),
         };
         let opened = Log::open(storage, self.config.clone(), from, found.start);
         let (mut log, recovered) = opened.unwrap_or_else(|error| panic!("{what}: {error}: {found:?}"));
@@ -90,7 +91,8 @@ impl Image {
             |damage: &Damage| (damage.offset..damage.next_offset).all(|at| !by_offset.contains_key(&at));
         assert!(found.damage.iter().all(told), "{what}: told of what is there: {found:?}");
         // Nothing is left to be put in order.
-        let again = salvage(&**storage, &self.config, Some(log.end()), found.start).unwrap();
+        let again =
+            salvage(&**storage, &self.config, Some(LoadedFrom::CleanClose(log.end())), found.start).unwrap();
         assert_eq!(again.damage, [], "{what}: {found:?}");
         found
     }
@@ -200,10 +202,9 @@ fn what_was_never_durable_is_left_to_recovery() {
     let first = batches_of(&bytes)[0];
     bytes[70] ^= 1;
     let storage = image.with(&path, Some(&bytes));
-    let durable = Some(Offset::new(first));
-    let found = salvage(&*storage, &image.config, durable, Some(Offset::ZERO)).unwrap();
-    assert_eq!(found.damage, []);
     let from = LoadedFrom::Crash(Offset::new(first));
+    let found = salvage(&*storage, &image.config, Some(from), Some(Offset::ZERO)).unwrap();
+    assert_eq!(found.damage, []);
     let (log, recovered) = Log::open(&storage, image.config.clone(), from, found.start).unwrap();
     assert_eq!((log.end().get(), recovered.bytes_cut, recovered.good_batches_cut), (first, len as u64, true));
 }
@@ -213,7 +214,8 @@ fn a_log_of_which_nothing_is_left_goes_on_at_its_end() {
     let image = Image::new();
     let storage = SimDisk::new(0).boot();
     storage.create_dir(&image.config.dir).unwrap();
-    let found = salvage(&*storage, &image.config, Some(image.end), Some(Offset::ZERO)).unwrap();
+    let known = Some(LoadedFrom::Crash(image.end));
+    let found = salvage(&*storage, &image.config, known, Some(Offset::ZERO)).unwrap();
     assert_eq!((found.damage[0].offset, found.damage[0].next_offset), (0, image.end.get()));
     let opened = Log::open(&storage, image.config, LoadedFrom::Crash(found.end), found.start).unwrap();
     assert_eq!((opened.0.start(), opened.0.end()), (image.end, image.end));
