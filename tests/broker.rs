@@ -16,6 +16,8 @@ mod flush;
 mod recovery;
 #[path = "broker/retention.rs"]
 mod retention;
+#[path = "broker/verify.rs"]
+mod verify;
 
 use brooklet::{
     Admin, Broker, BrokerBuilder, Client, Consumer, ConsumerBuilder, ConsumerConfig, ConsumerHandle,

@@ -214,7 +214,10 @@ impl Log {
     /// Whether a flush has anything to do, or to say.
     pub(crate) fn is_dirty(&self) -> bool {
         let behind = self.recovery_point < self.end() || self.epochs_dirty || !self.dirty_dirs.is_empty();
-        behind || self.poison.is_some()
+        let is_rebuilt = |base: &Offset| {
+            self.segments.get(base).is_some_and(|s| s.as_ref().is_some_and(Segment::is_rebuilt))
+        };
+        behind || self.poison.is_some() || self.unflushed.iter().any(is_rebuilt)
     }
 
     /// Whole batches from the one on that holds `from`, up to `below` (exclusive), `max_bytes` of them; the last one

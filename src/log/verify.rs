@@ -161,6 +161,8 @@ impl Verification {
         let path = segment_file(&self.config.dir, part.base, Kind::Index);
         let bytes = match read_file(storage, &path, INDEX_LIMIT) {
             Err(Error::KafkaStorageError { .. }) => return Ok(Some(IndexCheck::WRONG)),
+            // Retention has taken it meanwhile.
+            Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(None),
             bytes => bytes?.unwrap_or_default(),
         };
         let index = OffsetIndex::parse(part.base, &bytes, len);
