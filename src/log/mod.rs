@@ -7,6 +7,8 @@ mod aside;
 mod checkpoint;
 mod epochs;
 mod flush;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod interrupted;
 mod load;
 mod names;
