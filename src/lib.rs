@@ -96,6 +96,9 @@ mod config;
 pub mod docs;
 mod env;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod group;
 mod log;
 mod node;

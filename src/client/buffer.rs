@@ -21,6 +21,8 @@ pub(super) struct Buffer {
     inflated: Option<Bytes>,
     /// How large that may be.
     limit: usize,
+    /// When it was fetched.
+    high_watermark: Offset,
     transactions: Option<Transactions>,
 }
 
@@ -40,7 +42,8 @@ struct Next {
     end: usize,
 }
 
-type Bad = (BatchError, Option<BatchHeader>);
+/// What is wrong with a batch, and where the next one is, as far as there is telling.
+type Bad = (BatchError, Option<Offset>);
 
 impl Buffer {
     pub(super) fn new(fetched: Fetched, isolation: IsolationLevel, limit: usize) -> Self {
@@ -49,7 +52,8 @@ impl Buffer {
             to_come.sort_by_key(|transaction| std::cmp::Reverse(transaction.first_offset));
             Transactions { to_come, aborted: BTreeSet::new() }
         });
-        Self { bytes: fetched.records, at: 0, checked: 0, inflated: None, limit, transactions }
+        let (bytes, high_watermark) = (fetched.records, fetched.high_watermark);
+        Self { bytes, at: 0, checked: 0, inflated: None, limit, high_watermark, transactions }
     }
 
     /// Takes up to `limit` records from the position (offset, epoch) on, and moves it behind them (rules 4 and 6). Says
@@ -72,7 +76,7 @@ impl Buffer {
                     break;
                 }
                 Err(_) if len > 0 => break,
-                Err((error, header)) => return Err(bad(of, next.0, &error, header)),
+                Err((error, behind)) => return Err(bad(of, next.0, &error, behind)),
             };
             let skipped = self.skips(at, &header);
             let (count, last) = if skipped { (0, None) } else { self.count(&header, next.0, limit - len) };
@@ -138,21 +142,31 @@ impl Buffer {
             match if known { BatchHeader::parse(rest).map(drop) } else { Batch::check(rest).map(drop) } {
                 Ok(()) => Batch::unchecked(rest),
                 Err(BatchError::TooShort { .. }) if self.at > 0 => return Ok(None),
-                Err(error) => return Err((error, BatchHeader::parse(rest).ok())),
+                Err(error) => return Err((error, self.behind_damage(rest))),
             };
         let Some(batch) = batch else { return Ok(None) };
         let header = *batch.header();
+        let with_next = |error| (error, Some(header.next_offset()));
         if self.inflated.is_none() && header.attributes.codec() != Compression::None {
-            let inflated = batch.inflate(self.limit).map_err(|error| (error, Some(header)))?;
+            let inflated = batch.inflate(self.limit).map_err(with_next)?;
             self.inflated = inflated.map(Bytes::from);
         }
         let end = self.at + header.size;
         if !known {
             let batch = self.inflated.as_deref().map_or(Some(batch), Batch::unchecked);
-            batch.map_or(Ok(()), |batch| batch.check_records()).map_err(|error| (error, Some(header)))?;
+            batch.map_or(Ok(()), |batch| batch.check_records()).map_err(with_next)?;
             self.checked = end;
         }
         Ok(Some(Next { header, end }))
+    }
+
+    /// Where to go on behind a batch with a wrong checksum, whose header need not be right: where the batch behind it
+    /// begins, if one is there, and never beyond the records that there are.
+    fn behind_damage(&self, rest: &[u8]) -> Option<Offset> {
+        let header = BatchHeader::parse(rest).ok()?;
+        let behind = BatchHeader::parse(rest.get(header.size..).unwrap_or_default());
+        let next = behind.map_or(header.next_offset(), |behind| behind.base_offset);
+        Some(next).filter(|next| *next <= self.high_watermark)
     }
 }
 
@@ -201,8 +215,8 @@ impl Chunks {
     }
 }
 
-fn bad(of: &TopicPartition, position: Offset, error: &BatchError, header: Option<BatchHeader>) -> Error {
-    let next = header.map(|header| header.next_offset()).filter(|next| *next > position);
+fn bad(of: &TopicPartition, position: Offset, error: &BatchError, behind: Option<Offset>) -> Error {
+    let next = behind.filter(|next| *next > position);
     let (partition, offset) = (of.clone(), position.get());
     let next_offset = next.unwrap_or(position.plus(1)).get();
     let reason = error.to_string();

@@ -25,6 +25,8 @@ pub(crate) use bytes::Bytes;
 pub use clock::ManualClock;
 pub(crate) use clock::{Clock, Driver};
 pub(crate) use real::RealStorage;
+#[cfg(any(test, fuzzing))]
+pub(crate) use sim::Files;
 pub use sim::{DiskFault, DiskOp, DiskOperation, Fault, Intercept, SimDisk};
 pub(crate) use wait::{Alarm, Slot};
 

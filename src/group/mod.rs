@@ -7,6 +7,8 @@
 //! In this version a group has one member at most.
 
 mod commit;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod offset_record;
 
 pub(crate) use commit::{CommitRecord, Committed};

@@ -8,6 +8,8 @@ mod checkpoint;
 mod damage;
 mod epochs;
 mod flush;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod interrupted;
 mod load;
 mod names;

@@ -40,16 +40,16 @@ impl OffsetIndex {
 
     /// Adds an entry, if it can be expressed.
     pub(crate) fn push(&mut self, last_offset: Offset, position: u64) {
-        let relative = u32::try_from(last_offset.since(self.base));
-        if let (Ok(relative), Ok(position)) = (relative, u32::try_from(position)) {
+        let relative = i32::try_from(last_offset.since(self.base)).ok().and_then(|n| u32::try_from(n).ok());
+        if let (Some(relative), Ok(position)) = (relative, u32::try_from(position)) {
             self.entries.push((relative, position));
         }
     }
 
     /// The last entry at or below `offset`: a batch's last offset and its start.
     pub(crate) fn floor(&self, offset: Offset) -> Option<(Offset, u64)> {
-        let relative = u32::try_from(offset.since(self.base)).ok()?;
-        let after = self.entries.partition_point(|(entry, _)| *entry <= relative);
+        let relative = offset.since(self.base);
+        let after = self.entries.partition_point(|(entry, _)| i64::from(*entry) <= relative);
         self.entry(after.checked_sub(1)?)
     }
 

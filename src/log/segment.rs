@@ -11,7 +11,7 @@ use crate::{
     config::TopicSettings,
     env::{Bytes, File, Open, Storage, read_file},
     error::{Error, Result},
-    record::{BATCH_HEADER_LEN, Batch, BatchHeader, MAX_INFLATED, RecordRef},
+    record::{BATCH_HEADER_LEN, Batch, BatchError, BatchHeader, MAX_INFLATED, RecordRef},
     types::{LeaderEpoch, Offset, TopicPartition},
 };
 use std::{
@@ -317,23 +317,27 @@ impl Segment {
 
     /// The batch that holds `offset`, or the first one behind it; `None` if the segment ends before.
     pub(crate) fn locate(&mut self, offset: Offset, interval: u32) -> Result<Option<Located>> {
-        let holds = |header: &BatchHeader| header.last_offset() >= offset;
-        let (position, first) = match self.index.floor(offset) {
-            Some((last, position)) => (position, First::Ends(last)),
-            None => (0, First::Begins(self.base)),
-        };
-        match self.walk(position, first, holds)? {
+        match self.walk_to(offset)? {
             Walk::Found(located) => Ok(Some(located)),
             Walk::End => Ok(None),
             // An index is never evidence: what it says was not so. It is made anew, from the log.
             Walk::IndexLied => {
                 self.rebuild(interval)?;
-                match self.walk(0, First::Begins(self.base), holds)? {
+                match self.walk_to(offset)? {
                     Walk::Found(located) => Ok(Some(located)),
-                    _ => Ok(None),
+                    Walk::End => Ok(None),
+                    Walk::IndexLied => Err(self.damage((0, self.base), "it has changed while it was read")),
                 }
             }
         }
+    }
+
+    fn walk_to(&self, offset: Offset) -> Result<Walk> {
+        let (position, first) = match self.index.floor(offset) {
+            Some((last, position)) => (position, First::Ends(last)),
+            None => (0, First::Begins(self.base)),
+        };
+        self.walk(position, first, |header| header.last_offset() >= offset)
     }
 
     /// The first record at or behind `log_start` with a timestamp of `timestamp` or later.
@@ -348,15 +352,11 @@ impl Segment {
             return Ok(None);
         }
         let mut from = (0, self.base);
-        if let Some((time, last)) = self.times.below(timestamp) {
-            match self.locate(last, interval)? {
-                Some(Located { position, header })
-                    if (header.max_timestamp, header.last_offset()) == (time, last) =>
-                {
-                    from = (position + header.size as u64, header.next_offset());
-                }
+        if let Some((time, last)) = self.times.below(timestamp).filter(|(_, last)| *last >= log_start) {
+            match self.behind_first(time, last, log_start, interval)? {
+                Some(behind) => from = behind,
                 // As for offsets: what the index says was not so.
-                _ => self.rebuild(interval)?,
+                None => self.rebuild(interval)?,
             }
         }
         if from.1 < log_start
@@ -365,6 +365,39 @@ impl Segment {
             from = (position, header.base_offset);
         }
         self.scan_for_time(from, timestamp, log_start)
+    }
+
+    /// Where the batch ends that ends at `last` and is the first to reach `time`, as the time index says. `None` if it is
+    /// not, by what lies behind the entry before, and behind the log's start.
+    fn behind_first(
+        &mut self,
+        time: i64,
+        last: Offset,
+        log_start: Offset,
+        interval: u32,
+    ) -> Result<Option<(u64, Offset)>> {
+        let from = self.times.below(time).map_or(self.base, |(_, offset)| offset.plus(1)).max(log_start);
+        let Some(start) = self.locate(from, interval)? else { return Ok(None) };
+        let start = (start.position, start.header.base_offset);
+        let mut next = start.1;
+        let mut scanner = Scanner::new(&*self.file, start.0, self.size);
+        while next <= last {
+            let position = scanner.position();
+            let header = match scanner.next()? {
+                Found::Batch(header) if self.follows(&header, next) => header,
+                Found::Batch(header) => return Err(self.misplaced(position, &header, next)),
+                Found::End => return Ok(None),
+                Found::Bad(error) => return Err(self.damage((position, next), &error.to_string())),
+            };
+            next = header.next_offset();
+            if header.last_offset() == last {
+                return Ok((header.max_timestamp == time).then_some((scanner.position(), next)));
+            }
+            if header.max_timestamp >= time {
+                return Ok(None);
+            }
+        }
+        Ok(None)
     }
 
     /// Looks for a record at least as young from a position, where the batch of the offset begins, on. Every batch is
@@ -403,14 +436,15 @@ impl Segment {
     ) -> Result<Option<Offset>> {
         let Some(batch) = Batch::unchecked(bytes) else { return Ok(None) };
         let at = |header: &BatchHeader| (position, header.base_offset);
-        let inflated = batch
-            .inflate(MAX_INFLATED)
-            .map_err(|error| self.damage(at(batch.header()), &error.to_string()))?;
-        let batch = inflated.as_deref().map_or(Some(batch), Batch::unchecked);
+        let damaged = |error: BatchError| self.damage(at(batch.header()), &error.to_string());
+        let inflated = batch.inflate(MAX_INFLATED).map_err(damaged)?;
+        let Some(readable) = inflated.as_deref().map_or(Some(batch), Batch::unchecked) else {
+            return Ok(None);
+        };
+        readable.check_records().map_err(damaged)?;
         let wanted =
             |record: &RecordRef<'_>| record.timestamp.as_millis() >= timestamp && record.offset >= log_start;
-        let found = batch.into_iter().flat_map(|batch| batch.records()).find(wanted);
-        Ok(found.map(|record| record.offset))
+        Ok(readable.records().find(wanted).map(|record| record.offset))
     }
 
     /// Sees to it, once, that the time index says all that the log says. Where it is used nothing tells that an entry is
@@ -439,7 +473,8 @@ impl Segment {
     fn walk(&self, position: u64, first: First, wanted: impl Fn(&BatchHeader) -> bool) -> Result<Walk> {
         let mut position = position;
         let mut next = first;
-        let bound = self.index.behind(position).map_or(self.end, |(last, _)| last);
+        let behind = self.index.behind(position);
+        let bound = behind.map_or(self.end, |(last, _)| last);
         let mut window = Bytes::from(Vec::new());
         let mut window_at = position;
         while position < self.size {
@@ -455,6 +490,10 @@ impl Segment {
                 (Ok(header), First::Ends(last)) if header.last_offset() == last => header,
                 (_, First::Ends(_)) => return Ok(Walk::IndexLied),
                 (Ok(header), First::Begins(base)) if self.fits(&header, base, bound) => header,
+                // What an index says of the batches that come is no evidence either.
+                (Ok(header), First::Begins(base)) if behind.is_some() && self.follows(&header, base) => {
+                    return Ok(Walk::IndexLied);
+                }
                 (Ok(header), First::Begins(base)) => return Err(self.misplaced(position, &header, base)),
                 (Err(error), First::Begins(base)) => {
                     return Err(self.damage((position, base), &error.to_string()));
@@ -473,20 +512,22 @@ impl Segment {
         Ok(Walk::End)
     }
 
-    /// Makes both indexes anew from the log.
+    /// Makes both indexes anew from the log. Where that is damaged they stay: what they lead to behind the damage is found,
+    /// now and when the log is opened next.
     fn rebuild(&mut self, interval: u32) -> Result<()> {
-        let (end, size) = (self.end, self.size);
-        self.forget_indexes();
-        let scan = self.scan(interval)?;
-        if self.end < end {
-            let damage =
-                self.damage((self.size, self.end), scan.bad.as_deref().unwrap_or("it ends too early"));
-            (self.end, self.size, self.known_from) = (end, size, (size, end));
+        let empty = Self::empty((&self.dir, &self.partition), self.base, self.gaps, Arc::clone(&self.file));
+        let mut fresh = Self { rebuilt: true, unsure: self.unsure, ..empty };
+        let scan = fresh.scan(interval)?;
+        // Not less, and not more: what is appended next must not come over what is there.
+        if (fresh.size, fresh.end) != (self.size, self.end) {
             // Nothing is known of the times behind the damage: a look-up comes here again.
             self.times_known = false;
-            return Err(damage);
+            let otherwise = format!("it ends at offset {} and not at {}", fresh.end, self.end);
+            return Err(self.damage((fresh.size, fresh.end), &scan.bad.unwrap_or(otherwise)));
         }
-        self.note_largest_timestamp();
+        fresh.note_largest_timestamp();
+        fresh.stored = std::mem::take(&mut self.stored);
+        *self = fresh;
         Ok(())
     }
 

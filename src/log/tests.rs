@@ -2,6 +2,7 @@
 
 mod damage;
 mod flushing;
+mod lies;
 mod reading;
 mod replacing;
 mod retention;

@@ -41,7 +41,8 @@ impl TimeIndex {
     /// Adds an entry, if its timestamp is greater than the last one's. Negative timestamps are never noted.
     pub(crate) fn push(&mut self, timestamp: i64, offset: Offset) {
         let last = self.entries.last().map_or(-1, |(timestamp, _)| *timestamp);
-        if let (true, Ok(relative)) = (timestamp > last, u32::try_from(offset.since(self.base))) {
+        let relative = i32::try_from(offset.since(self.base)).ok().and_then(|n| u32::try_from(n).ok());
+        if let Some(relative) = relative.filter(|_| timestamp > last) {
             self.entries.push((timestamp, relative));
         }
     }

@@ -24,6 +24,8 @@ mod background;
 mod checkpoints;
 mod directory;
 mod fetch;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod group_commit;
 mod groups;
 mod open;

@@ -11,9 +11,14 @@ use crate::{
         metadata_record::{MetadataRecord, decode, encode},
     },
     sync::{Memo, RwLock, Version},
-    types::{BrokerId, TopicId, TopicPartition},
+    types::{BrokerId, TopicId, TopicPartition, check_topic_name},
 };
-use std::{cell::RefCell, collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
 
 /// The file of topic metadata, in the broker's directory.
 pub(super) const METADATA_FILE: &str = "brooklet.metadata";
@@ -257,5 +262,42 @@ fn entries(records: Vec<MetadataRecord>) -> Result<Vec<TopicEntry>, String> {
         config: TopicConfig::from_stored(partitions, values),
         ..entry
     };
-    Ok(by_id.into_values().map(whole).collect())
+    let entries: Vec<TopicEntry> = by_id.into_values().map(whole).collect();
+    check_entries(&entries)?;
+    Ok(entries)
+}
+
+/// Names become those of directories, each of one topic, and as many of them as there are partitions.
+fn check_entries(entries: &[TopicEntry]) -> Result<(), String> {
+    let mut names = BTreeSet::new();
+    for entry in entries {
+        check_topic_name(&entry.name).map_err(|error| error.to_string())?;
+        entry.config.partition_count().map_err(|error| error.to_string())?;
+        if !entry.removed && !names.insert(&entry.name) {
+            return Err(format!("it has two topics {}", entry.name));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(topics: &[(u8, &str, i32)]) -> bool {
+        let record = |(id, name, partitions): &(u8, &str, i32)| MetadataRecord::Topic {
+            id: TopicId::from_bytes([*id; 16]),
+            name: (*name).to_owned(),
+            partitions: *partitions,
+        };
+        entries(topics.iter().map(record).collect()).is_err()
+    }
+
+    #[test]
+    fn what_cannot_be_topics_is_refused() {
+        assert!(!refused(&[(1, "a", 1), (2, "b", 3)]));
+        assert!(refused(&[(1, "a", 1), (2, "a", 1)]), "two of one name");
+        assert!(refused(&[(1, "../a", 1)]), "a name that is a path");
+        assert!(refused(&[(1, "a", 0)]), "no partition");
+    }
 }

@@ -4,8 +4,9 @@ use super::error::BatchError;
 use crate::types::Compression;
 use std::io::{self, Read};
 
-/// How many bytes the records of one batch may have uncompressed, where nobody says otherwise.
-pub(crate) const MAX_INFLATED: usize = 128 << 20;
+/// How many bytes the records of one batch may have uncompressed, where nobody says otherwise. A fuzzer looks for those who
+/// take more, in little memory.
+pub(crate) const MAX_INFLATED: usize = if cfg!(fuzzing) { 1 << 20 } else { 128 << 20 };
 
 /// The uncompressed records, behind what `out` holds; at most `limit` bytes of them. Memory is taken as bytes come out,
 /// whatever the input claims.

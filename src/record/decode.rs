@@ -81,7 +81,7 @@ impl<'a> Batch<'a> {
 
     /// All of the batch, and nothing else.
     #[cfg_attr(
-        not(test),
+        not(any(test, fuzzing)),
         expect(dead_code, reason = "for batches from outside the process: a listener's, a follower's")
     )]
     pub(crate) fn bytes(&self) -> &'a [u8] {

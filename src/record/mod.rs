@@ -8,9 +8,13 @@ mod control;
 mod decode;
 mod encode;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod header;
 mod headers;
 mod input;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod owned;
 mod read;
 mod valid;
 mod varint;

@@ -7,40 +7,8 @@ mod kafka;
 mod round_trip;
 mod validation;
 
-use super::*;
+use super::{owned::Owned, *};
 use crate::types::Timestamp;
-
-/// A header and a record that own their bytes.
-type OwnedHeader = (String, Option<Vec<u8>>);
-
-#[derive(Debug, Clone, PartialEq)]
-struct Owned {
-    timestamp: i64,
-    key: Option<Vec<u8>>,
-    value: Option<Vec<u8>>,
-    headers: Vec<OwnedHeader>,
-}
-
-impl Owned {
-    fn of(record: RecordRef<'_>) -> Self {
-        let header = |header: Header<'_>| (header.key.to_owned(), header.value.map(<[u8]>::to_vec));
-        Self {
-            timestamp: record.timestamp.as_millis(),
-            key: record.key.map(<[u8]>::to_vec),
-            value: record.value.map(<[u8]>::to_vec),
-            headers: record.headers.iter().map(header).collect(),
-        }
-    }
-
-    fn headers(&self) -> Vec<Header<'_>> {
-        self.headers.iter().map(|(key, value)| Header { key, value: value.as_deref() }).collect()
-    }
-
-    fn push_to(&self, writer: &mut BatchWriter<'_>) -> Result<(), BatchError> {
-        let at = Timestamp::from_millis(self.timestamp);
-        writer.push(at, self.key.as_deref(), self.value.as_deref(), &self.headers())
-    }
-}
 
 fn text(key: &str, value: &str) -> Owned {
     Owned { timestamp: 1000, key: Some(key.into()), value: Some(value.into()), headers: Vec::new() }

@@ -31,7 +31,7 @@ impl<'a> ValidBatch<'a> {
     /// Checks what a client sent: one batch, whole, of readable records, that keeps rules 12 and 13. A wrong max
     /// timestamp is mended.
     #[cfg_attr(
-        not(test),
+        not(any(test, fuzzing)),
         expect(dead_code, reason = "for batches from outside the process: a listener's, a follower's")
     )]
     pub(crate) fn validate(bytes: &'a mut [u8]) -> Result<Self, BatchError> {
@@ -60,7 +60,7 @@ impl<'a> ValidBatch<'a> {
 
     /// The records in order. Their offsets count from 0 until the batch is placed.
     #[cfg_attr(
-        not(test),
+        not(any(test, fuzzing)),
         expect(dead_code, reason = "for batches from outside the process: a listener's, a follower's")
     )]
     pub(crate) fn records(&self) -> RecordIter<'_> {

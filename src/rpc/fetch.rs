@@ -39,7 +39,6 @@ pub(crate) struct Fetched {
     /// Whole batches, from the one on that holds the offset that was asked for; the last one may be cut short.
     pub(crate) records: Bytes,
     /// Exclusive: what lies below it can be read.
-    #[expect(dead_code, reason = "part of Kafka's answer; what shows lag will read it")]
     pub(crate) high_watermark: Offset,
     #[expect(dead_code, reason = "part of Kafka's answer; what shows lag will read it")]
     pub(crate) log_start_offset: Offset,

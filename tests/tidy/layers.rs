@@ -20,6 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["log", "replica", "controller", "group", "txn", "client"],
     &["node"],
     &["broker", "cluster"],
+    &["fuzz"],
     &["lib"],
 ];
 

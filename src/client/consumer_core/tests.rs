@@ -36,7 +36,7 @@ fn fetched(records: impl Into<Vec<u8>>) -> Result<Fetched> {
     let records = Bytes::from(records.into());
     Ok(Fetched {
         records,
-        high_watermark: Offset::ZERO,
+        high_watermark: Offset::new(1000),
         log_start_offset: Offset::ZERO,
         last_stable_offset: Offset::ZERO,
         aborted: Vec::new(),
@@ -125,6 +125,24 @@ fn a_batch_is_split_over_polls_without_another_fetch() {
     assert_eq!(position(&core), (7, Some(4)));
     assert_eq!(gives(poll(&mut core).unwrap()), [7, 8]);
     assert_eq!(asks(poll(&mut core).unwrap()), [(0, 9)]);
+}
+
+/// The offset that the error names to go on at, of a first batch that is damaged.
+fn leads_on_to(records: Vec<u8>) -> i64 {
+    let mut core = at(0, ConsumerConfig::standalone());
+    poll(&mut core).unwrap();
+    match answer(&mut core, vec![fetched(records)]) {
+        Err(Error::CorruptMessage { offset: 0, next_offset, .. }) => next_offset,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_damaged_header_does_not_lead_beyond_the_records_that_there_are() {
+    let mut bad = batch(0, 3, 0);
+    bad[23] = 1; // its last offset, 16777218 then
+    assert_eq!(leads_on_to(bad.clone()), 1, "there is no telling");
+    assert_eq!(leads_on_to([bad, batch(3, 1, 0)].concat()), 3, "the batch behind it tells");
 }
 
 #[test]

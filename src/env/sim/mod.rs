@@ -4,12 +4,16 @@ mod content;
 mod disk;
 mod fault;
 mod file;
+#[cfg(any(test, fuzzing))]
+mod files;
 mod storage;
 #[cfg(test)]
 mod tests;
 mod tree;
 
 pub use fault::{DiskFault, DiskOp, DiskOperation, Fault, Intercept};
+#[cfg(any(test, fuzzing))]
+pub(crate) use files::Files;
 
 use super::Storage;
 use disk::Disk;
