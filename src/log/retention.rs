@@ -102,11 +102,16 @@ impl Log {
         Ok(())
     }
 
+    /// The segments wholly below the log's start.
+    pub(crate) fn below_start(&self) -> Vec<Offset> {
+        let first = self.segment_of(self.log_start).unwrap_or_default();
+        self.segments.range(..first).map(|(base, _)| *base).collect()
+    }
+
     /// Takes the segments wholly below the log's start out of the log, and gives the files that are to be removed, under
     /// the names that they have now. The start must be durable; no flush may be under way.
     pub(crate) fn drop_below_start(&mut self) -> Result<Vec<PathBuf>> {
-        let Some(first) = self.segment_of(self.log_start) else { return Ok(Vec::new()) };
-        let below: Vec<Offset> = self.segments.range(..first).map(|(base, _)| *base).collect();
+        let below = self.below_start();
         if below.is_empty() {
             return Ok(Vec::new());
         }

@@ -18,7 +18,9 @@ const FIRST_CHECK: Duration = Duration::from_secs(30);
 impl Node {
     /// Sees to the first check.
     pub(super) fn begin_retention(&self) {
-        self.check_retention_in(FIRST_CHECK.min(self.retention_check_interval));
+        if self.retention_check_interval < Duration::MAX {
+            self.check_retention_in(FIRST_CHECK.min(self.retention_check_interval));
+        }
     }
 
     fn check_retention_in(&self, span: Duration) {
@@ -41,14 +43,13 @@ impl Node {
         let _one_at_a_time = self.starts.lock();
         let partitions: Vec<Arc<Partition>> = self.topics.read().partitions().cloned().collect();
         let now = self.clock.wall();
-        let moved: Vec<Result<bool>> = partitions.iter().map(|partition| partition.expire(now)).collect();
-        let removable = moved.iter().any(|moved| matches!(moved, Ok(true)));
-        let noted = if removable { self.write_log_starts() } else { Ok(()) };
+        let moved: Vec<Result<()>> = partitions.iter().map(|partition| partition.expire(now)).collect();
+        // Also what could not be noted when it was moved.
+        let noted = self.write_log_starts();
         let droppable = if noted.is_ok() { partitions.as_slice() } else { &[] };
         let dropped: Vec<Result<()>> =
             droppable.iter().map(|partition| self.drop_below_start(partition)).collect();
-        let moved = moved.into_iter().map(|moved| moved.map(drop));
-        moved.chain([noted]).chain(dropped).collect()
+        moved.into_iter().chain([noted]).chain(dropped).collect()
     }
 
     /// Rules 40 and 41.
@@ -99,17 +100,16 @@ impl Node {
 }
 
 impl Partition {
-    /// Moves the log's start up as its topic's retention says. `true`: there may be segments to drop.
-    fn expire(&self, now: Timestamp) -> Result<bool> {
+    /// Moves the log's start up as its topic's retention says.
+    fn expire(&self, now: Timestamp) -> Result<()> {
         let mut state = self.lock();
         // A topic that is being deleted, or whose log is not made yet.
-        let Ok(Some(log)) = state.log_if_any() else { return Ok(false) };
+        let Ok(Some(log)) = state.log_if_any() else { return Ok(()) };
         let high_watermark = self.high_watermark(log);
-        if let Some(start) = log.retention_start(now, high_watermark)? {
-            log.move_start(start)?;
-            state.start_moved = true;
+        match log.retention_start(now, high_watermark)? {
+            Some(start) => log.move_start(start),
+            None => Ok(()),
         }
-        Ok(state.start_moved)
     }
 
     fn delete_records(&self, before: OffsetSpec) -> Result<Offset> {
@@ -127,11 +127,8 @@ impl Partition {
         if to < Offset::ZERO || to > high_watermark {
             return Err(self.out_of_range(to.get(), log.start(), high_watermark));
         }
-        let start = log.start();
         log.move_start(to)?;
-        let now = log.start();
-        state.start_moved |= now > start;
-        Ok(now)
+        Ok(log.start())
     }
 
     fn out_of_range(&self, offset: i64, start: Offset, end: Offset) -> Error {
@@ -145,16 +142,14 @@ impl Partition {
 
     /// Takes segments out of the log that lie below its start, and gives their files.
     fn drop_below_start(&self) -> Result<Vec<PathBuf>> {
-        if !self.lock().start_moved {
+        if !matches!(self.lock().log_if_any(), Ok(Some(log)) if !log.below_start().is_empty()) {
             return Ok(Vec::new());
         }
         // A flush that is under way writes the index files of segments, by their names.
         let _no_flush = self.hold_flushes();
         let mut state = self.lock();
         let Ok(Some(log)) = state.log_if_any() else { return Ok(Vec::new()) };
-        let paths = log.drop_below_start()?;
-        state.start_moved = false;
-        Ok(paths)
+        log.drop_below_start()
     }
 }
 

@@ -92,7 +92,8 @@ fn an_interval_is_at_least_a_millisecond_or_never_ends() {
         if key == "log.retention.check.interval.ms");
     let broker = every(Duration::MAX).open_temporary().unwrap();
     broker.create_topic("t", config()).unwrap();
-    put_segment(&broker).unwrap();
+    let old = clock.now() - 100 * MINUTE;
+    broker.produce(Record::to("t").value(&"x".repeat(800)).timestamp(old)).unwrap();
     clock.advance(100 * 24 * 60 * MINUTE);
     assert_eq!(start(&broker), 0);
     broker.apply_retention_now().unwrap();
