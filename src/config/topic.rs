@@ -153,7 +153,8 @@ impl TopicConfig {
         self.with("segment.index.bytes", bytes)
     }
 
-    /// How long the files of a segment that was removed stay on the disk. Default 60 s.
+    /// How long the files of a segment that was removed stay on the disk, and the directories of a topic that was deleted.
+    /// They have other names by then, and go with the next open at the latest. Default 60 s.
     ///
     /// ```
     /// # use brooklet::*;

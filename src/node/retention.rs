@@ -91,12 +91,6 @@ impl Node {
         }
         Ok(())
     }
-
-    /// Removes files whose time has come.
-    pub(super) fn remove_files(&self, paths: &[PathBuf]) {
-        // What is left over is removed by the next open.
-        paths.iter().for_each(|path| drop(self.storage.remove_file(path)));
-    }
 }
 
 impl Partition {

@@ -166,6 +166,7 @@ fn run(disk: &SimDisk, told: &mut Told) -> Result<()> {
     clock.advance(MINUTE);
     broker.admin().delete_topic("t")?;
     told.deleted = true;
+    clock.advance(MINUTE);
     broker.close()
 }
 
