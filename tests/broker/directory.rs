@@ -212,7 +212,7 @@ fn child_process_has_a_temporary_broker() {
     let second = Broker::temporary().unwrap();
     topic(broker.client(), "t", 1);
     put_numbers(broker.client(), "t", 10);
-    let records = broker.consumer("g").subscribe("t").unwrap().poll(std::time::Duration::ZERO).unwrap();
+    let records = broker.consumer("g").subscribe("t").unwrap().poll(Duration::ZERO).unwrap();
     assert_eq!(names().len(), 2);
     let handle = broker.clone();
     drop(broker);
