@@ -78,6 +78,10 @@ impl Partition {
         &self.config
     }
 
+    pub(super) fn storage(&self) -> &dyn Storage {
+        &*self.storage
+    }
+
     /// What every record of the topic is promised.
     pub(super) fn durability(&self) -> Durability {
         self.durability

@@ -1,10 +1,11 @@
 //! Where logs begin, and how that moves up: by retention, on a timer, and because a client deletes records.
 //!
-//! Each step is one that a crash may follow: the start is moved, then noted durably, then the segments below it get names
+//! Each step is one that a crash may follow: the start is moved, then noted durably in two files, then the segments below it get names
 //! that no loader reads, and some time later they are removed.
 
 use super::{Node, Task, admin::is_internal, partition::Partition};
 use crate::{
+    env::replace_file,
     error::{Error, Result},
     log::Log,
     rpc::{DeleteRecordsRequest, DeleteRecordsResponse},
@@ -43,7 +44,11 @@ impl Node {
         let _one_at_a_time = self.starts.lock();
         let partitions: Vec<Arc<Partition>> = self.topics.read().partitions().cloned().collect();
         let now = self.clock.wall();
-        let moved: Vec<Result<()>> = partitions.iter().map(|partition| partition.expire(now)).collect();
+        let expire = |partition: &Arc<Partition>| match partition.expire(now)? {
+            true => partition.write_epochs(),
+            false => Ok(()),
+        };
+        let moved: Vec<Result<()>> = partitions.iter().map(expire).collect();
         // Also what could not be noted when it was moved.
         let noted = self.write_log_starts();
         let droppable = if noted.is_ok() { partitions.as_slice() } else { &[] };
@@ -70,6 +75,7 @@ impl Node {
         }
         let _one_at_a_time = self.starts.lock();
         let log_start_offset = partition.delete_records(request.before)?;
+        partition.write_epochs()?;
         self.write_log_starts()?;
         // They are deleted by now. Segments that could not be renamed are removed by the next retention, or open.
         drop(self.drop_below_start(&partition));
@@ -94,16 +100,32 @@ impl Node {
 }
 
 impl Partition {
-    /// Moves the log's start up as its topic's retention says.
-    fn expire(&self, now: Timestamp) -> Result<()> {
+    /// Moves the log's start up as its topic's retention says. `true`: it moved.
+    fn expire(&self, now: Timestamp) -> Result<bool> {
         let mut state = self.lock();
         // A topic that is being deleted, or whose log is not made yet.
-        let Ok(Some(log)) = state.log_if_any() else { return Ok(()) };
+        let Ok(Some(log)) = state.log_if_any() else { return Ok(false) };
         let high_watermark = self.high_watermark(log);
-        match log.retention_start(now, high_watermark)? {
-            Some(start) => log.move_start(start),
-            None => Ok(()),
+        let start = log.retention_start(now, high_watermark)?;
+        start.map_or(Ok(()), |start| log.move_start(start))?;
+        Ok(start.is_some())
+    }
+
+    /// Writes the leader epochs of a log whose start moved, before that start is noted. The next open removes what lies below
+    /// a start that both files tell of, whatever a crash left of it; what only one tells of it keeps.
+    fn write_epochs(&self) -> Result<()> {
+        // A flush that is under way writes the same file.
+        let _no_flush = self.hold_flushes();
+        let unwritten = match self.lock().log_if_any() {
+            Ok(Some(log)) => log.unwritten_epochs(),
+            _ => None,
+        };
+        let Some((path, text)) = unwritten else { return Ok(()) };
+        replace_file(self.storage(), &path, text.as_bytes())?;
+        if let Ok(Some(log)) = self.lock().log_if_any() {
+            log.epochs_written(&text);
         }
+        Ok(())
     }
 
     fn delete_records(&self, before: OffsetSpec) -> Result<Offset> {

@@ -248,6 +248,22 @@ fn a_crash_before_segments_below_the_start_are_removed_loses_nothing_else() {
 }
 
 #[test]
+fn what_a_crash_brings_back_below_the_start_is_removed_where_two_files_say_so_and_else_kept() {
+    for (noted, kept) in [(5, 0), (4, 1), (6, 2), (8, 2)] {
+        let mut store = hours();
+        store.log.move_start(offset(5)).unwrap();
+        let end = store.close();
+        for from in [LoadedFrom::CleanClose(end), LoadedFrom::Crash(end)] {
+            let log = store.reopen_at(from, Some(offset(noted))).unwrap();
+            assert_eq!((log.start(), log.end()), (offset(noted), end));
+            let first = if noted < 6 { 3 } else { 6 };
+            assert_eq!(bases(&log)[0], first, "noted: {noted}");
+            assert_eq!(store.files(".cut").len(), kept, "noted: {noted}");
+        }
+    }
+}
+
+#[test]
 fn offsets_that_were_removed_before_they_were_flushed_are_never_given_out_again() {
     let mut store = hours();
     store.log.move_start(offset(9)).unwrap();
