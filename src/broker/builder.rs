@@ -287,8 +287,9 @@ impl BrokerBuilder {
     }
 
     fn open_at(self, dir: PathBuf, temporary: Option<tempfile::TempDir>) -> Result<Broker> {
+        let clock = self.clock.map_or_else(Clock::system, Clock::Manual);
         let storage: Arc<dyn Storage> = match &self.disk {
-            Some(disk) => disk.boot(),
+            Some(disk) => disk.boot_at(&clock),
             None => Arc::new(RealStorage::new(self.memory_maps)),
         };
         let prng = match (self.seed, &self.disk) {
@@ -302,7 +303,7 @@ impl BrokerBuilder {
             id: BrokerId::from(EMBEDDED),
             dir,
             storage,
-            clock: self.clock.map_or_else(Clock::system, Clock::Manual),
+            clock,
             prng: ids.fork("broker"),
             topic_defaults: self.topic_defaults,
             retention_check_interval: self.retention_check_interval,

@@ -88,7 +88,9 @@ impl TopicConfig {
 
     /// How long a record is kept at least; [`Duration::MAX`] is for ever. Default 7 days.
     ///
-    /// Whole segments go, when the youngest of their records is older than this.
+    /// Whole segments go, when the youngest of their records is older than this. One whose records have no timestamps, as
+    /// some that Kafka wrote, is as old as its file: on a [`ManualClock`](crate::ManualClock) files of a
+    /// [`SimDisk`](crate::SimDisk) have that clock's times, real files the system's.
     ///
     /// ```
     /// # use brooklet::*;
@@ -151,7 +153,8 @@ impl TopicConfig {
         self.with("segment.index.bytes", bytes)
     }
 
-    /// How long the files of a segment that was removed stay on the disk. Default 60 s.
+    /// How long the files of a segment that was removed stay on the disk, and the directories of a topic that was deleted.
+    /// They have other names by then, and go with the next open at the latest. Default 60 s.
     ///
     /// ```
     /// # use brooklet::*;

@@ -89,10 +89,9 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
 pub(crate) trait File: Send + Sync + fmt::Debug {
     fn path(&self) -> &Path;
     fn len(&self) -> Result<u64>;
-    /// When the file was last written to; `None` where there is no telling.
-    fn modified(&self) -> Result<Option<Timestamp>> {
-        Ok(None)
-    }
+    /// When the file was last written to or cut, by the calendar; `None` where there is no telling. Where it is written
+    /// through a mapping, the time may be that of the sync, or of the write, before the last one.
+    fn modified(&self) -> Result<Option<Timestamp>>;
     /// Fills `buffer` from `offset` on, as far as the file goes; gives how much that was. Always a positioned read,
     /// so that a failing disk is an error here.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize>;

@@ -62,6 +62,25 @@ fn what_is_written_is_read_now_and_after_reopening() {
 }
 
 #[test]
+fn a_file_knows_when_it_was_last_written_to() {
+    on_each(|storage, dir| {
+        for how in [Open::Write, APPEND] {
+            let path = dir.join(format!("{how:?}"));
+            let file = storage.open(&path, how).unwrap();
+            let time = || file.modified().unwrap().unwrap();
+            let made = time();
+            file.write_at(0, b"hello").unwrap();
+            file.sync().unwrap();
+            file.set_len(5).unwrap();
+            let written = time();
+            assert!(made <= written, "{made} {written}");
+            assert_eq!(storage.open(&path, Open::Read).unwrap().modified().unwrap(), Some(written));
+            assert_eq!((content(&*file), time()), (b"hello".to_vec(), written), "reading is no writing");
+        }
+    });
+}
+
+#[test]
 fn reads_beyond_the_end_give_what_there_is_and_bytes_beyond_it_are_an_error() {
     on_each(|storage, dir| {
         for how in [Open::Write, APPEND] {

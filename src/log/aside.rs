@@ -53,6 +53,16 @@ impl Log {
     }
 }
 
+impl Log {
+    /// Removes a segment that is not needed any more.
+    pub(super) fn remove(&mut self, base: Offset) -> Result<()> {
+        remove_derived(&*self.storage, &self.config.dir, base)?;
+        self.storage.remove_file(&segment_file(&self.config.dir, base, Kind::Log))?;
+        self.segments.remove(&base);
+        Ok(())
+    }
+}
+
 /// Removes what can be made anew of a segment's log.
 pub(super) fn remove_derived(storage: &dyn Storage, dir: &Path, base: Offset) -> Result<()> {
     DERIVED.into_iter().try_for_each(|kind| storage.remove_file(&segment_file(dir, base, kind)))

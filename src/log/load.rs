@@ -107,8 +107,8 @@ impl Log {
         };
         log.find_segments()?;
         let mut recovered = Recovered::default();
-        log.find_start(from, start, &mut recovered)?;
         let epochs_known = log.load_epochs()?;
+        log.find_start(from, start, &mut recovered)?;
         match from {
             LoadedFrom::New => log.begin(),
             LoadedFrom::CleanClose(end) => log.load_closed(end, &mut recovered)?,
@@ -159,10 +159,15 @@ impl Log {
         let first = self.segments.keys().next().copied();
         let start = noted.or(first).unwrap_or_default();
         self.log_start = start;
-        // What was about to be removed when it ended.
         let kept = self.segment_of(start).unwrap_or(start);
         let below: Vec<Offset> = self.segments.range(..kept).map(|(base, _)| *base).collect();
-        below.into_iter().try_for_each(|base| self.set_aside(base, recovered))?;
+        // What was about to be removed when it ended. But a checkpoint has no checksum: only if two files say that the log
+        // begins there is it so.
+        if self.epochs.first_start() == Some(start) {
+            below.into_iter().rev().try_for_each(|base| self.remove(base))?;
+        } else {
+            below.into_iter().try_for_each(|base| self.set_aside(base, recovered))?;
+        }
         match (first, from) {
             (Some(first), LoadedFrom::CleanClose(durable) | LoadedFrom::Crash(durable))
                 if first > start && durable > start =>

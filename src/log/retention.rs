@@ -3,7 +3,7 @@
 //! A start moves in steps, so that a crash between any two loses nothing but time: it is moved in memory, noted
 //! durably by the broker, then whole segments below it are renamed, and removed later.
 
-use super::{Log, Segment, interrupted::DELETED};
+use super::{Log, Segment, interrupted::DELETED, names::LEADER_EPOCHS};
 use crate::{
     error::Result,
     types::{Offset, Timestamp, millis},
@@ -87,7 +87,8 @@ impl Log {
         bases.into_iter().try_fold(0, |size, base| Ok(size + self.segment(base)?.size()))
     }
 
-    /// Moves the log's start up to `to`, for this process. Lower down it does not go.
+    /// Moves the log's start up to `to`, for this process. Lower down it does not go. The leader epochs begin there, too:
+    /// theirs is the second file that says so.
     ///
     /// # Errors
     /// `OffsetOutOfRange` beyond the log's end.
@@ -95,26 +96,41 @@ impl Log {
         if to > self.end() {
             return Err(self.out_of_range(to));
         }
-        self.log_start = self.log_start.max(to);
+        if to <= self.log_start {
+            return Ok(());
+        }
+        self.log_start = to;
+        self.epochs_dirty |= self.epochs.truncate_start(to);
         // Of what is removed nothing can be lost.
         self.durable = self.durable.max(self.log_start);
         self.check();
         Ok(())
     }
 
+    /// The segments wholly below the log's start.
+    pub(crate) fn below_start(&self) -> Vec<Offset> {
+        let first = self.segment_of(self.log_start).unwrap_or_default();
+        self.segments.range(..first).map(|(base, _)| *base).collect()
+    }
+
     /// Takes the segments wholly below the log's start out of the log, and gives the files that are to be removed, under
     /// the names that they have now. The start must be durable; no flush may be under way.
     pub(crate) fn drop_below_start(&mut self) -> Result<Vec<PathBuf>> {
-        let Some(first) = self.segment_of(self.log_start) else { return Ok(Vec::new()) };
-        let below: Vec<Offset> = self.segments.range(..first).map(|(base, _)| *base).collect();
+        let below = self.below_start();
         if below.is_empty() {
             return Ok(Vec::new());
         }
-        let renamed = self.rename_deleted(&below)?;
-        if self.epochs.truncate_start(self.log_start) {
-            self.epochs_dirty = true;
-        }
-        Ok(renamed)
+        self.rename_deleted(&below)
+    }
+
+    /// The leader-epoch checkpoint that is to be written, if it is. No flush may be under way until it is.
+    pub(crate) fn unwritten_epochs(&self) -> Option<(PathBuf, String)> {
+        self.epochs_dirty.then(|| (self.config.dir.join(LEADER_EPOCHS), self.epochs.to_text()))
+    }
+
+    /// Says that the leader epochs were written as `text`.
+    pub(crate) fn epochs_written(&mut self, text: &str) {
+        self.epochs_dirty &= *text != *self.epochs.to_text();
     }
 
     /// Takes segments out of the log, oldest first, so that what is left has no hole after a crash.

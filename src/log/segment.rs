@@ -281,7 +281,9 @@ impl Segment {
         let index_bytes = limits.segment_index_bytes as usize;
         let indexable = self.index.len() < (index_bytes / offset_index::ENTRY).max(1)
             && self.times.len() < (index_bytes / time_index::ENTRY).saturating_sub(1).max(1);
-        let span = self.first_timestamp.map_or(0, |first| header.max_timestamp.saturating_sub(first));
+        // From a first batch without a timestamp on nothing is measured.
+        let first = self.first_timestamp.filter(|first| *first >= 0);
+        let span = first.map_or(0, |first| header.max_timestamp.saturating_sub(first));
         let in_time = span <= limits.segment_ms;
         match self.size {
             0 => expressible,

@@ -12,7 +12,7 @@ mod truncating;
 use super::*;
 use crate::{
     config::TopicConfig,
-    env::{Open, SimDisk},
+    env::{Clock, ManualClock, Open, SimDisk},
     record::{Batch, BatchWriter},
 };
 use std::path::Path;
@@ -22,6 +22,8 @@ type Read = (i64, i64, String);
 
 struct Store {
     disk: SimDisk,
+    /// By which files get their times.
+    clock: ManualClock,
     storage: Arc<dyn Storage>,
     config: LogConfig,
     log: Log,
@@ -39,10 +41,10 @@ impl Store {
             settings: settings.settings().unwrap(),
             gaps: false,
         };
-        let disk = SimDisk::new(0);
-        let storage = disk.boot();
+        let (disk, clock) = (SimDisk::new(0), ManualClock::new());
+        let storage = disk.boot_at(&Clock::Manual(clock.clone()));
         let (log, _) = Log::open(&storage, config.clone(), LoadedFrom::New, Some(Offset::ZERO)).unwrap();
-        Self { disk, storage, config, log }
+        Self { disk, clock, storage, config, log }
     }
 
     /// Appends a batch of records with these timestamps; their values tell the offsets that they should have.
@@ -72,7 +74,8 @@ impl Store {
 
     /// As `reopen`, where the log's start was noted.
     fn reopen_at(&self, from: LoadedFrom, start: Option<Offset>) -> Result<Log> {
-        Ok(Log::open(&self.disk.boot(), self.config.clone(), from, start)?.0)
+        let storage = self.disk.boot_at(&Clock::Manual(self.clock.clone()));
+        Ok(Log::open(&storage, self.config.clone(), from, start)?.0)
     }
 
     fn crash_and_reopen(&mut self) {

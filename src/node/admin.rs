@@ -1,7 +1,7 @@
 //! Topics: make, delete, describe; and questions about a partition's offsets.
 
 use super::{
-    Node,
+    Node, Task,
     directory::{read_partition_metadata, removed_dir, write_partition_metadata},
     partition::Partition,
     topics::{TopicEntry, write_metadata},
@@ -202,9 +202,10 @@ impl Node {
         Ok(())
     }
 
-    /// Removes what is left of a deleted topic: the directories get a name first that no topic can have. One that does
-    /// not say of which topic it is has lost that in a crash: no other topic can have had its name.
+    /// Takes a deleted topic's directories away: they get names, durably, that no topic can have, and are removed later. One
+    /// that does not say of which topic it is has lost that in a crash: no other topic can have had its name.
     fn remove_directories(&self, entry: &TopicEntry) -> Result<()> {
+        let delay = entry.config.settings()?.file_delete_delay;
         let mut removed = Vec::new();
         for number in 0..entry.config.partition_count()? {
             let dir = self.dir.join(format!("{}-{number}", entry.name));
@@ -217,7 +218,7 @@ impl Node {
             }
         }
         self.storage.sync_dir(&self.dir)?;
-        removed.iter().try_for_each(|dir| self.storage.remove_dir(dir))?;
+        self.timers.arm(self.clock.now().plus(delay), Task::RemoveDirs(removed));
         let mut entries = self.topics.read().entries();
         entries.retain(|other| other.id != entry.id);
         write_metadata(&*self.storage, &self.dir, &entries)?;

@@ -25,6 +25,8 @@ pub(super) enum Job {
     Retention,
     /// Remove these files.
     Remove(Vec<PathBuf>),
+    /// Remove these directories with all that is in them.
+    RemoveDirs(Vec<PathBuf>),
 }
 
 /// How many jobs may wait for the worker: as many as there may be partitions with records to flush is plenty. A queue
@@ -102,7 +104,9 @@ impl Node {
             Job::Flush(partition) => partition.upgrade().into_iter().for_each(|there| self.flush(&there)),
             Job::RunAhead(partition) => partition.upgrade().into_iter().for_each(|there| run_ahead(&there)),
             Job::Retention => self.check_retention(),
-            Job::Remove(paths) => self.remove_files(&paths),
+            // What is left over is removed by the next open.
+            Job::Remove(paths) => paths.iter().for_each(|path| drop(self.storage.remove_file(path))),
+            Job::RemoveDirs(dirs) => dirs.iter().for_each(|dir| drop(self.storage.remove_dir(dir))),
         }
     }
 

@@ -135,6 +135,8 @@ enum Task {
     Retention,
     /// Files that nobody has asked for since they were taken out of their logs.
     Remove(Vec<PathBuf>),
+    /// Directories of partitions of a deleted topic.
+    RemoveDirs(Vec<PathBuf>),
 }
 
 impl Node {
@@ -164,6 +166,7 @@ impl Node {
             Task::Flush(partition) => self.submit(Job::Flush(partition)),
             Task::Retention => self.submit(Job::Retention),
             Task::Remove(paths) => self.submit(Job::Remove(paths)),
+            Task::RemoveDirs(dirs) => self.submit(Job::RemoveDirs(dirs)),
         }
     }
 }

@@ -33,8 +33,6 @@ pub(super) struct State {
     waiting: Vec<Weak<ParkedFetch>>,
     /// Whether a background flush is on its way.
     pub(super) flush_armed: bool,
-    /// Whether there may be segments below the log's start.
-    pub(super) start_moved: bool,
 }
 
 #[derive(Debug)]
@@ -60,7 +58,7 @@ impl Partition {
             durability: config.settings.durability(),
             config,
             storage: Arc::clone(storage),
-            state: Mutex::new(State { log, waiting: Vec::new(), flush_armed: false, start_moved: false }),
+            state: Mutex::new(State { log, waiting: Vec::new(), flush_armed: false }),
             flushing: GroupCommit::default(),
             durable: AtomicI64::new(durable),
         })
@@ -78,6 +76,10 @@ impl Partition {
 
     pub(super) fn config(&self) -> &LogConfig {
         &self.config
+    }
+
+    pub(super) fn storage(&self) -> &dyn Storage {
+        &*self.storage
     }
 
     /// What every record of the topic is promised.

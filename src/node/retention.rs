@@ -1,10 +1,11 @@
 //! Where logs begin, and how that moves up: by retention, on a timer, and because a client deletes records.
 //!
-//! Each step is one that a crash may follow: the start is moved, then noted durably, then the segments below it get names
+//! Each step is one that a crash may follow: the start is moved, then noted durably in two files, then the segments below it get names
 //! that no loader reads, and some time later they are removed.
 
 use super::{Node, Task, admin::is_internal, partition::Partition};
 use crate::{
+    env::replace_file,
     error::{Error, Result},
     log::Log,
     rpc::{DeleteRecordsRequest, DeleteRecordsResponse},
@@ -18,7 +19,9 @@ const FIRST_CHECK: Duration = Duration::from_secs(30);
 impl Node {
     /// Sees to the first check.
     pub(super) fn begin_retention(&self) {
-        self.check_retention_in(FIRST_CHECK.min(self.retention_check_interval));
+        if self.retention_check_interval < Duration::MAX {
+            self.check_retention_in(FIRST_CHECK.min(self.retention_check_interval));
+        }
     }
 
     fn check_retention_in(&self, span: Duration) {
@@ -41,14 +44,17 @@ impl Node {
         let _one_at_a_time = self.starts.lock();
         let partitions: Vec<Arc<Partition>> = self.topics.read().partitions().cloned().collect();
         let now = self.clock.wall();
-        let moved: Vec<Result<bool>> = partitions.iter().map(|partition| partition.expire(now)).collect();
-        let removable = moved.iter().any(|moved| matches!(moved, Ok(true)));
-        let noted = if removable { self.write_log_starts() } else { Ok(()) };
+        let expire = |partition: &Arc<Partition>| match partition.expire(now)? {
+            true => partition.write_epochs(),
+            false => Ok(()),
+        };
+        let moved: Vec<Result<()>> = partitions.iter().map(expire).collect();
+        // Also what could not be noted when it was moved.
+        let noted = self.write_log_starts();
         let droppable = if noted.is_ok() { partitions.as_slice() } else { &[] };
         let dropped: Vec<Result<()>> =
             droppable.iter().map(|partition| self.drop_below_start(partition)).collect();
-        let moved = moved.into_iter().map(|moved| moved.map(drop));
-        moved.chain([noted]).chain(dropped).collect()
+        moved.into_iter().chain([noted]).chain(dropped).collect()
     }
 
     /// Rules 40 and 41.
@@ -69,6 +75,7 @@ impl Node {
         }
         let _one_at_a_time = self.starts.lock();
         let log_start_offset = partition.delete_records(request.before)?;
+        partition.write_epochs()?;
         self.write_log_starts()?;
         // They are deleted by now. Segments that could not be renamed are removed by the next retention, or open.
         drop(self.drop_below_start(&partition));
@@ -90,26 +97,35 @@ impl Node {
         }
         Ok(())
     }
-
-    /// Removes files whose time has come.
-    pub(super) fn remove_files(&self, paths: &[PathBuf]) {
-        // What is left over is removed by the next open.
-        paths.iter().for_each(|path| drop(self.storage.remove_file(path)));
-    }
 }
 
 impl Partition {
-    /// Moves the log's start up as its topic's retention says. `true`: there may be segments to drop.
+    /// Moves the log's start up as its topic's retention says. `true`: it moved.
     fn expire(&self, now: Timestamp) -> Result<bool> {
         let mut state = self.lock();
         // A topic that is being deleted, or whose log is not made yet.
         let Ok(Some(log)) = state.log_if_any() else { return Ok(false) };
         let high_watermark = self.high_watermark(log);
-        if let Some(start) = log.retention_start(now, high_watermark)? {
-            log.move_start(start)?;
-            state.start_moved = true;
+        let start = log.retention_start(now, high_watermark)?;
+        start.map_or(Ok(()), |start| log.move_start(start))?;
+        Ok(start.is_some())
+    }
+
+    /// Writes the leader epochs of a log whose start moved, before that start is noted. The next open removes what lies below
+    /// a start that both files tell of, whatever a crash left of it; what only one tells of it keeps.
+    fn write_epochs(&self) -> Result<()> {
+        // A flush that is under way writes the same file.
+        let _no_flush = self.hold_flushes();
+        let unwritten = match self.lock().log_if_any() {
+            Ok(Some(log)) => log.unwritten_epochs(),
+            _ => None,
+        };
+        let Some((path, text)) = unwritten else { return Ok(()) };
+        replace_file(self.storage(), &path, text.as_bytes())?;
+        if let Ok(Some(log)) = self.lock().log_if_any() {
+            log.epochs_written(&text);
         }
-        Ok(state.start_moved)
+        Ok(())
     }
 
     fn delete_records(&self, before: OffsetSpec) -> Result<Offset> {
@@ -127,11 +143,8 @@ impl Partition {
         if to < Offset::ZERO || to > high_watermark {
             return Err(self.out_of_range(to.get(), log.start(), high_watermark));
         }
-        let start = log.start();
         log.move_start(to)?;
-        let now = log.start();
-        state.start_moved |= now > start;
-        Ok(now)
+        Ok(log.start())
     }
 
     fn out_of_range(&self, offset: i64, start: Offset, end: Offset) -> Error {
@@ -145,16 +158,14 @@ impl Partition {
 
     /// Takes segments out of the log that lie below its start, and gives their files.
     fn drop_below_start(&self) -> Result<Vec<PathBuf>> {
-        if !self.lock().start_moved {
+        if !matches!(self.lock().log_if_any(), Ok(Some(log)) if !log.below_start().is_empty()) {
             return Ok(Vec::new());
         }
         // A flush that is under way writes the index files of segments, by their names.
         let _no_flush = self.hold_flushes();
         let mut state = self.lock();
         let Ok(Some(log)) = state.log_if_any() else { return Ok(Vec::new()) };
-        let paths = log.drop_below_start()?;
-        state.start_moved = false;
-        Ok(paths)
+        log.drop_below_start()
     }
 }
 

@@ -107,6 +107,27 @@ impl<'b> BatchWriter<'b> {
         }
     }
 
+    /// As `finish`: of a producer's transaction, or the marker that ends one.
+    #[cfg(test)]
+    pub(crate) fn finish_transactional(self, producer_id: i64, is_marker: bool) -> ValidBatch<'b> {
+        let (attributes, base_sequence) = if is_marker { (0x30, -1) } else { (0x10, 0) };
+        let header = BatchHeader {
+            size: self.buffer.len(),
+            attributes: Attributes::from_bits(attributes).unwrap_or_default(),
+            last_offset_delta: self.record_count - 1,
+            base_timestamp: self.base_timestamp,
+            max_timestamp: self.max_timestamp,
+            producer_id,
+            producer_epoch: 0,
+            base_sequence,
+            record_count: self.record_count,
+            base_offset: Offset::ZERO,
+            leader_epoch: LeaderEpoch(-1),
+            crc: 0,
+        };
+        ValidBatch::seal(header, self.buffer)
+    }
+
     #[cfg(test)]
     pub(crate) fn record_count(&self) -> i32 {
         self.record_count

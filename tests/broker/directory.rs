@@ -5,10 +5,11 @@ use crate::{
     common::{assert_refused, put, put_numbers, read_all, topic},
     in_a_child,
 };
-use brooklet::{Broker, Error, Offsets, SimDisk, TopicConfig};
+use brooklet::{Broker, Error, ManualClock, Offsets, SimDisk, TopicConfig};
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 #[test]
@@ -146,14 +147,60 @@ fn directories_and_files_are_for_their_owner_alone() {
     );
 }
 
+/// What is called after a topic, without what its directories' names end with.
+fn named_after(topic: &str, dir: &Path) -> Vec<String> {
+    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| name.starts_with(topic)).collect();
+    names.sort();
+    for name in &mut names {
+        if let Some((partition, hex)) = name.clone().split_once('.') {
+            let hex = hex.strip_suffix("-delete").unwrap();
+            assert!(hex.len() == 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}");
+            *name = format!("{partition} deleted");
+        }
+    }
+    names
+}
+
 #[test]
-fn what_was_deleted_leaves_no_file() {
+fn the_directories_of_a_deleted_topic_go_after_their_delay() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), ManualClock::new());
+    let broker = Broker::builder().clock(&clock).open(dir.path()).unwrap();
+    let config = || TopicConfig::new().partitions(2).file_delete_delay(Duration::from_secs(90));
+    let (admin, left) = (broker.admin(), || named_after("gone", dir.path()));
+    broker.create_topic("gone", config()).unwrap();
+    put_numbers(broker.client(), "gone", 10);
+    admin.delete_topic("gone").unwrap();
+    assert_eq!(left(), ["gone-0 deleted", "gone-1 deleted"]);
+    assert_eq!(
+        fs::read_dir(dir.path()).unwrap().filter(|dir| holds_records(&dir.as_ref().unwrap().path())).count(),
+        1
+    );
+    clock.advance(Duration::from_secs(30));
+    broker.create_topic("gone", config().partitions(1)).unwrap();
+    assert_eq!(put(broker.client(), "gone", "new"), 0, "the name is free at once");
+    assert_eq!(left(), ["gone-0", "gone-0 deleted", "gone-1 deleted"]);
+    admin.delete_topic("gone").unwrap();
+    assert_eq!(left(), ["gone-0 deleted", "gone-0 deleted", "gone-1 deleted"]);
+    clock.advance(Duration::from_secs(59));
+    assert_eq!(left().len(), 3);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(left(), ["gone-0 deleted"]);
+    clock.advance(Duration::from_secs(30));
+    assert!(left().is_empty());
+}
+
+fn holds_records(dir: &Path) -> bool {
+    fs::metadata(dir.join("00000000000000000000.log")).is_ok_and(|log| log.len() > 0)
+}
+
+#[test]
+fn directories_of_a_deleted_topic_that_are_left_go_with_the_next_open() {
     let dir = tempfile::tempdir().unwrap();
     workload(dir.path());
-    let mut found = Vec::new();
-    walk(dir.path(), &mut found);
-    let left: Vec<_> = found.iter().filter(|path| path.to_string_lossy().contains("gone")).collect();
-    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(named_after("gone", dir.path()), ["gone-0 deleted", "gone-1 deleted"]);
+    drop(Broker::open(dir.path()).unwrap());
+    assert!(named_after("gone", dir.path()).is_empty());
 }
 
 /// Runs in a process of its own, whose directory for temporary files is its own too.
@@ -165,7 +212,7 @@ fn child_process_has_a_temporary_broker() {
     let second = Broker::temporary().unwrap();
     topic(broker.client(), "t", 1);
     put_numbers(broker.client(), "t", 10);
-    let records = broker.consumer("g").subscribe("t").unwrap().poll(std::time::Duration::ZERO).unwrap();
+    let records = broker.consumer("g").subscribe("t").unwrap().poll(Duration::ZERO).unwrap();
     assert_eq!(names().len(), 2);
     let handle = broker.clone();
     drop(broker);

@@ -178,7 +178,7 @@ fn copy_all(from: &Path, to: &Path) {
         if entry.path().is_dir() {
             copy_all(&entry.path(), &target)
         } else {
-            drop(fs::copy(entry.path(), target).unwrap())
+            fs::copy(entry.path(), target).map(drop).unwrap()
         }
     }
 }

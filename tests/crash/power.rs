@@ -43,6 +43,9 @@ fn mark_cut(world: &mut World) {
         DiskOp::Flush => "cuts as a file is synced",
         DiskOp::SyncDir => "cuts as names are synced",
         DiskOp::Rename => "cuts as a name is replaced",
+        DiskOp::Remove if last.path.to_string_lossy().ends_with("-delete") => {
+            "cuts as a deleted directory goes"
+        }
         DiskOp::Remove => "cuts as something is removed",
         _ => "other cuts",
     };
@@ -142,6 +145,7 @@ fn whatever_the_power_cut_interrupts_what_was_flushed_is_there_and_nothing_else_
         ("cuts as a file is synced", 100),
         ("cuts as names are synced", 50),
         ("cuts as a name is replaced", 50),
-        ("cuts as something is removed", 10),
+        ("cuts as something is removed", 5),
+        ("cuts as a deleted directory goes", 10),
     ]);
 }

@@ -34,8 +34,9 @@ impl Drop for Replay {
         if std::thread::panicking() {
             let Self { test, seed, what } = self;
             eprintln!("\nseed {seed}: {what}");
+            let target = env!("CARGO_CRATE_NAME");
             eprintln!(
-                "BROOKLET_SEED={seed} BROOKLET_SEEDS=1 cargo test --test crash {test} -- --nocapture\n"
+                "BROOKLET_SEED={seed} BROOKLET_SEEDS=1 cargo test --test {target} {test} -- --nocapture\n"
             );
         }
     }

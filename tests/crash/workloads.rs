@@ -131,6 +131,8 @@ fn topics_come_and_go() -> Workload {
         Step::Flush,
         Step::Delete("t"),
         Step::Create("t", TINY),
+        // The directories of the deleted ones go.
+        Step::Wait(3),
         send("t", 1, 2, 250),
         Step::Delete("t"),
         Step::Reopen,

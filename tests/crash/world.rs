@@ -126,6 +126,7 @@ impl World {
             .partitions(shape.partitions)
             .segment_bytes(shape.segment_bytes)
             .index_interval_bytes(shape.index_interval)
+            .file_delete_delay(Duration::from_secs(2))
             .durability(durability);
         let before = self.model.topics.get(topic).map_or(There::No, |topic| topic.there);
         let created = broker.create_topic(topic, config);

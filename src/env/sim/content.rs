@@ -1,6 +1,6 @@
 //! The bytes of a simulated file: those that a reader sees, and those that a power cut leaves.
 
-use crate::prng::Prng;
+use crate::{prng::Prng, types::Timestamp};
 use std::collections::BTreeMap;
 
 /// What a disk writes as a whole or not at all.
@@ -11,6 +11,8 @@ const SECTOR: usize = 512;
 struct Image {
     bytes: Vec<u8>,
     len: u64,
+    /// When it was last changed.
+    modified: Timestamp,
 }
 
 impl Image {
@@ -87,6 +89,15 @@ impl Content {
         self.live.len
     }
 
+    pub(super) fn modified(&self) -> Timestamp {
+        self.live.modified
+    }
+
+    /// It is changed now.
+    pub(super) fn touch(&mut self, now: Timestamp) {
+        self.live.modified = now;
+    }
+
     pub(super) fn read(&self, offset: u64, buffer: &mut [u8]) -> usize {
         self.live.read(offset, buffer)
     }
@@ -143,6 +154,7 @@ impl Content {
         }
         self.lengths.clear();
         self.durable.set_len(self.live.len);
+        self.durable.modified = self.live.modified;
     }
 
     /// Decides what of the pending writes has reached the disk; the rest never will. This is what a power cut does,
@@ -184,6 +196,9 @@ impl Content {
         };
         let len = lengths.get(chosen as usize).copied().unwrap_or_default();
         self.durable.set_len(len);
+        if prng.below(2) == 0 {
+            self.durable.modified = self.live.modified;
+        }
     }
 
     /// What a power cut leaves is all there is.

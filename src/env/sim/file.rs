@@ -6,9 +6,10 @@ use super::{
     disk::{Disk, Extent, Session, State},
 };
 use crate::{
-    env::{Bytes, File, Open},
+    env::{Bytes, Clock, File, Open},
     error::Result,
     sync::Mutex,
+    types::Timestamp,
 };
 use std::{
     fmt,
@@ -22,24 +23,15 @@ use std::{
 const STEP: u64 = 4096;
 
 pub(super) struct SimFile {
-    disk: Arc<Disk>,
-    session: Session,
-    path: Arc<Path>,
-    how: Open,
-    content: Arc<Mutex<Content>>,
+    pub(super) disk: Arc<Disk>,
+    pub(super) session: Session,
+    pub(super) clock: Clock,
+    pub(super) path: Arc<Path>,
+    pub(super) how: Open,
+    pub(super) content: Arc<Mutex<Content>>,
 }
 
 impl SimFile {
-    pub(super) fn new(
-        disk: Arc<Disk>,
-        session: Session,
-        path: Arc<Path>,
-        how: Open,
-        content: Arc<Mutex<Content>>,
-    ) -> Self {
-        Self { disk, session, path, how, content }
-    }
-
     /// Does an operation that changes the file.
     fn change(
         &self,
@@ -52,6 +44,7 @@ impl SimFile {
             }
             let mut content = self.content.lock();
             content.used_by(self.session.id);
+            content.touch(self.clock.wall());
             run(state, &mut content, extent)
         })
     }
@@ -75,6 +68,10 @@ impl File for SimFile {
 
     fn len(&self) -> Result<u64> {
         self.disk.peek(self.session, &self.path, |_| self.content.lock().len())
+    }
+
+    fn modified(&self) -> Result<Option<Timestamp>> {
+        self.disk.peek(self.session, &self.path, |_| Some(self.content.lock().modified()))
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {

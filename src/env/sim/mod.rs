@@ -15,7 +15,7 @@ pub use fault::{DiskFault, DiskOp, DiskOperation, Fault, Intercept};
 #[cfg(any(test, fuzzing))]
 pub(crate) use files::Files;
 
-use super::Storage;
+use super::{Clock, Storage};
 use disk::Disk;
 use std::{fmt, sync::Arc};
 use storage::SimStorage;
@@ -33,6 +33,7 @@ use tree::TreeHash;
 ///   bytes below it that never reached the disk are zero. A write that the power cut interrupts may end at any byte.
 /// - Of names (files and directories made, renamed and removed), what was done before the last sync of their directory
 ///   survives. Each later change survives or not, independently of all others; a rename is one change.
+/// - The time at which a file was last written to, by the clock of the broker that wrote, survives or not by itself.
 /// - What a failed sync of a file should have made durable may be lost for good, even if a later sync succeeds: only
 ///   bytes that are written again come through. Names are kept by the file system's journal: those of a failed sync are
 ///   as if it had not been tried.
@@ -149,9 +150,15 @@ impl SimDisk {
         self.disk.state.lock().sessions
     }
 
-    /// Storage on this disk, until the power is cut.
+    /// Storage on this disk, until the power is cut, for who goes by `clock`: files get their times from it.
+    pub(crate) fn boot_at(&self, clock: &Clock) -> Arc<dyn Storage> {
+        Arc::new(SimStorage::new(self.disk.clone(), clock.clone()))
+    }
+
+    /// As `boot_at`, where nobody asks for the time.
+    #[cfg(test)]
     pub(crate) fn boot(&self) -> Arc<dyn Storage> {
-        Arc::new(SimStorage::new(self.disk.clone()))
+        self.boot_at(&Clock::Manual(super::ManualClock::new()))
     }
 }
 

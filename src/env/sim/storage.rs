@@ -2,12 +2,13 @@
 
 use super::{
     DiskOp,
+    content::Content,
     disk::{Disk, Extent, Session, State, dir_and_name, names},
     file::SimFile,
     tree::{Dir, Node},
 };
 use crate::{
-    env::{Entry, File, Open, Storage},
+    env::{Clock, Entry, File, Open, Storage},
     error::{Error, Result},
     sync::Mutex,
 };
@@ -21,12 +22,13 @@ use std::{
 pub(super) struct SimStorage {
     disk: Arc<Disk>,
     session: Session,
+    clock: Clock,
 }
 
 impl SimStorage {
-    pub(super) fn new(disk: Arc<Disk>) -> Self {
+    pub(super) fn new(disk: Arc<Disk>, clock: Clock) -> Self {
         let session = disk.boot();
-        Self { disk, session }
+        Self { disk, session, clock }
     }
 
     fn operate<T>(
@@ -115,11 +117,13 @@ impl Storage for SimStorage {
             if how == Open::Read {
                 return Err(ErrorKind::NotFound.into());
             }
-            let made = Arc::default();
+            let made: Arc<Mutex<Content>> = Arc::default();
+            made.lock().touch(self.clock.wall());
             dir.put(&name, Node::File(Arc::clone(&made)));
             Ok(made)
         })?;
-        Ok(Arc::new(SimFile::new(self.disk.clone(), self.session, path.into(), how, node)))
+        let (disk, session, clock) = (self.disk.clone(), self.session, self.clock.clone());
+        Ok(Arc::new(SimFile { disk, session, clock, path: path.into(), how, content: node }))
     }
 
     fn list(&self, dir: &Path) -> Result<Option<Vec<Entry>>> {

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::{
-    env::{File, Open, replace_file},
+    env::{File, ManualClock, Open, replace_file},
     error::{Error, Result},
 };
-use std::{collections::BTreeSet, io::ErrorKind, path::Path};
+use std::{collections::BTreeSet, io::ErrorKind, path::Path, time::Duration};
 
 const SEEDS: u64 = 300;
 const APPEND: Open = Open::Append { capacity: 1 << 30 };
@@ -40,6 +40,43 @@ fn with_data(disk: &SimDisk) -> Arc<dyn Storage> {
     storage.create_dir(p("data")).unwrap();
     storage.sync_dir(p("")).unwrap();
     storage
+}
+
+#[test]
+fn a_file_has_its_time_by_the_clock_of_who_wrote_it() {
+    let (disk, clock) = (SimDisk::new(1), ManualClock::new());
+    let storage = disk.boot_at(&Clock::Manual(clock.clone()));
+    let file = storage.open(p("log"), Open::Write).unwrap();
+    let made = clock.now();
+    let time = || file.modified().unwrap().unwrap();
+    assert_eq!(time(), made);
+    clock.advance(Duration::from_secs(5));
+    assert_eq!((content(&disk, "log"), time()), (Some(Vec::new()), made));
+    file.write_at(0, b"x").unwrap();
+    assert_eq!(time(), made + Duration::from_secs(5));
+    clock.advance(Duration::from_secs(5));
+    file.set_len(0).unwrap();
+    assert_eq!(time(), made + Duration::from_secs(10));
+}
+
+#[test]
+fn a_power_cut_may_take_the_time_of_a_file_that_was_not_synced() {
+    let mut seen = BTreeSet::new();
+    for seed in 0..30 {
+        let (disk, clock) = (SimDisk::new(seed), ManualClock::new());
+        let storage = disk.boot_at(&Clock::Manual(clock.clone()));
+        storage.create_dir(p("data")).unwrap();
+        let file = storage.open(p("log"), Open::Write).unwrap();
+        file.write_at(0, b"x").unwrap();
+        file.sync().unwrap();
+        storage.sync_dir(p("")).unwrap();
+        clock.advance(Duration::from_secs(5));
+        file.write_at(0, b"y").unwrap();
+        disk.power_cut();
+        let found = disk.boot().open(p("log"), Open::Read).unwrap().modified().unwrap().unwrap();
+        seen.insert(found.as_millis() - ManualClock::new().now().as_millis());
+    }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), [0, 5000]);
 }
 
 fn write(storage: &dyn Storage, path: &str, bytes: &[u8]) -> Arc<dyn File> {

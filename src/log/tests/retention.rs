@@ -46,6 +46,18 @@ fn rule_39_rolls_by_the_timestamps_of_records_strictly() {
 }
 
 #[test]
+fn rule_39_where_there_is_no_timestamp_nothing_rolls_by_time() {
+    let mut store = Store::of(TopicConfig::new().segment_time(Duration::from_millis(100)));
+    for time in [-1, 1000, -1, 9000] {
+        store.append(&[time]);
+    }
+    assert_eq!(bases(&store.log), [0], "the first batch has none to measure from");
+    store.crash_and_reopen();
+    store.append(&[10_000]);
+    assert_eq!(bases(&store.log), [0]);
+}
+
+#[test]
 fn rolls_when_an_index_is_full() {
     let mut store = Store::of(TopicConfig::new().index_interval_bytes(0).segment_index_bytes(40));
     (0..12).for_each(|time| store.append(&[time]));
@@ -96,6 +108,48 @@ fn rule_36_an_index_that_lost_its_youngest_entry_removes_nothing() {
     store.overwrite(times, cut);
     let mut log = store.reopen(LoadedFrom::CleanClose(end)).unwrap();
     assert_eq!(log.retention_start(at(900_000), end).unwrap(), None);
+}
+
+#[test]
+fn rule_36_a_segment_without_timestamps_is_as_young_as_its_file() {
+    const MINUTE: Duration = Duration::from_secs(60);
+    let config = TopicConfig::new().segment_bytes(1024).retention_time(30 * MINUTE);
+    let mut store = Store::of(config.index_interval_bytes(0));
+    let begun = store.clock.now();
+    for minutes in [0, 10, 20] {
+        store.clock.advance(10 * MINUTE * u32::from(minutes > 0));
+        (0..15).for_each(|_| store.append(&[-1]));
+    }
+    let (end, segments) = (store.log.end(), bases(&store.log));
+    assert!(segments.len() > 3, "{segments:?}");
+    let young_from = |log: &mut Log, minutes: u32| {
+        let start = log.retention_start(begun + MINUTE * minutes + Duration::from_millis(1), end).unwrap();
+        start.map_or(0, Offset::get)
+    };
+    // The second segment took its last batch, and was closed, ten minutes behind the first one.
+    let expected = [(29, 0), (30, segments[1]), (39, segments[1]), (40, segments[2])];
+    for (minutes, start) in expected {
+        assert_eq!(young_from(&mut store.log, minutes), start, "after {minutes} minutes");
+    }
+    store.close();
+    let mut log = store.reopen(LoadedFrom::CleanClose(end)).unwrap();
+    for (minutes, start) in expected {
+        assert_eq!(young_from(&mut log, minutes), start, "after {minutes} minutes, opened anew");
+    }
+}
+
+#[test]
+fn rule_36_one_timestamp_says_more_than_the_file() {
+    let config = TopicConfig::new().segment_bytes(1024).retention_time(Duration::from_secs(60));
+    let mut store = Store::of(config);
+    let now = store.clock.now();
+    store.append(&[-1]);
+    store.append(&[now.as_millis() - 60_000, -1]);
+    store.append(&[-1]);
+    let end = store.log.end();
+    assert_eq!(store.log.retention_start(now, end).unwrap(), None);
+    let later = now + Duration::from_millis(1);
+    assert_eq!(store.log.retention_start(later, end).unwrap(), Some(end), "the file is of this minute");
 }
 
 #[test]
@@ -190,6 +244,22 @@ fn a_crash_before_segments_below_the_start_are_removed_loses_nothing_else() {
         let mut log = { store }.also_closed().reopen_at(from, Some(offset(7))).unwrap();
         assert_eq!((log.start(), log.end(), bases(&log)), (offset(7), offset(9), vec![6]));
         assert_eq!(read(&mut log, 7, 1 << 20).0.len(), 2);
+    }
+}
+
+#[test]
+fn what_a_crash_brings_back_below_the_start_is_removed_where_two_files_say_so_and_else_kept() {
+    for (noted, kept) in [(5, 0), (4, 1), (6, 2), (8, 2)] {
+        let mut store = hours();
+        store.log.move_start(offset(5)).unwrap();
+        let end = store.close();
+        for from in [LoadedFrom::CleanClose(end), LoadedFrom::Crash(end)] {
+            let log = store.reopen_at(from, Some(offset(noted))).unwrap();
+            assert_eq!((log.start(), log.end()), (offset(noted), end));
+            let first = if noted < 6 { 3 } else { 6 };
+            assert_eq!(bases(&log)[0], first, "noted: {noted}");
+            assert_eq!(store.files(".cut").len(), kept, "noted: {noted}");
+        }
     }
 }
 
