@@ -4,6 +4,7 @@ use super::{
     DiskOp,
     content::Content,
     disk::{Disk, Extent, Session, State},
+    fate::Fate,
 };
 use crate::{
     env::{Bytes, File, Open},
@@ -89,6 +90,10 @@ impl File for SimFile {
                     let done = state.prng.below(bytes.len() as u64 + 1);
                     bytes.get(..done as usize).unwrap_or_default()
                 }
+                Extent::Short => {
+                    let done = 1 + state.prng.below((bytes.len() as u64).saturating_sub(1));
+                    bytes.get(..done as usize).unwrap_or_default()
+                }
             };
             let start = usize::try_from(offset).map_err(|_| ErrorKind::FileTooLarge)?;
             let end = start.checked_add(bytes.len()).ok_or(ErrorKind::FileTooLarge)? as u64;
@@ -127,7 +132,7 @@ impl File for SimFile {
             let mut content = self.content.lock();
             match extent {
                 Extent::Whole => content.sync(),
-                Extent::Failing => content.settle(&mut state.prng),
+                Extent::Failing | Extent::Short => content.settle(&mut Fate::Drawn(&mut state.prng)),
                 // Any part of it may have happened: the power cut itself decides.
                 Extent::Cut => {}
             }
