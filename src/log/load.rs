@@ -13,6 +13,7 @@ use super::{
     segment::Segment,
 };
 use crate::{
+    bugs::{self, Bug},
     env::{File, Open, Storage, read_file, replace_file},
     error::{Error, Result},
     types::{LeaderEpoch, Offset},
@@ -64,7 +65,7 @@ impl Log {
             storage: Arc::clone(storage),
             segments: BTreeMap::new(),
             log_start: Offset::ZERO,
-            durable: Offset::ZERO,
+            synced: Offset::ZERO,
             recovery_point: Offset::ZERO,
             epochs: LeaderEpochs::default(),
             epoch: LeaderEpoch::default(),
@@ -190,7 +191,7 @@ impl Log {
             self.check_epochs(&segment, &scan.epochs)?;
         }
         self.segments.insert(base, Some(segment));
-        (self.durable, self.recovery_point) = (end, end);
+        (self.synced, self.recovery_point) = (end, end);
         recovered.bytes_scanned += scan.bytes_read;
         Ok(())
     }
@@ -220,7 +221,8 @@ impl Log {
         let mut expected = first;
         let bases: Vec<Offset> = self.segments.range(first..).map(|(base, _)| *base).collect();
         for base in bases {
-            if base < expected || (base > expected && !self.config.gaps) {
+            let may_skip = self.config.gaps || bugs::is(Bug::ResumeAfterHole);
+            if base < expected || (base > expected && !may_skip) {
                 if expected < needed {
                     return Err(self.missing(expected));
                 }
@@ -240,7 +242,9 @@ impl Log {
                 }
                 self.cut(&segment, recovered)?;
             }
-            write_again(segment.file(), known, segment.size())?;
+            if !bugs::is(Bug::TrustWhatWasReadBack) {
+                write_again(segment.file(), known, segment.size())?;
+            }
             segment.note_largest_timestamp();
             recovered.indexes_rebuilt += u32::from(segment.is_rebuilt());
             expected = segment.end();
@@ -256,7 +260,7 @@ impl Log {
     /// Makes durable what recovery did, before anything is appended: bytes that were cut must not come back from an
     /// older state of the disk and be taken for what follows.
     fn settle(&mut self, recovery_point: Offset, end: Offset) -> Result<()> {
-        for base in &self.unflushed {
+        for base in self.unflushed.iter().filter(|_| !bugs::is(Bug::RecoverWithoutSync)) {
             if let Some(Some(segment)) = self.segments.get(base) {
                 segment.file().sync()?;
             }
@@ -265,7 +269,7 @@ impl Log {
         if let Some(parent) = self.config.dir.parent() {
             self.storage.sync_dir(parent)?;
         }
-        (self.durable, self.recovery_point) = (end, recovery_point);
+        (self.synced, self.recovery_point) = (end, recovery_point);
         Ok(())
     }
 
@@ -331,7 +335,7 @@ impl Log {
         let end = self.log_start.max(self.recovery_point);
         let segment = Segment::create(&*self.storage, &self.config, end)?;
         self.segments.insert(end, Some(segment));
-        self.durable = self.durable.max(end);
+        self.synced = self.synced.max(end);
         self.dirty_dirs.insert(self.config.dir.clone());
         Ok(())
     }
@@ -351,8 +355,11 @@ impl Log {
         self.epoch = LeaderEpoch(latest.unwrap_or_default().0.saturating_add(1));
         self.epochs.truncate_end(end);
         self.epochs.assign(self.epoch, end);
-        replace_file(&*self.storage, &self.config.dir.join(LEADER_EPOCHS), self.epochs.to_text().as_bytes())?;
-        self.epochs_dirty = false;
+        self.epochs_dirty = bugs::is(Bug::EpochInMemoryOnly);
+        if !self.epochs_dirty {
+            let text = self.epochs.to_text();
+            replace_file(&*self.storage, &self.config.dir.join(LEADER_EPOCHS), text.as_bytes())?;
+        }
         self.check();
         Ok(())
     }

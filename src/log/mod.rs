@@ -1,7 +1,7 @@
 //! One partition's log: segments of record batches, the indexes over them, leader epochs, and how they come back
 //! after a crash. No locks and no clock: whoever owns a [`Log`] brings both.
 //!
-//! Invariant, asserted in one place: log start <= durable end <= log end, and recovery point <= durable end.
+//! Invariant, asserted in one place: log start <= durable end <= log end, and recovery point <= synced end.
 
 mod aside;
 mod checkpoint;
@@ -35,6 +35,7 @@ pub(crate) use names::{PARTITION_METADATA, base_of_log};
 pub(crate) use progress::bytes_to_scan;
 
 use crate::{
+    bugs::{self, Bug},
     config::TopicSettings,
     env::{Bytes, File, Storage},
     error::{Error, Result},
@@ -84,8 +85,8 @@ pub(crate) struct Log {
     /// By base offset. `None`: not opened yet, since nobody has asked for it. Never empty, and the last one is open.
     segments: BTreeMap<Offset, Option<Segment>>,
     log_start: Offset,
-    /// Exclusive: what lies below it survives a power cut.
-    durable: Offset,
+    /// Exclusive: what lies below it was synced, be it above the log's start or below. A start may not last.
+    synced: Offset,
     /// Below it, too, indexes and leader epochs are durable: a recovery starts there.
     recovery_point: Offset,
     epochs: LeaderEpochs,
@@ -181,9 +182,14 @@ impl Log {
         self.log_start
     }
 
-    /// Exclusive: what lies below it survives a power cut.
+    /// Exclusive: what lies below it survives a power cut, or is removed.
     pub(crate) fn durable(&self) -> Offset {
-        self.durable
+        self.synced.max(self.log_start)
+    }
+
+    /// Exclusive: what lies below it was synced, and survives a power cut even if the log's start does not.
+    pub(crate) fn synced(&self) -> Offset {
+        self.synced
     }
 
     /// Where a recovery would start.
@@ -319,7 +325,7 @@ impl Log {
             rolls: self.rolls,
             files: segments
                 .iter()
-                .filter(|s| everything || s.end() > self.durable)
+                .filter(|s| everything || s.end() > self.synced)
                 .map(|s| Arc::clone(s.file()))
                 .collect(),
             indexes: indexed.map(|segment| (segment.base(), segment.unpersisted())).collect(),
@@ -334,10 +340,10 @@ impl Log {
     /// Notes what became of a flush. A failed one poisons the log: what the disk holds is not known any more.
     pub(crate) fn end_flush(&mut self, flush: &Flush, result: Result<()>) -> Result<()> {
         if let Err(error) = result {
-            self.poison = Some(error.clone());
+            self.poison = Some(error.clone()).filter(|_| !bugs::is(Bug::ForgetFailedFlush));
             return Err(error);
         }
-        self.durable = self.durable.max(flush.up_to);
+        self.synced = self.synced.max(flush.up_to);
         // What an append did while the disk worked is for the next flush: a segment that was closed meanwhile was noted
         // as the active one, with the records of then, and a name may have come after the sync of its directory.
         if flush.rolls == self.rolls {
@@ -362,10 +368,10 @@ impl Log {
 
     fn check(&self) {
         assert!(
-            self.log_start <= self.durable && self.durable <= self.end(),
+            self.log_start <= self.durable() && self.durable() <= self.end(),
             "durable end outside the log: {self:?}"
         );
-        assert!(self.recovery_point <= self.durable, "recovery point beyond the durable end: {self:?}");
+        assert!(self.recovery_point <= self.synced, "recovery point beyond the synced end: {self:?}");
     }
 
     /// Cuts what is reserved off the active segment, and notes its largest timestamp: before the last flush.

@@ -5,6 +5,7 @@
 
 use super::{Log, Segment, interrupted::DELETED};
 use crate::{
+    bugs::{self, Bug},
     error::Result,
     types::{Offset, Timestamp, millis},
 };
@@ -96,8 +97,9 @@ impl Log {
             return Err(self.out_of_range(to));
         }
         self.log_start = self.log_start.max(to);
-        // Of what is removed nothing can be lost.
-        self.durable = self.durable.max(self.log_start);
+        if bugs::is(Bug::CallRemovedDurable) {
+            self.synced = self.synced.max(self.log_start);
+        }
         self.check();
         Ok(())
     }

@@ -5,6 +5,7 @@ mod flushing;
 mod reading;
 mod replacing;
 mod retention;
+mod surviving;
 mod truncating;
 
 use super::*;
