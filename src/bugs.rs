@@ -42,7 +42,7 @@ bugs! {
     /// What lies below a log's start is not synced, although the start is not noted yet.
     CallRemovedDurable,
     /// The leader epoch of an unclean open is not made durable before its first record.
-    EpochInMemoryOnly,
+    EpochNotSynced,
     /// What recovery found, and what it cut, is called durable and is not synced.
     RecoverWithoutSync,
     /// What was read back after a failed sync is taken for what the disk has.

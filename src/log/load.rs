@@ -355,11 +355,13 @@ impl Log {
         self.epoch = LeaderEpoch(latest.unwrap_or_default().0.saturating_add(1));
         self.epochs.truncate_end(end);
         self.epochs.assign(self.epoch, end);
-        self.epochs_dirty = bugs::is(Bug::EpochInMemoryOnly);
-        if !self.epochs_dirty {
-            let text = self.epochs.to_text();
-            replace_file(&*self.storage, &self.config.dir.join(LEADER_EPOCHS), text.as_bytes())?;
+        let (path, text) = (self.config.dir.join(LEADER_EPOCHS), self.epochs.to_text());
+        if bugs::is(Bug::EpochNotSynced) {
+            self.storage.open(&path, Open::Write)?.write_at(0, text.as_bytes())?;
+        } else {
+            replace_file(&*self.storage, &path, text.as_bytes())?;
         }
+        self.epochs_dirty = false;
         self.check();
         Ok(())
     }

@@ -90,6 +90,11 @@ fn fail_at(workload: &Workload, seed: u64, n: u64, trouble: Trouble) -> Option<M
         cut = true;
     }
     world.reopen_and_check(cut);
+    if random.below(2) == 0 {
+        // What was recovered lasts, without anything else that would flush it.
+        world.disk.power_cut();
+        world.reopen_and_check(true);
+    }
     go_on(&mut world, &mut random);
     Some(world.marks)
 }

@@ -128,12 +128,12 @@ fn delete(topic: &'static str, partition: i32, keep: usize) -> Step {
 pub(crate) fn all() -> Vec<Workload> {
     let named = [
         ("flushed_topic", flushed_topic()),
-        ("buffered_topic", buffered_topic()),
-        ("tiny_segments", tiny_segments()),
-        ("topics_come_and_go", topics_come_and_go()),
-        ("groups", groups()),
         ("reopened", reopened()),
+        ("buffered_topic", buffered_topic()),
         ("deleted_records", deleted_records()),
+        ("topics_come_and_go", topics_come_and_go()),
+        ("tiny_segments", tiny_segments()),
+        ("groups", groups()),
         ("expired_by_size", expired_by_size()),
         ("expired_by_time", expired_by_time()),
         ("compressed", compressed()),
