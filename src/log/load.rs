@@ -12,6 +12,7 @@ use super::{
     segment::Segment,
 };
 use crate::{
+    bugs::{self, Bug},
     env::{File, Open, Storage, read_file, replace_file},
     error::{Error, Result},
     types::{Durability, LeaderEpoch, Offset},
@@ -91,7 +92,7 @@ impl Log {
             storage: Arc::clone(storage),
             segments: BTreeMap::new(),
             log_start: Offset::ZERO,
-            durable: Offset::ZERO,
+            synced: Offset::ZERO,
             recovery_point: Offset::ZERO,
             epochs: LeaderEpochs::default(),
             epoch: LeaderEpoch::default(),
@@ -222,7 +223,7 @@ impl Log {
             self.check_epochs(&segment, &scan.epochs)?;
         }
         self.segments.insert(base, Some(segment));
-        (self.durable, self.recovery_point) = (end, end);
+        (self.synced, self.recovery_point) = (end, end);
         recovered.bytes_scanned += scan.bytes_read;
         Ok(())
     }
@@ -257,7 +258,8 @@ impl Log {
         let mut expected = first;
         let bases: Vec<Offset> = self.segments.range(first..).map(|(base, _)| *base).collect();
         for base in bases {
-            if base < expected || (base > expected && !self.config.gaps) {
+            let may_skip = self.config.gaps || bugs::is(Bug::ResumeAfterHole);
+            if base < expected || (base > expected && !may_skip) {
                 if expected < needed {
                     return Err(self.missing(expected));
                 }
@@ -278,7 +280,9 @@ impl Log {
                 }
                 self.cut(&segment, recovered)?;
             }
-            segment.doubt(known);
+            if !bugs::is(Bug::TrustWhatWasReadBack) {
+                segment.doubt(known);
+            }
             segment.note_largest_timestamp();
             recovered.indexes_rebuilt += u32::from(segment.is_rebuilt());
             expected = segment.end();
@@ -296,7 +300,7 @@ impl Log {
     /// flush, like any record, unless the topic promises that what is read is flushed.
     fn settle(&mut self, recovery_point: Offset, end: Offset, recovered: &Recovered) -> Result<()> {
         let promised = self.config.settings.durability() == Durability::Flushed;
-        for base in &self.unflushed {
+        for base in self.unflushed.iter().filter(|_| !bugs::is(Bug::RecoverWithoutSync)) {
             let Some(Some(segment)) = self.segments.get_mut(base) else { continue };
             if promised && let Some((from, to)) = segment.unsure() {
                 segment.file().write_again(from, to)?;
@@ -313,8 +317,7 @@ impl Log {
             self.storage.sync_dir(parent)?;
         }
         let sure = self.segments.values().flatten().all(|segment| segment.unsure().is_none());
-        self.durable = if sure { end } else { recovery_point.max(self.log_start) };
-        self.recovery_point = recovery_point;
+        (self.synced, self.recovery_point) = (if sure { end } else { recovery_point }, recovery_point);
         Ok(())
     }
 
@@ -380,7 +383,7 @@ impl Log {
         let end = self.log_start.max(self.recovery_point);
         let segment = Segment::create(&*self.storage, &self.config, end)?;
         self.segments.insert(end, Some(segment));
-        self.durable = self.durable.max(end);
+        self.synced = self.synced.max(end);
         self.dirty_dirs.insert(self.config.dir.clone());
         Ok(())
     }
@@ -400,7 +403,12 @@ impl Log {
         self.epoch = LeaderEpoch(latest.unwrap_or_default().0.saturating_add(1));
         self.epochs.truncate_end(end);
         self.epochs.assign(self.epoch, end);
-        replace_file(&*self.storage, &self.config.dir.join(LEADER_EPOCHS), self.epochs.to_text().as_bytes())?;
+        let (path, text) = (self.config.dir.join(LEADER_EPOCHS), self.epochs.to_text());
+        if bugs::is(Bug::EpochNotSynced) {
+            self.storage.open(&path, Open::Write)?.write_at(0, text.as_bytes())?;
+        } else {
+            replace_file(&*self.storage, &path, text.as_bytes())?;
+        }
         self.epochs_dirty = false;
         self.check();
         Ok(())

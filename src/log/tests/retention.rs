@@ -275,6 +275,25 @@ fn offsets_that_were_removed_before_they_were_flushed_are_never_given_out_again(
 }
 
 #[test]
+fn what_lies_below_a_start_that_does_not_last_is_flushed_with_the_rest() {
+    for extent in [Extent::Records, Extent::Everything] {
+        let mut store = hours();
+        store.storage.sync_dir("".as_ref()).unwrap();
+        // A record that is flushed, while the start is moved and cannot be noted.
+        store.log.move_start(offset(6)).unwrap();
+        let flush = store.log.begin_flush(extent).unwrap();
+        let done = flush.run(&*store.storage);
+        store.log.end_flush(&flush, done).unwrap();
+        let recovery_point = store.log.recovery_point();
+        store.disk.choose_outcome(0);
+        store.disk.power_cut();
+        let mut log = store.reopen(LoadedFrom::Crash(recovery_point)).unwrap();
+        assert_eq!((log.start(), log.end()), (Offset::ZERO, offset(9)), "{extent:?}");
+        assert_eq!(read(&mut log, 0, 1 << 20).0.len(), 9);
+    }
+}
+
+#[test]
 fn a_first_segment_that_is_gone_and_was_not_removed_is_damage() {
     let mut store = hours();
     let end = store.close();
