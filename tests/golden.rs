@@ -52,8 +52,9 @@ fn copy_files(from: &Path, to: &Path) {
     }
 }
 
-/// The bytes of all logs, without the zeros that were reserved at their ends.
-fn logs(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+/// The bytes of all logs, without the zeros that were reserved at their ends, and without those that lie wholly below
+/// the start: they were about to be removed.
+fn logs(dir: &Path, manifest: &Manifest) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut logs = BTreeMap::new();
     for partition in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).filter(|p| p.is_dir())
     {
@@ -64,6 +65,11 @@ fn logs(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
                 logs.insert(file.strip_prefix(dir).unwrap().to_owned(), bytes);
             }
         }
+    }
+    for there in &manifest.partitions {
+        let file = |base| PathBuf::from(format!("{}-{}/{base:020}.log", there.topic, there.partition));
+        let holder = logs.range(file(0)..=file(there.log_start)).next_back().map(|(log, _)| log.clone());
+        logs.retain(|log, _| log.parent() != file(0).parent() || Some(log) >= holder.as_ref());
     }
     logs
 }
@@ -80,12 +86,14 @@ fn everything_that_the_manifest_lists_comes_back_and_no_record_is_touched() {
         for (how, builder) in builders() {
             println!("  {how}");
             let store = copy(dir);
-            let before = logs(store.path());
+            let before = logs(store.path(), manifest);
             for round in 0..2 {
                 let broker = builder.clone().open(store.path()).unwrap();
                 Check::new(&broker, manifest).all();
                 broker.close().unwrap();
-                assert!(logs(store.path()) == before, "round {round}: a log is not what it was");
+                let after = logs(store.path(), manifest);
+                let other = before.keys().chain(after.keys()).find(|log| before.get(*log) != after.get(*log));
+                assert_eq!(other, None, "round {round}: a log is not what it was");
             }
         }
     });

@@ -80,8 +80,8 @@ impl Log {
         };
         log.find_segments()?;
         let mut recovered = Recovered::default();
-        log.find_start(from, start, &mut recovered)?;
         let epochs_known = log.load_epochs()?;
+        log.find_start(from, start, &mut recovered)?;
         match from {
             LoadedFrom::New => log.begin(),
             LoadedFrom::CleanClose(end) => log.load_closed(end, &mut recovered)?,
@@ -122,7 +122,9 @@ impl Log {
     }
 
     /// Where the log begins: where the broker noted it, else where its first segment does. A first segment that begins
-    /// later was lost. (Where nothing is known to be durable it may never have been.)
+    /// later was lost, unless the leader epochs begin no earlier: a Kafka that had the directory meanwhile moves them with
+    /// the log's start, and notes the start late, or not at all where the first segment tells. (Where nothing is known to
+    /// be durable it may never have been.)
     fn find_start(
         &mut self,
         from: LoadedFrom,
@@ -130,7 +132,10 @@ impl Log {
         recovered: &mut Recovered,
     ) -> Result<()> {
         let first = self.segments.keys().next().copied();
-        let start = noted.or(first).unwrap_or_default();
+        let noted = noted.or(first).unwrap_or_default();
+        let moved =
+            self.epochs.start().filter(|start| first.is_some_and(|first| noted < first && first <= *start));
+        let start = moved.unwrap_or(noted);
         self.log_start = start;
         // What was about to be removed when it ended.
         let kept = self.segment_of(start).unwrap_or(start);
