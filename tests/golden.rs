@@ -52,24 +52,22 @@ fn copy_files(from: &Path, to: &Path) {
     }
 }
 
-/// The bytes of all logs, without the zeros that were reserved at their ends, and without those that lie wholly below
-/// the start: they were about to be removed.
+/// The bytes of all logs that count: without the zeros that were reserved at their ends, without those that lie wholly
+/// below their partition's start, and without those of topics that were deleted. These were about to be removed.
 fn logs(dir: &Path, manifest: &Manifest) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut logs = BTreeMap::new();
-    for partition in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).filter(|p| p.is_dir())
-    {
-        for file in std::fs::read_dir(partition).unwrap().map(|entry| entry.unwrap().path()) {
-            if file.extension().is_some_and(|extension| extension == "log") {
-                let mut bytes = std::fs::read(&file).unwrap();
-                bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
-                logs.insert(file.strip_prefix(dir).unwrap().to_owned(), bytes);
-            }
-        }
-    }
     for there in &manifest.partitions {
-        let file = |base| PathBuf::from(format!("{}-{}/{base:020}.log", there.topic, there.partition));
-        let holder = logs.range(file(0)..=file(there.log_start)).next_back().map(|(log, _)| log.clone());
-        logs.retain(|log, _| log.parent() != file(0).parent() || Some(log) >= holder.as_ref());
+        let of = format!("{}-{}", there.topic, there.partition);
+        let files = std::fs::read_dir(dir.join(&of)).unwrap().map(|entry| entry.unwrap().file_name());
+        let base = |name: std::ffi::OsString| name.to_str()?.strip_suffix(".log")?.parse().ok();
+        let bases: Vec<i64> = files.filter_map(base).collect();
+        let first = bases.iter().copied().filter(|base| *base <= there.log_start).max();
+        for base in bases.into_iter().filter(|base| Some(*base) >= first) {
+            let log = Path::new(&of).join(format!("{base:020}.log"));
+            let mut bytes = std::fs::read(dir.join(&log)).unwrap();
+            bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
+            logs.insert(log, bytes);
+        }
     }
     logs
 }

@@ -134,7 +134,7 @@ impl Log {
         let first = self.segments.keys().next().copied();
         let noted = noted.or(first).unwrap_or_default();
         let moved =
-            self.epochs.start().filter(|start| first.is_some_and(|first| noted < first && first <= *start));
+            first.filter(|first| *first > noted && self.epochs.start().is_some_and(|start| start >= *first));
         let start = moved.unwrap_or(noted);
         self.log_start = start;
         // What was about to be removed when it ended.

@@ -217,10 +217,10 @@ fn a_first_segment_that_is_gone_and_was_not_removed_is_damage() {
 }
 
 #[test]
-fn a_start_that_a_kafka_moved_and_did_not_note_is_where_the_leader_epochs_begin() {
-    for (start, bases_then) in [(3, [3, 6].as_slice()), (4, &[3, 6]), (6, &[6])] {
+fn a_start_that_a_kafka_moved_and_did_not_note_is_that_of_the_first_segment() {
+    for (moved, start, bases_then) in [(3, 3, [3, 6].as_slice()), (4, 3, &[3, 6]), (6, 6, &[6])] {
         let mut store = hours();
-        store.log.move_start(offset(start)).unwrap();
+        store.log.move_start(offset(moved)).unwrap();
         store.log.drop_below_start().unwrap();
         let end = store.close();
         for from in [LoadedFrom::CleanClose(end), LoadedFrom::Crash(end)] {
