@@ -13,6 +13,11 @@ impl LeaderEpochs {
         self.entries.last().map(|(epoch, _)| *epoch)
     }
 
+    /// Where the first epoch begins that is known.
+    pub(crate) fn start(&self) -> Option<Offset> {
+        self.entries.first().map(|(_, start)| *start)
+    }
+
     /// Notes that `epoch` begins at `start`, in place of entries that begin there or later; an epoch that is not
     /// newer than the latest changes nothing. Says whether anything changed.
     pub(crate) fn assign(&mut self, epoch: LeaderEpoch, start: Offset) -> bool {

@@ -150,7 +150,9 @@ impl Log {
     }
 
     /// Where the log begins: where the broker noted it, else where its first segment does. A first segment that begins
-    /// later was lost. (Where nothing is known to be durable it may never have been.)
+    /// later was lost, unless the leader epochs begin no earlier: a Kafka that had the directory meanwhile moves them with
+    /// the log's start, and notes the start late, or not at all where the first segment tells. (Where nothing is known to
+    /// be durable it may never have been.)
     fn find_start(
         &mut self,
         from: LoadedFrom,
@@ -158,7 +160,10 @@ impl Log {
         recovered: &mut Recovered,
     ) -> Result<()> {
         let first = self.segments.keys().next().copied();
-        let start = noted.or(first).unwrap_or_default();
+        let noted = noted.or(first).unwrap_or_default();
+        let moved =
+            first.filter(|first| *first > noted && self.epochs.start().is_some_and(|start| start >= *first));
+        let start = moved.unwrap_or(noted);
         self.log_start = start;
         let kept = self.segment_of(start).unwrap_or(start);
         let below: Vec<Offset> = self.segments.range(..kept).map(|(base, _)| *base).collect();

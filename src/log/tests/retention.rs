@@ -305,6 +305,25 @@ fn a_first_segment_that_is_gone_and_was_not_removed_is_damage() {
     }
 }
 
+#[test]
+fn a_start_that_a_kafka_moved_and_did_not_note_is_that_of_the_first_segment() {
+    for (moved, start, bases_then) in [(3, 3, [3, 6].as_slice()), (4, 3, &[3, 6]), (6, 6, &[6])] {
+        let mut store = hours();
+        store.log.move_start(offset(moved)).unwrap();
+        store.log.drop_below_start().unwrap();
+        let end = store.close();
+        for from in [LoadedFrom::CleanClose(end), LoadedFrom::Crash(end)] {
+            let mut log = store.reopen_at(from, Some(Offset::ZERO)).unwrap();
+            assert_eq!((log.start(), bases(&log)), (offset(start), bases_then.to_vec()));
+            assert_eq!(read(&mut log, start, 1 << 20).0.len() as i64, end.get() - start);
+        }
+        // One segment more is gone, of which the leader epochs know.
+        let victim = store.files(".log").into_iter().next().unwrap();
+        store.storage.remove_file(&victim).unwrap();
+        assert!(store.reopen_at(LoadedFrom::CleanClose(end), Some(Offset::ZERO)).is_err());
+    }
+}
+
 impl Store {
     fn also_closed(mut self) -> Self {
         self.close();
