@@ -29,11 +29,6 @@ impl LeaderEpochs {
         true
     }
 
-    /// Where the first epoch begins.
-    pub(crate) fn first_start(&self) -> Option<Offset> {
-        self.entries.first().map(|(_, start)| *start)
-    }
-
     /// The epoch of the record at `offset`.
     pub(crate) fn at(&self, offset: Offset) -> Option<LeaderEpoch> {
         let after = self.entries.partition_point(|(_, start)| *start <= offset);

@@ -36,7 +36,7 @@ pub(crate) fn empty_batch(
         base_sequence: -1,
         record_count: 0,
     };
-    drop(ValidBatch::seal(header, &mut bytes));
+    ValidBatch::seal(header, &mut bytes);
     bytes
 }
 
