@@ -62,7 +62,8 @@ def dump(libs, files, *options):
     result = Dump()
     for start in range(0, len(files), FILES_PER_RUN):
         some = files[start : start + FILES_PER_RUN]
-        tool = ["java", "-cp", f"{libs}/*", "org.apache.kafka.tools.DumpLogSegments", "--files", ",".join(some)]
+        quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=off"
+        tool = ["java", quiet, "-cp", f"{libs}/*", "org.apache.kafka.tools.DumpLogSegments", "--files", ",".join(some)]
         run = subprocess.run([*tool, *options], capture_output=True)
         read_output(run.stdout.decode(errors="replace"), result)
         result.complaints += read_errors(run.stderr.decode(errors="replace"))
@@ -215,7 +216,7 @@ def flipped_batch(log):
     return flipped(log, (start + 61 + end) // 2)
 
 
-# What is done to a file of the largest segment, and whether the tool itself must see it, or what is looked at here
+# What is done to a file of the largest segment of a copy of its partition, and whether the tool itself must see it, or what is looked at here
 # besides.
 DAMAGES = [
     ("a flipped byte", ".log", flipped_batch, True),
@@ -232,9 +233,9 @@ def prove_that_it_fails(libs, store):
     for what, suffix, damage, seen_by_tool in DAMAGES:
         with tempfile.TemporaryDirectory() as parent:
             # The tool looks for an index's log by its name, so all names stay.
-            copy = os.path.join(parent, "store")
-            shutil.copytree(store, copy)
-            victim = max(find(copy, ".log"), key=os.path.getsize).removesuffix(".log") + suffix
+            largest = max(find(store, ".log"), key=os.path.getsize).removesuffix(".log") + suffix
+            copy, victim = parent, os.path.join(parent, os.path.relpath(largest, store))
+            shutil.copytree(os.path.dirname(largest), os.path.dirname(victim))
             with open(victim, "r+b") as file:
                 content = file.read()
                 if not content:

@@ -91,6 +91,7 @@
 //! topics. [`ManualClock`] and [`SimDisk`] are for tests. [`docs::architecture`] tells how it is built, [`docs::format`] what its files are.
 
 mod broker;
+mod bugs;
 mod client;
 mod config;
 pub mod docs;
@@ -109,6 +110,9 @@ mod sync;
 mod types;
 
 pub use broker::{Broker, BrokerBuilder};
+#[cfg(brooklet_bugs)]
+#[doc(hidden)]
+pub use bugs::BUGS;
 pub use client::{
     Admin, Client, Consumer, ConsumerBuilder, ConsumerHandle, ConsumerRecord, OwnedRecord,
     PartitionDescription, Records, RecordsIter, SharedBytes, Subscription, TopicDescription,

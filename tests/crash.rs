@@ -14,6 +14,8 @@ mod check;
 mod faults;
 #[path = "crash/model.rs"]
 mod model;
+#[path = "crash/outcomes.rs"]
+mod outcomes;
 #[path = "crash/power.rs"]
 mod power;
 #[path = "crash/replay.rs"]

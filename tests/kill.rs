@@ -1,7 +1,8 @@
-//! `kill -9` on real files: a child appends, rolls, flushes, closes and opens, and dies at any moment, again and again in
-//! one directory. Whatever it was told is there: the page cache outlives a process.
+//! `kill -9` on real files: a child appends, rolls, flushes, deletes records, makes and deletes a topic, closes and opens,
+//! and dies at any moment, again and again in one directory. Whatever it was told is there, and what it was told is gone
+//! stays gone: the page cache outlives a process.
 //!
-//! `BROOKLET_SEED` and `BROOKLET_SEEDS` choose the first seed and how many.
+//! `BROOKLET_SEED` and `BROOKLET_SEEDS` choose the first seed and how many; each has 25 rounds.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
@@ -17,6 +18,10 @@ const DIR: &str = "BROOKLET_TEST_KILL_DIR";
 const MAPS: &str = "BROOKLET_TEST_KILL_MAPS";
 const ROUND: &str = "BROOKLET_TEST_KILL_ROUND";
 const PARTITIONS: i32 = 2;
+/// The topic that comes and goes.
+const BRIEF: &str = "brief";
+/// What it has when it is deleted.
+const BRIEF_RECORDS: i64 = 4;
 /// How often a child is killed with one seed.
 const ROUNDS: u64 = 25;
 
@@ -36,9 +41,17 @@ fn end(broker: &Broker, partition: i32) -> i64 {
     broker.admin().describe_topic("t").unwrap().partitions[partition as usize].high_watermark
 }
 
-/// What the child does until it is killed: `kind partition offset` for whatever it is told, a line each.
-fn append_for_ever(dir: &Path, maps: bool, round: u64) -> Result<()> {
+/// Says what is about to be done, or what was done, before anything else is.
+fn tell(what: std::fmt::Arguments<'_>) {
     let mut out = std::io::stdout().lock();
+    writeln!(out, "{what}").and_then(|()| out.flush()).unwrap();
+}
+
+/// What the child does until it is killed: whatever it begins that cannot be undone, and whatever it is told, in a line
+/// each.
+fn work_for_ever(dir: &Path, maps: bool, round: u64) -> Result<()> {
+    // The harness has begun a line.
+    println!();
     let mut step = round * 7;
     loop {
         let broker = open(dir, maps)?;
@@ -52,12 +65,20 @@ fn append_for_ever(dir: &Path, maps: bool, round: u64) -> Result<()> {
             let flushed = step.is_multiple_of(11);
             let record = record.durability(if flushed { Durability::Flushed } else { Durability::Buffered });
             let at = broker.produce(record)?;
-            writeln!(out, "acknowledged {partition} {}", at.offset).unwrap();
+            tell(format_args!("acknowledged {partition} {}", at.offset));
             if step.is_multiple_of(10) {
                 broker.consumer("g").assign([("t", 0)])?.commit_offsets([(("t", 0), at.offset)])?;
-                writeln!(out, "committed 0 {}", at.offset).unwrap();
+                tell(format_args!("committed 0 {}", at.offset));
             }
-            out.flush().unwrap();
+            if step.is_multiple_of(23) && at.offset > 12 {
+                let before = at.offset - 12;
+                tell(format_args!("deleting {partition} {before}"));
+                broker.admin().delete_records(("t", partition), before)?;
+                tell(format_args!("deleted {partition} {before}"));
+            }
+            if step.is_multiple_of(7) {
+                come_and_go(&broker)?;
+            }
         }
         if step.is_multiple_of(2) {
             broker.close()?;
@@ -65,13 +86,34 @@ fn append_for_ever(dir: &Path, maps: bool, round: u64) -> Result<()> {
     }
 }
 
+/// Makes the topic that comes and goes, or appends to it, or deletes it when it has enough. Its records say by which id
+/// it went when they were sent.
+fn come_and_go(broker: &Broker) -> Result<()> {
+    if !broker.admin().list_topics()?.iter().any(|topic| topic == BRIEF) {
+        tell(format_args!("making {BRIEF} 0"));
+        let id = broker.create_topic(BRIEF, TopicConfig::new().segment_bytes(1024))?;
+        tell(format_args!("made {id} 0"));
+        return Ok(());
+    }
+    let id = broker.admin().describe_topic(BRIEF)?.id;
+    let value = format!("{id} {}", "x".repeat(600));
+    let at = broker.produce(Record::to(BRIEF).value(&value))?;
+    tell(format_args!("sent {id} {}", at.offset));
+    if at.offset + 1 >= BRIEF_RECORDS {
+        tell(format_args!("removing {id} 0"));
+        broker.admin().delete_topic(BRIEF)?;
+        tell(format_args!("removed {id} 0"));
+    }
+    Ok(())
+}
+
 /// Runs in a process of its own, started by the tests below; does nothing without a directory.
 #[test]
-fn child_appends_until_it_is_killed() {
+fn child_works_until_it_is_killed() {
     let Some(dir) = std::env::var_os(DIR) else { return };
     let maps = std::env::var(MAPS).unwrap() == "true";
     let round = std::env::var(ROUND).unwrap().parse().unwrap();
-    append_for_ever(Path::new(&dir), maps, round).unwrap();
+    work_for_ever(Path::new(&dir), maps, round).unwrap();
 }
 
 /// What a child was told, over all rounds.
@@ -79,22 +121,57 @@ fn child_appends_until_it_is_killed() {
 struct Told {
     /// The next offset of each partition.
     ends: [i64; PARTITIONS as usize],
+    /// Where each partition begins at least, and at most.
+    starts: [(i64, i64); PARTITIONS as usize],
     committed: Option<i64>,
+    brief: Brief,
+    /// The ids of topics that were deleted.
+    removed: Vec<String>,
+    deletions: u64,
     lines: u64,
+    /// Since what is there was last looked at: each may have left a record that nobody was told of.
+    kills: i64,
+}
+
+/// What is known of the topic that comes and goes.
+#[derive(Debug, Default, PartialEq)]
+enum Brief {
+    #[default]
+    Gone,
+    /// A call was on its way that makes or deletes it.
+    Maybe,
+    /// With this id, and so many records.
+    There(String, i64),
 }
 
 impl Told {
     fn take(&mut self, line: &str) {
-        let mut words = line.split(' ');
-        let kind = words.next().unwrap_or_default();
-        let mut number = || words.next().and_then(|word| word.parse::<i64>().ok());
-        match (kind, number(), number()) {
-            ("acknowledged", Some(partition), Some(offset)) => {
-                let end = &mut self.ends[partition as usize];
-                assert!(offset >= *end, "partition {partition}: offset {offset} again, or gone back to");
-                *end = offset + 1;
+        let words: Vec<&str> = line.split(' ').collect();
+        let &[kind, what, number] = words.as_slice() else { return };
+        let Ok(number) = number.parse::<i64>() else { return };
+        let partition = || what.parse::<usize>().unwrap();
+        match kind {
+            "acknowledged" => {
+                let end = &mut self.ends[partition()];
+                assert!(number >= *end, "partition {what}: offset {number} again, or gone back to");
+                *end = number + 1;
             }
-            ("committed", Some(_), Some(offset)) => self.committed = Some(offset),
+            "committed" => self.committed = Some(number),
+            "deleting" => self.starts[partition()].1 = number,
+            "deleted" => {
+                self.starts[partition()].0 = number;
+                self.deletions += 1;
+            }
+            "making" | "removing" => self.brief = Brief::Maybe,
+            "made" => {
+                assert!(!self.removed.iter().any(|id| id == what), "the id {what} again");
+                self.brief = Brief::There(what.to_owned(), 0);
+            }
+            "sent" => self.brief = Brief::There(what.to_owned(), number + 1),
+            "removed" => {
+                self.removed.push(what.to_owned());
+                self.brief = Brief::Gone;
+            }
             _ => return,
         }
         self.lines += 1;
@@ -104,7 +181,7 @@ impl Told {
 /// Starts a child, reads so many lines of what it was told, and kills it in the middle of whatever it does.
 fn kill_after(dir: &Path, maps: bool, round: u64, lines: u64, told: &mut Told) {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child_appends_until_it_is_killed", "--nocapture"])
+        .args(["--exact", "child_works_until_it_is_killed", "--nocapture"])
         .envs([
             (DIR, dir.as_os_str()),
             (MAPS, maps.to_string().as_ref()),
@@ -120,15 +197,35 @@ fn kill_after(dir: &Path, maps: bool, round: u64, lines: u64, told: &mut Told) {
         told.take(&line);
     }
     child.kill().unwrap();
+    told.kills += 1;
     child.wait().unwrap();
     // What was in the pipe was said before it died.
     output.for_each(|line| told.take(&line));
 }
 
-fn check(dir: &Path, maps: bool, told: &Told) -> bool {
+/// Opens what the child left, and says whether it was closed.
+fn check(dir: &Path, maps: bool, told: &mut Told) -> bool {
     let broker = open(dir, maps).unwrap();
+    check_records(&broker, told);
+    check_brief(&broker, told);
+    let committed = broker.consumer("g").assign([("t", 0)]).unwrap().committed(("t", 0)).unwrap();
+    assert!(
+        committed.as_ref().map(|there| there.offset) >= told.committed,
+        "{committed:?}, told was {:?}",
+        told.committed
+    );
+    told.kills = 0;
+    broker.recovery().clean
+}
+
+fn check_records(broker: &Broker, told: &mut Told) {
+    let partitions = broker.admin().describe_topic("t").unwrap().partitions;
+    let mut ends = [0, 1].map(|number: usize| partitions[number].log_start_offset);
+    for (partition, (start, (least, most))) in ends.iter().zip(told.starts).enumerate() {
+        assert!((least..=most).contains(start), "partition {partition} begins at {start}: {told:?}");
+    }
+    told.starts = ends.map(|start| (start, start));
     let mut consumer = broker.consumer(ConsumerConfig::standalone()).subscribe("t").unwrap();
-    let mut ends = [0; PARTITIONS as usize];
     while !consumer.is_caught_up().unwrap() {
         for record in &consumer.poll(Duration::from_secs(5)).unwrap() {
             let (partition, offset) = (record.partition(), record.offset());
@@ -140,20 +237,42 @@ fn check(dir: &Path, maps: bool, told: &Told) -> bool {
             ends[partition as usize] += 1;
         }
     }
-    for (partition, (there, told)) in ends.iter().zip(told.ends).enumerate() {
-        // One more may be in the log than anybody was told.
+    for (partition, (there, end)) in ends.iter().zip(told.ends).enumerate() {
         assert!(
-            (told..=told + 1).contains(there),
-            "partition {partition}: {there} records, {told} were acknowledged"
+            (end..=end + told.kills).contains(there),
+            "partition {partition}: {there} records, {end} were acknowledged"
         );
     }
-    let committed = broker.consumer("g").assign([("t", 0)]).unwrap().committed(("t", 0)).unwrap();
-    assert!(
-        committed.as_ref().map(|there| there.offset) >= told.committed,
-        "{committed:?}, told was {:?}",
-        told.committed
-    );
-    broker.recovery().clean
+    told.ends = ends;
+}
+
+fn check_brief(broker: &Broker, told: &mut Told) {
+    let is_there = broker.admin().list_topics().unwrap().iter().any(|topic| topic == BRIEF);
+    match &told.brief {
+        Brief::Gone => assert!(!is_there, "what was deleted is back"),
+        Brief::There(..) => assert!(is_there, "what was made is gone"),
+        Brief::Maybe => {}
+    }
+    if !is_there {
+        told.brief = Brief::Gone;
+        return;
+    }
+    let id = broker.admin().describe_topic(BRIEF).unwrap().id.to_string();
+    assert!(!told.removed.contains(&id), "what was deleted is back");
+    let mut consumer = broker.consumer(ConsumerConfig::standalone()).subscribe(BRIEF).unwrap();
+    let mut records = 0;
+    while !consumer.is_caught_up().unwrap() {
+        for record in &consumer.poll(Duration::from_secs(5)).unwrap() {
+            assert_eq!(record.offset(), records);
+            assert!(record.value_str().unwrap().starts_with(&id), "a record of a topic that was before it");
+            records += 1;
+        }
+    }
+    if let Brief::There(known, count) = &told.brief {
+        let may_be = *count..=count + told.kills;
+        assert!(*known == id && may_be.contains(&records), "{id}, {records}: {told:?}");
+    }
+    told.brief = Brief::There(id, records);
 }
 
 fn kill_again_and_again(test: &str, maps: bool) {
@@ -167,15 +286,16 @@ fn kill_again_and_again(test: &str, maps: bool) {
         for round in 0..ROUNDS {
             let lines = 1 + (seed.wrapping_mul(0x9e37_79b9).wrapping_add(round * round * 31)) % 150;
             kill_after(dir.path(), maps, seed + round, lines, &mut told);
-            if !round.is_multiple_of(3) {
-                unclean += u64::from(!check(dir.path(), maps, &told));
+            if round % 3 > 0 {
+                unclean += u64::from(!check(dir.path(), maps, &mut told));
             }
         }
-        assert!(told.lines > 1000 && unclean >= 10, "{} lines, {unclean} unclean opens", told.lines);
+        let (lines, deletions, topics) = (told.lines, told.deletions, told.removed.len());
         println!(
-            "seed {seed}: {} lines told, {unclean} of {ROUNDS} opens found a store that was not closed",
-            told.lines
+            "seed {seed}: {ROUNDS} rounds, {lines} lines told, {deletions} deletions of records, {topics} of topics; \
+             {unclean} opens found a store that was not closed"
         );
+        assert!(lines > 1000 && deletions >= 10 && topics >= 10 && unclean >= 10, "too little happened");
     }
 }
 

@@ -13,6 +13,11 @@ impl LeaderEpochs {
         self.entries.last().map(|(epoch, _)| *epoch)
     }
 
+    /// Where the first epoch begins that is known.
+    pub(crate) fn start(&self) -> Option<Offset> {
+        self.entries.first().map(|(_, start)| *start)
+    }
+
     /// Notes that `epoch` begins at `start`, in place of entries that begin there or later; an epoch that is not
     /// newer than the latest changes nothing. Says whether anything changed.
     pub(crate) fn assign(&mut self, epoch: LeaderEpoch, start: Offset) -> bool {
@@ -22,11 +27,6 @@ impl LeaderEpochs {
         self.entries.retain(|(_, begun)| *begun < start);
         self.entries.push((epoch, start));
         true
-    }
-
-    /// Where the first epoch begins.
-    pub(crate) fn first_start(&self) -> Option<Offset> {
-        self.entries.first().map(|(_, start)| *start)
     }
 
     /// The epoch of the record at `offset`.

@@ -12,6 +12,7 @@ use super::{
     segment::Segment,
 };
 use crate::{
+    bugs::{self, Bug},
     env::{File, Open, Storage, read_file, replace_file},
     error::{Error, Result},
     types::{Durability, LeaderEpoch, Offset},
@@ -91,7 +92,7 @@ impl Log {
             storage: Arc::clone(storage),
             segments: BTreeMap::new(),
             log_start: Offset::ZERO,
-            durable: Offset::ZERO,
+            synced: Offset::ZERO,
             recovery_point: Offset::ZERO,
             epochs: LeaderEpochs::default(),
             epoch: LeaderEpoch::default(),
@@ -149,7 +150,9 @@ impl Log {
     }
 
     /// Where the log begins: where the broker noted it, else where its first segment does. A first segment that begins
-    /// later was lost. (Where nothing is known to be durable it may never have been.)
+    /// later was lost, unless the leader epochs begin no earlier: a Kafka that had the directory meanwhile moves them with
+    /// the log's start, and notes the start late, or not at all where the first segment tells. (Where nothing is known to
+    /// be durable it may never have been.)
     fn find_start(
         &mut self,
         from: LoadedFrom,
@@ -157,13 +160,16 @@ impl Log {
         recovered: &mut Recovered,
     ) -> Result<()> {
         let first = self.segments.keys().next().copied();
-        let start = noted.or(first).unwrap_or_default();
+        let noted = noted.or(first).unwrap_or_default();
+        let moved =
+            first.filter(|first| *first > noted && self.epochs.start().is_some_and(|start| start >= *first));
+        let start = moved.unwrap_or(noted);
         self.log_start = start;
         let kept = self.segment_of(start).unwrap_or(start);
         let below: Vec<Offset> = self.segments.range(..kept).map(|(base, _)| *base).collect();
         // What was about to be removed when it ended. But a checkpoint has no checksum: only if two files say that the log
         // begins there is it so.
-        if self.epochs.first_start() == Some(start) {
+        if self.epochs.start() == Some(start) {
             below.into_iter().rev().try_for_each(|base| self.remove(base))?;
         } else {
             below.into_iter().try_for_each(|base| self.set_aside(base, recovered))?;
@@ -222,7 +228,7 @@ impl Log {
             self.check_epochs(&segment, &scan.epochs)?;
         }
         self.segments.insert(base, Some(segment));
-        (self.durable, self.recovery_point) = (end, end);
+        (self.synced, self.recovery_point) = (end, end);
         recovered.bytes_scanned += scan.bytes_read;
         Ok(())
     }
@@ -257,7 +263,8 @@ impl Log {
         let mut expected = first;
         let bases: Vec<Offset> = self.segments.range(first..).map(|(base, _)| *base).collect();
         for base in bases {
-            if base < expected || (base > expected && !self.config.gaps) {
+            let may_skip = self.config.gaps || bugs::is(Bug::ResumeAfterHole);
+            if base < expected || (base > expected && !may_skip) {
                 if expected < needed {
                     return Err(self.missing(expected));
                 }
@@ -278,7 +285,9 @@ impl Log {
                 }
                 self.cut(&segment, recovered)?;
             }
-            segment.doubt(known);
+            if !bugs::is(Bug::TrustWhatWasReadBack) {
+                segment.doubt(known);
+            }
             segment.note_largest_timestamp();
             recovered.indexes_rebuilt += u32::from(segment.is_rebuilt());
             expected = segment.end();
@@ -296,15 +305,19 @@ impl Log {
     /// flush, like any record, unless the topic promises that what is read is flushed.
     fn settle(&mut self, recovery_point: Offset, end: Offset, recovered: &Recovered) -> Result<()> {
         let promised = self.config.settings.durability() == Durability::Flushed;
+        let pretend = bugs::is(Bug::RecoverWithoutSync);
         for base in &self.unflushed {
             let Some(Some(segment)) = self.segments.get_mut(base) else { continue };
-            if promised && let Some((from, to)) = segment.unsure() {
+            if promised
+                && !pretend
+                && let Some((from, to)) = segment.unsure()
+            {
                 segment.file().write_again(from, to)?;
             }
-            if promised || recovered.bytes_cut > 0 {
+            if (promised || recovered.bytes_cut > 0) && !pretend {
                 segment.file().sync()?;
             }
-            if promised {
+            if promised || pretend {
                 segment.trust();
             }
         }
@@ -313,8 +326,7 @@ impl Log {
             self.storage.sync_dir(parent)?;
         }
         let sure = self.segments.values().flatten().all(|segment| segment.unsure().is_none());
-        self.durable = if sure { end } else { recovery_point.max(self.log_start) };
-        self.recovery_point = recovery_point;
+        (self.synced, self.recovery_point) = (if sure { end } else { recovery_point }, recovery_point);
         Ok(())
     }
 
@@ -380,7 +392,7 @@ impl Log {
         let end = self.log_start.max(self.recovery_point);
         let segment = Segment::create(&*self.storage, &self.config, end)?;
         self.segments.insert(end, Some(segment));
-        self.durable = self.durable.max(end);
+        self.synced = self.synced.max(end);
         self.dirty_dirs.insert(self.config.dir.clone());
         Ok(())
     }
@@ -400,7 +412,12 @@ impl Log {
         self.epoch = LeaderEpoch(latest.unwrap_or_default().0.saturating_add(1));
         self.epochs.truncate_end(end);
         self.epochs.assign(self.epoch, end);
-        replace_file(&*self.storage, &self.config.dir.join(LEADER_EPOCHS), self.epochs.to_text().as_bytes())?;
+        let (path, text) = (self.config.dir.join(LEADER_EPOCHS), self.epochs.to_text());
+        if bugs::is(Bug::EpochNotSynced) {
+            self.storage.open(&path, Open::Write)?.write_at(0, text.as_bytes())?;
+        } else {
+            replace_file(&*self.storage, &path, text.as_bytes())?;
+        }
         self.epochs_dirty = false;
         self.check();
         Ok(())

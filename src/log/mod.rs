@@ -1,7 +1,7 @@
 //! One partition's log: segments of record batches, the indexes over them, leader epochs, and how they come back
 //! after a crash. No locks and no clock: whoever owns a [`Log`] brings both.
 //!
-//! Invariant, asserted in one place: log start <= durable end <= log end, and recovery point <= durable end.
+//! Invariant, asserted in one place: log start <= durable end <= log end, and recovery point <= synced end.
 
 mod aside;
 mod checkpoint;
@@ -44,6 +44,7 @@ pub(crate) use progress::bytes_to_scan;
 pub(crate) use salvage::{Salvaged, salvage};
 
 use crate::{
+    bugs::{self, Bug},
     config::TopicSettings,
     env::{Bytes, File, Storage},
     error::{Error, Result},
@@ -93,8 +94,8 @@ pub(crate) struct Log {
     /// By base offset. `None`: not opened yet, since nobody has asked for it. Never empty, and the last one is open.
     segments: BTreeMap<Offset, Option<Segment>>,
     log_start: Offset,
-    /// Exclusive: what lies below it survives a power cut.
-    durable: Offset,
+    /// Exclusive: what lies below it was synced, be it above the log's start or below. A start may not last.
+    synced: Offset,
     /// Below it, too, indexes and leader epochs are durable: a recovery starts there.
     recovery_point: Offset,
     epochs: LeaderEpochs,
@@ -194,9 +195,14 @@ impl Log {
         self.log_start
     }
 
-    /// Exclusive: what lies below it survives a power cut.
+    /// Exclusive: what lies below it survives a power cut, or is removed.
     pub(crate) fn durable(&self) -> Offset {
-        self.durable
+        self.synced.max(self.log_start)
+    }
+
+    /// Exclusive: what lies below it was synced, and survives a power cut even if the log's start does not.
+    pub(crate) fn synced(&self) -> Offset {
+        self.synced
     }
 
     /// Where a recovery would start.
@@ -328,7 +334,7 @@ impl Log {
         let touched = self.unflushed.iter().copied().chain(active);
         let segments: Vec<&Segment> = touched.filter_map(|base| self.segments.get(&base)?.as_ref()).collect();
         let indexed = segments.iter().filter(|_| everything);
-        let synced = || segments.iter().filter(|s| everything || s.end() > self.durable);
+        let synced = || segments.iter().filter(|s| everything || s.end() > self.synced);
         let unsure = |s: &&Segment| s.unsure().map(|(from, to)| (Arc::clone(s.file()), from, to));
         Ok(Flush {
             extent,
@@ -349,10 +355,10 @@ impl Log {
     /// Notes what became of a flush. A failed one poisons the log: what the disk holds is not known any more.
     pub(crate) fn end_flush(&mut self, flush: &Flush, result: Result<()>) -> Result<()> {
         if let Err(error) = result {
-            self.poison = Some(error.clone());
+            self.poison = Some(error.clone()).filter(|_| !bugs::is(Bug::ForgetFailedFlush));
             return Err(error);
         }
-        self.durable = self.durable.max(flush.up_to);
+        self.synced = self.synced.max(flush.up_to);
         if !flush.unsure.is_empty() {
             // Nothing becomes unsure while a log is open.
             self.segments.values_mut().flatten().for_each(Segment::trust);
@@ -381,10 +387,10 @@ impl Log {
 
     fn check(&self) {
         assert!(
-            self.log_start <= self.durable && self.durable <= self.end(),
+            self.log_start <= self.durable() && self.durable() <= self.end(),
             "durable end outside the log: {self:?}"
         );
-        assert!(self.recovery_point <= self.durable, "recovery point beyond the durable end: {self:?}");
+        assert!(self.recovery_point <= self.synced, "recovery point beyond the synced end: {self:?}");
     }
 
     /// Cuts what is reserved off the active segment, and notes its largest timestamp: before the last flush.

@@ -5,6 +5,7 @@
 
 use super::{Log, Segment, interrupted::DELETED, names::LEADER_EPOCHS};
 use crate::{
+    bugs::{self, Bug},
     error::Result,
     types::{Offset, Timestamp, millis},
 };
@@ -101,8 +102,9 @@ impl Log {
         }
         self.log_start = to;
         self.epochs_dirty |= self.epochs.truncate_start(to);
-        // Of what is removed nothing can be lost.
-        self.durable = self.durable.max(self.log_start);
+        if bugs::is(Bug::CallRemovedDurable) {
+            self.synced = self.synced.max(self.log_start);
+        }
         self.check();
         Ok(())
     }

@@ -7,6 +7,7 @@ mod reading;
 mod replacing;
 mod retention;
 mod salvage;
+mod surviving;
 mod truncating;
 
 use super::*;

@@ -12,6 +12,7 @@ use super::{
     segment::Segment,
 };
 use crate::{
+    bugs::{self, Bug},
     env::Open,
     error::Result,
     types::{LeaderEpoch, Offset},
@@ -26,40 +27,65 @@ impl Log {
         own.min(leader_end).max(self.log_start)
     }
 
-    /// Says that a recovery is to begin at `to` or below, before the log is truncated there. Gives the point to note.
+    /// Says that a recovery is to begin where the segment of `to` does, or below, before the log is truncated there: where
+    /// it will end is not known yet, since a batch around `to` goes as a whole. Gives the point to note.
     pub(crate) fn lower_recovery_point(&mut self, to: Offset) -> Offset {
-        self.recovery_point = self.recovery_point.min(to);
+        let lower = self.segment_of(to).unwrap_or(to);
+        if !bugs::is(Bug::KeepRecoveryPoint) {
+            self.recovery_point = self.recovery_point.min(lower);
+        }
         self.recovery_point
     }
 
     /// Cuts off all batches that reach to `to` or beyond; a batch around it goes as a whole. No flush may be under way, and
-    /// the recovery point is noted. Below the log's start nothing is left, and the log goes on at `to`.
+    /// the recovery point is noted. If nothing is left at the log's start or behind it, the log goes on there; if `to` lies
+    /// below, which is noted too, the log begins and goes on at `to`.
+    ///
+    /// # Errors
+    /// The disk's. Then nobody knows where the log ends, and it takes no records until it is opened anew.
     pub(crate) fn truncate(&mut self, to: Offset) -> Result<()> {
         if to >= self.end() {
             return Ok(());
         }
+        let done = self.cut_end(to);
+        if let Err(error) = &done
+            && !bugs::is(Bug::GoOnAfterFailedTruncation)
+        {
+            self.poison = Some(error.clone());
+            self.synced = self.synced.min(to).min(self.end());
+            self.recovery_point = self.recovery_point.min(self.synced);
+        }
+        done
+    }
+
+    fn cut_end(&mut self, to: Offset) -> Result<()> {
         let interval = self.config.settings.index_interval_bytes;
         let base = self.segment_of(to).unwrap_or(to);
-        let cut = match self.segments.contains_key(&base) {
-            true => self.segment(base)?.locate(to, interval)?.map_or(0, |found| found.position),
-            false => 0,
-        };
+        let (mut position, mut first) = (0, None);
+        if self.segments.contains_key(&base) {
+            let segment = self.segment(base)?;
+            let found = segment.locate(to, interval)?;
+            // A cleaner may have left nothing of what lies there.
+            position = found.map_or(segment.size(), |found| found.position);
+            first = found.map(|found| found.header.base_offset);
+        }
+        // Of a batch around the log's start nothing is left if it goes.
+        let all = to < self.log_start || first.is_some_and(|first| first < self.log_start);
+        let kept = Some(base).filter(|base| !all && self.segments.contains_key(base));
         // The youngest first: what a crash leaves has no hole.
-        let behind: Vec<Offset> = self.segments.range(base.plus(1)..).rev().map(|(base, _)| *base).collect();
-        for later in behind {
+        let gone = self.segments.keys().rev().copied().filter(|segment| all || *segment > base);
+        for later in gone.collect::<Vec<_>>() {
             self.storage.remove_file(&segment_file(&self.config.dir, later, Kind::Log))?;
             remove_derived(&*self.storage, &self.config.dir, later)?;
             self.segments.remove(&later);
             self.unflushed.remove(&later);
         }
         self.storage.sync_dir(&self.config.dir)?;
-        if self.segments.contains_key(&base) {
-            self.rewrite(base, cut)?;
+        if let Some(base) = kept {
+            self.rewrite(base, position)?;
         }
-        if to < self.log_start {
-            self.log_start = to;
-        }
-        self.end_truncation(to)
+        self.log_start = self.log_start.min(to);
+        self.end_truncation()
     }
 
     /// Has the first `len` bytes of a segment in a file of their own, which is the one to append to.
@@ -86,10 +112,11 @@ impl Log {
         Ok(())
     }
 
-    fn end_truncation(&mut self, to: Offset) -> Result<()> {
+    fn end_truncation(&mut self) -> Result<()> {
         if self.segments.is_empty() {
-            let segment = Segment::create(&*self.storage, &self.config, to)?;
-            self.segments.insert(to, Some(segment));
+            let start = self.log_start;
+            let segment = Segment::create(&*self.storage, &self.config, start)?;
+            self.segments.insert(start, Some(segment));
             self.dirty_dirs.insert(self.config.dir.clone());
         }
         active(&mut self.segments)?;
@@ -97,7 +124,7 @@ impl Log {
         self.rolls += 1;
         self.epochs.truncate_end(end);
         self.epochs_dirty = true;
-        self.durable = self.durable.min(end).max(self.log_start);
+        self.synced = self.synced.min(end);
         self.recovery_point = self.recovery_point.min(end);
         self.reload_producers()?;
         self.check();

@@ -7,6 +7,7 @@ use super::{
     topics::{TopicEntry, write_metadata},
 };
 use crate::{
+    bugs::{self, Bug},
     config::TopicConfig,
     error::{Error, Result},
     log::{LoadedFrom, Log, LogConfig},
@@ -190,7 +191,9 @@ impl Node {
             return Ok(());
         }
         let entries = self.topics.read().entries();
-        write_metadata(&*self.storage, &self.dir, &entries)?;
+        if !bugs::is(Bug::RemoveBeforeNoted) {
+            write_metadata(&*self.storage, &self.dir, &entries)?;
+        }
         // What was noted of the old topic must not be taken for something of a new topic of that name.
         self.write_recovery_points()?;
         self.write_log_starts()?;

@@ -16,6 +16,7 @@ use super::{
     topics::{METADATA_FILE, TopicEntry, Topics, forget_partitions, read_metadata, write_metadata},
 };
 use crate::{
+    bugs::{self, Bug},
     env::{Driver, Open, Storage, replace_file},
     error::{Error, Result},
     log::{Extent, LoadedFrom, Log, LogConfig, bytes_to_scan},
@@ -296,6 +297,9 @@ impl Node {
 
     fn close_logs(&self) -> Result<()> {
         let _no_topics_meanwhile = self.admin.lock();
+        if bugs::is(Bug::MarkCleanBeforeFlush) {
+            self.write_clean_marker()?;
+        }
         // A topic whose deletion could not be ended is closed by nobody: the directory would not be clean.
         let mut first_error = self.finish_removals().err();
         let partitions: Vec<Arc<Partition>> = self.topics.read().partitions().cloned().collect();

@@ -23,7 +23,7 @@ pub(super) struct Partition {
     state: Mutex<State>,
     /// Claimed while the log is synced.
     flushing: GroupCommit,
-    /// What survives a power cut lies below, exclusive; never ahead of what the log knows.
+    /// What was synced lies below, exclusive; never ahead of what the log knows.
     durable: AtomicI64,
 }
 
@@ -51,7 +51,7 @@ impl Partition {
         config: LogConfig,
         log: Option<Log>,
     ) -> Arc<Self> {
-        let durable = log.as_ref().map_or(0, |log| log.durable().get());
+        let durable = log.as_ref().map_or(0, |log| log.synced().get());
         let log = log.map_or(LogState::Absent, |log| LogState::Open(Box::new(log)));
         Arc::new(Self {
             topic_id,
@@ -117,7 +117,7 @@ impl Partition {
         let flush = {
             let mut state = self.lock();
             let Some(log) = state.log_if_any()? else { return Ok(()) };
-            if extent == Extent::Records && log.durable() >= up_to {
+            if extent == Extent::Records && log.synced() >= up_to {
                 return Ok(());
             }
             log.begin_flush(extent)?
@@ -126,7 +126,7 @@ impl Partition {
         let mut state = self.lock();
         let Some(log) = state.log_if_any()? else { return Ok(()) };
         log.end_flush(&flush, result)?;
-        self.durable.store(log.durable().get(), Ordering::Release);
+        self.durable.store(log.synced().get(), Ordering::Release);
         let woken = if self.durability == Durability::Flushed { state.take_waiting() } else { Vec::new() };
         drop(state);
         woken.iter().for_each(|fetch| fetch.look_again());

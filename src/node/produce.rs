@@ -5,6 +5,7 @@ use super::{
     Node, Task, admin::OFFSETS_TOPIC, background::Job, partition::Partition, topics::with_partition,
 };
 use crate::{
+    bugs::{self, Bug},
     config::TopicSettings,
     error::{Error, Result},
     log::Extent,
@@ -90,7 +91,7 @@ impl Node {
         }
         woken.iter().for_each(|fetch| fetch.look_again());
         let durability = if partition.owes_flush(appended.end) { Durability::Flushed } else { durability };
-        if durability == Durability::Flushed {
+        if durability == Durability::Flushed && !bugs::is(Bug::AcknowledgeBeforeFlush) {
             partition.flush(appended.end, Extent::Records)?;
         }
         Ok(ProduceResponse { base_offset: appended.base, log_append_time, durability })

@@ -5,6 +5,7 @@
 
 use super::{Node, Task, admin::is_internal, partition::Partition};
 use crate::{
+    bugs::{self, Bug},
     env::replace_file,
     error::{Error, Result},
     log::Log,
@@ -76,6 +77,9 @@ impl Node {
         let _one_at_a_time = self.starts.lock();
         let log_start_offset = partition.delete_records(request.before)?;
         partition.write_epochs()?;
+        if bugs::is(Bug::DropBeforeStartIsNoted) {
+            self.drop_below_start(&partition)?;
+        }
         self.write_log_starts()?;
         // They are deleted by now. Segments that could not be renamed are removed by the next retention, or open.
         drop(self.drop_below_start(&partition));

@@ -49,6 +49,13 @@ impl<'a> ValidBatch<'a> {
         Ok(Self::seal(header, bytes))
     }
 
+    /// Takes a batch as a leader has it, markers too.
+    #[cfg(test)]
+    pub(crate) fn of_leader(bytes: &'a mut [u8]) -> Result<Self, BatchError> {
+        let header = *Batch::check(bytes)?.header();
+        Ok(Self { header, bytes })
+    }
+
     pub(crate) fn header(&self) -> &BatchHeader {
         &self.header
     }

@@ -10,10 +10,16 @@ use std::time::Duration;
 /// More polls than any workload needs: who is not done by then never will be.
 const MAX_POLLS: usize = 10_000;
 
-/// All records of a partition, each with its leader epoch.
+/// Where a partition begins.
+pub(crate) fn start_of(broker: &Broker, topic: &str, partition: i32) -> Result<usize> {
+    let described = broker.admin().describe_topic(topic)?;
+    Ok(described.partitions[partition as usize].log_start_offset as usize)
+}
+
+/// All records of a partition from its start on, each with its leader epoch.
 pub(crate) fn read_partition(broker: &Broker, topic: &str, partition: i32) -> Result<Vec<(Payload, i32)>> {
     let mut consumer = broker.consumer(ConsumerConfig::standalone()).assign([(topic, partition)])?;
-    let mut seen = Vec::new();
+    let (start, mut seen) = (start_of(broker, topic, partition)?, Vec::new());
     for _ in 0..MAX_POLLS {
         if consumer.is_caught_up()? {
             return Ok(seen);
@@ -21,7 +27,7 @@ pub(crate) fn read_partition(broker: &Broker, topic: &str, partition: i32) -> Re
         for record in &consumer.poll(Duration::ZERO)? {
             assert_eq!(
                 record.offset(),
-                seen.len() as i64,
+                (start + seen.len()) as i64,
                 "{topic}-{partition}: an offset is missing or comes twice"
             );
             let next = Offsets::from(record);
@@ -76,10 +82,6 @@ impl World {
             if before != model.id {
                 self.model.commits.retain(|(_, of, _), _| of != topic);
             }
-            assert!(
-                described.partitions.iter().all(|partition| partition.log_start_offset == 0),
-                "{described:?}"
-            );
         }
         let ids = self.model.topics.values().filter_map(|topic| topic.id);
         self.model.ids.extend(ids.filter(|id| !self.model.ids.contains(id)).collect::<Vec<_>>());
@@ -91,21 +93,22 @@ impl World {
             let failed = |why: String| -> ! { panic!("{topic}-{number}: {why}\n{}", broker.recovery()) };
             let seen = read_partition(broker, topic, number as i32)
                 .unwrap_or_else(|error| failed(error.to_string()));
+            let start = start_of(broker, topic, number as i32).unwrap();
             let payloads: Vec<_> = seen.iter().map(|(payload, _)| payload.clone()).collect();
             let at_least = if cut { model.durable } else { model.acked.len() };
-            model.compare(&payloads, at_least).unwrap_or_else(|why| failed(why));
+            model.compare(start, &payloads, at_least).unwrap_or_else(|why| failed(why));
             for (offset, (payload, epoch)) in seen.iter().enumerate() {
-                model.note_name(offset, *epoch, payload).unwrap_or_else(|why| failed(why));
+                model.note_name(start + offset, *epoch, payload).unwrap_or_else(|why| failed(why));
             }
             let durable = broker.durable_offset(topic, number as i32).unwrap();
-            assert!(durable <= seen.len() as i64, "{topic}-{number}: {durable} is beyond the end");
-            let all = durable == seen.len() as i64;
+            let end = start + seen.len();
+            assert!(durable <= end as i64, "{topic}-{number}: {durable} is beyond the end");
+            let all = durable == end as i64;
             assert!(all || !there.flushed, "{topic}-{number}: what can be read of it is flushed");
-            self.marks.add(
-                "records lost that were only buffered",
-                model.acked.len().saturating_sub(seen.len()) as u64,
-            );
-            model.settle(payloads, durable as usize);
+            let lost = model.acked.len().saturating_sub(end) as u64;
+            self.marks.add("records lost that were only buffered", lost);
+            self.marks.add("logs that begin behind 0", u64::from(start > 0));
+            model.settle(start, payloads, durable as usize);
         }
     }
 
@@ -118,17 +121,21 @@ impl World {
             let allowed = model.allows(committed, cut);
             assert!(allowed, "{group} has committed {committed:?} for {of:?}, cut {cut}: {model:?}");
             let position = consumer.position(of).unwrap();
+            let log = &self.model.topics[topic].partitions[*partition as usize];
             let Some(offset) = committed else {
-                assert_eq!(position, 0, "{group} has committed nothing for {of:?}");
+                assert_eq!(position, log.start as i64, "{group} has committed nothing for {of:?}");
                 *model = Default::default();
                 continue;
             };
             let commit =
                 model.candidates(cut).filter(|commit| commit.offset == offset).last().unwrap().clone();
-            let there = &self.model.topics[topic].partitions[*partition as usize].acked;
+            let there = &log.acked;
             let same =
                 there.iter().zip(&commit.below).take_while(|(there, then)| there.timestamp == **then).count();
-            if same == commit.below.len() {
+            if offset < log.start as i64 {
+                assert!(position <= log.start as i64, "{group}, {of:?}: {position} of what was removed");
+                self.marks.add("groups whose next record was removed", 1);
+            } else if same == commit.below.len() {
                 assert_eq!(position, offset, "{group}, {of:?}: all that it has read is there");
             } else {
                 assert!(

@@ -3,6 +3,9 @@
 use brooklet::{ConsumerRecord, Record, Timestamp, TopicId};
 use std::collections::BTreeMap;
 
+/// Two hours before a manual clock begins: what is to be kept for as long, or a little less, can expire.
+pub(crate) const FIRST_TIMESTAMP: i64 = 1_704_067_200_000 - 7_200_000;
+
 /// The bytes of a record; its timestamp is like no other's, so that no two are equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Payload {
@@ -28,7 +31,12 @@ impl Payload {
             4 => vec![(String::new(), Some(Vec::new()))],
             _ => Vec::new(),
         };
-        Self { key, value, headers, timestamp: 1_700_000_000_000 + uid as i64 }
+        Self { key, value, headers, timestamp: FIRST_TIMESTAMP + uid as i64 }
+    }
+
+    /// Stands for a record that was removed, and of which nobody knows what it was.
+    fn removed() -> Self {
+        Self { key: None, value: None, headers: Vec::new(), timestamp: -1 }
     }
 
     pub(crate) fn record<'a>(&'a self, topic: &'a str, partition: i32) -> Record<'a> {
@@ -63,8 +71,11 @@ impl Payload {
 /// What is known of one partition.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PartitionModel {
-    /// What was acknowledged, by offset.
+    /// What was acknowledged, by offset, that which was removed since too.
     pub(crate) acked: Vec<Payload>,
+    /// Where it was promised to begin, and how far a call that failed may have moved that.
+    pub(crate) start: usize,
+    pub(crate) start_most: usize,
     /// How many of them were promised to survive a power cut.
     pub(crate) durable: usize,
     /// What failed since, and may be in the log all the same.
@@ -74,22 +85,39 @@ pub(crate) struct PartitionModel {
 }
 
 impl PartitionModel {
-    /// Holds what is there against what was sent: a prefix of it, `at_least` long; behind all of it perhaps a run of
-    /// what failed.
-    pub(crate) fn compare(&self, seen: &[Payload], at_least: usize) -> Result<(), String> {
-        let common = seen.iter().zip(&self.acked).take_while(|(a, b)| a == b).count();
-        if common < seen.len().min(self.acked.len()) {
-            return Err(format!(
-                "offset {common} holds {:?}, sent was {:?}",
-                seen[common], self.acked[common]
-            ));
+    /// Holds what is there, from the offset `start` on, against what was sent: it begins where it may, is a prefix of that
+    /// and ends at `at_least` or behind; behind all of it there is perhaps a run of what failed.
+    pub(crate) fn compare(&self, start: usize, seen: &[Payload], at_least: usize) -> Result<(), String> {
+        if !(self.start..=self.start_most).contains(&start) {
+            return Err(format!("it begins at {start}, not at {} to {}", self.start, self.start_most));
         }
-        if seen.len() < at_least {
-            return Err(format!("{} records are there, {at_least} were promised", seen.len()));
+        let sent = self.acked.get(start..).unwrap_or_default();
+        let common = seen.iter().zip(sent).take_while(|(a, b)| a == b).count();
+        if common < seen.len().min(sent.len()) {
+            let offset = start + common;
+            return Err(format!("offset {offset} holds {:?}, sent was {:?}", seen[common], sent[common]));
+        }
+        if start + seen.len() < at_least {
+            return Err(format!("it ends at {}, and {at_least} was promised", start + seen.len()));
         }
         let more = &seen[common..];
         let known = more.is_empty() || self.maybe.windows(more.len()).any(|run| run == more);
-        if known { Ok(()) } else { Err(format!("behind offset {common}: {more:?}, which nobody sent")) }
+        let offset = start + common;
+        if known { Ok(()) } else { Err(format!("from offset {offset} on {more:?}, which nobody sent")) }
+    }
+
+    /// Retention may be at work: all may go that is there, or may be.
+    pub(crate) fn may_expire(&mut self) {
+        self.start_most = self.start_most.max(self.acked.len() + self.maybe.len());
+    }
+
+    /// It begins at `start`, and that is promised to last. Of what is removed nothing can be lost.
+    pub(crate) fn begins_at(&mut self, start: usize) -> Result<(), String> {
+        if !(self.start..=self.start_most).contains(&start) {
+            return Err(format!("it begins at {start}, not at {} to {}", self.start, self.start_most));
+        }
+        (self.start, self.durable) = (start, self.durable.max(start));
+        Ok(())
     }
 
     /// A record that was seen, with its offset and epoch.
@@ -103,10 +131,13 @@ impl PartitionModel {
         }
     }
 
-    /// What is there from now on, of which the broker says that so much is durable; what was stays so.
-    pub(crate) fn settle(&mut self, seen: Vec<Payload>, durable: usize) {
-        self.durable = self.durable.max(durable).min(seen.len());
-        self.acked = seen;
+    /// What is there from now on, from the offset `start` on, of which the broker says that so much is durable; what was
+    /// stays so.
+    pub(crate) fn settle(&mut self, start: usize, seen: Vec<Payload>, durable: usize) {
+        self.acked.resize_with(start, Payload::removed);
+        self.acked.extend(seen);
+        (self.start, self.start_most) = (start, start);
+        self.durable = self.durable.max(durable).min(self.acked.len());
         self.maybe.clear();
     }
 }
@@ -127,6 +158,8 @@ pub(crate) struct TopicModel {
     pub(crate) partitions: Vec<PartitionModel>,
     /// Consumers get only what is flushed.
     pub(crate) flushed: bool,
+    /// Its records do not stay for ever, or would not if a call had succeeded that failed.
+    pub(crate) expires: bool,
     /// How many partitions it was to have in calls that failed since, and may have instead.
     pub(crate) tried: Vec<usize>,
 }
@@ -134,14 +167,14 @@ pub(crate) struct TopicModel {
 impl TopicModel {
     pub(crate) fn new(there: There, id: Option<TopicId>, partitions: usize) -> Self {
         let fresh = vec![PartitionModel::default(); partitions];
-        Self { there, id, partitions: fresh, flushed: false, tried: vec![partitions] }
+        Self { there, id, partitions: fresh, flushed: false, expires: false, tried: vec![partitions] }
     }
 
     /// It is there, with this id: either what it was, or what a call made that failed.
     pub(crate) fn identify(&mut self, id: TopicId, partitions: usize) -> bool {
         let same = self.id == Some(id) && self.partitions.len() == partitions;
         if !same && self.there == There::Maybe && self.id != Some(id) && self.tried.contains(&partitions) {
-            *self = Self::new(There::Yes, Some(id), partitions);
+            *self = Self { expires: self.expires, ..Self::new(There::Yes, Some(id), partitions) };
             return true;
         }
         same

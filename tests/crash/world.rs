@@ -1,14 +1,13 @@
 //! A broker on a simulated disk beside its model: every step is done to both.
 
 use crate::{
-    check::read_partition,
-    model::{Commit, Model, There, TopicModel},
+    check::{read_partition, start_of},
+    model::{Commit, Model, PartitionModel, Payload, There, TopicModel},
     replay::Marks,
     workloads::{Shape, Step},
 };
 use brooklet::{
     Broker, ConsumerConfig, Durability, Error, Fault, ManualClock, RecordMetadata, Result, SimDisk,
-    TopicConfig,
 };
 use std::time::Duration;
 
@@ -76,8 +75,17 @@ impl World {
                 self.check_durable(&broker)
             }
             Step::Wait(seconds) => {
+                self.may_expire();
                 self.clock.advance(Duration::from_secs(seconds));
                 if self.hits() == 0 { self.waited(&broker) } else { Ok(()) }
+            }
+            Step::DeleteRecords { topic, partition, keep } => {
+                self.delete_records(&broker, topic, partition, keep)
+            }
+            Step::Expire => {
+                self.may_expire();
+                broker.apply_retention_now()?;
+                self.note_starts(&broker)
             }
             Step::Reopen => {
                 self.broker = None;
@@ -102,7 +110,48 @@ impl World {
     /// The timers have run and nothing failed: all is flushed.
     fn waited(&mut self, broker: &Broker) -> Result<()> {
         self.model.flushed();
+        self.note_starts(broker)?;
         self.check_durable(broker)
+    }
+
+    /// The topics whose records do not stay for ever.
+    fn expiring(&mut self) -> impl Iterator<Item = (&&'static str, &mut TopicModel)> {
+        self.model.topics.iter_mut().filter(|(_, topic)| topic.expires)
+    }
+
+    fn may_expire(&mut self) {
+        let partitions = self.expiring().flat_map(|(_, topic)| &mut topic.partitions);
+        partitions.for_each(PartitionModel::may_expire);
+    }
+
+    /// Retention was at work, and where logs begin now is noted.
+    fn note_starts(&mut self, broker: &Broker) -> Result<()> {
+        for (topic, there) in self.expiring().filter(|(_, topic)| topic.there == There::Yes) {
+            for (number, model) in there.partitions.iter_mut().enumerate() {
+                let start = start_of(broker, topic, number as i32)?;
+                model.begins_at(start).unwrap_or_else(|why| panic!("{topic}-{number}: {why}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn delete_records(
+        &mut self,
+        broker: &Broker,
+        topic: &'static str,
+        partition: i32,
+        keep: usize,
+    ) -> Result<()> {
+        let there = self.model.topics.get_mut(topic);
+        let Some(model) = there.and_then(|topic| topic.partitions.get_mut(partition as usize)) else {
+            return Ok(());
+        };
+        let before = model.acked.len().saturating_sub(keep);
+        model.start_most = model.start_most.max(before);
+        let start = broker.admin().delete_records((topic, partition), before as i64)? as usize;
+        assert!(start >= before, "{topic}-{partition} begins at {start}, and all below {before} is deleted");
+        model.begins_at(start).unwrap_or_else(|why| panic!("{topic}-{partition}: {why}"));
+        Ok(())
     }
 
     /// What is promised to be durable is said to be so.
@@ -121,22 +170,16 @@ impl World {
     }
 
     fn create(&mut self, broker: &Broker, topic: &'static str, shape: Shape) -> Result<()> {
-        let durability = if shape.flushed { Durability::Flushed } else { Durability::Buffered };
-        let config = TopicConfig::new()
-            .partitions(shape.partitions)
-            .segment_bytes(shape.segment_bytes)
-            .index_interval_bytes(shape.index_interval)
-            .file_delete_delay(Duration::from_secs(2))
-            .durability(durability);
         let before = self.model.topics.get(topic).map_or(There::No, |topic| topic.there);
-        let created = broker.create_topic(topic, config);
+        let created = broker.create_topic(topic, shape.config());
         let fresh = |there, id| TopicModel::new(there, id, shape.partitions as usize);
         match created {
             Ok(id) => {
                 assert_ne!(before, There::Yes, "{topic} was made twice");
                 assert!(!self.model.ids.contains(&id), "{topic} has the id of a topic that was before it");
                 self.model.ids.push(id);
-                let made = TopicModel { flushed: shape.flushed, ..fresh(There::Yes, Some(id)) };
+                let (flushed, expires) = (shape.flushed, shape.expires());
+                let made = TopicModel { flushed, expires, ..fresh(There::Yes, Some(id)) };
                 self.model.topics.insert(topic, made);
                 self.model.commits.retain(|(_, of, _), _| *of != topic);
                 Ok(())
@@ -145,8 +188,14 @@ impl World {
                 let exists = matches!(error, Error::TopicAlreadyExists { .. });
                 assert!(!exists || before != There::No, "{topic} was deleted and exists");
                 match self.model.topics.get_mut(topic).filter(|topic| topic.there != There::No) {
-                    Some(known) => known.tried.push(shape.partitions as usize),
-                    None => drop(self.model.topics.insert(topic, fresh(There::Maybe, None))),
+                    Some(known) => {
+                        known.tried.push(shape.partitions as usize);
+                        known.expires |= shape.expires();
+                    }
+                    None => {
+                        let tried = TopicModel { expires: shape.expires(), ..fresh(There::Maybe, None) };
+                        self.model.topics.insert(topic, tried);
+                    }
                 }
                 Err(error)
             }
@@ -191,7 +240,7 @@ impl World {
             record = record.durability(Durability::Flushed);
         }
         let result = broker.produce(record);
-        self.sent(topic, partition, &payload, &result);
+        self.sent(broker, (topic, partition), &payload, &result);
         result.map(drop)
     }
 
@@ -207,16 +256,16 @@ impl World {
             Err(other) => payloads.iter().map(|_| Err(other.clone())).collect(),
         };
         for ((partition, payload), result) in payloads.iter().zip(&each) {
-            self.sent(topic, *partition, payload, result);
+            self.sent(broker, (topic, *partition), payload, result);
         }
         result.map(drop)
     }
 
     fn sent(
         &mut self,
-        topic: &str,
-        partition: i32,
-        payload: &crate::model::Payload,
+        broker: &Broker,
+        (topic, partition): (&str, i32),
+        payload: &Payload,
         result: &Result<RecordMetadata>,
     ) {
         let Some(there) = self.model.topics.get_mut(topic) else { return };
@@ -225,6 +274,9 @@ impl World {
         match result {
             Ok(at) => {
                 assert_ne!(state, There::No, "{topic} is deleted and takes records");
+                if self.reopened && at.offset > model.acked.len() as i64 {
+                    take_in_recovered(model, broker, (topic, partition), at.offset as usize);
+                }
                 assert_eq!(
                     (at.offset, at.partition),
                     (model.acked.len() as i64, partition),
@@ -249,17 +301,18 @@ impl World {
         let Some(there) = self.model.topics.get_mut(topic) else { return Ok(()) };
         for (number, model) in there.partitions.iter_mut().enumerate() {
             let seen = read_partition(broker, topic, number as i32)?;
+            let start = start_of(broker, topic, number as i32)?;
             let payloads: Vec<_> = seen.iter().map(|(payload, _)| payload.clone()).collect();
-            let checked = model.compare(&payloads, model.acked.len());
+            let checked = model.compare(start, &payloads, model.acked.len());
             checked.unwrap_or_else(|why| panic!("{topic}-{number}, in the same session: {why}"));
             let durable = match self.reopened {
                 true => broker.durable_offset(topic, number as i32)? as usize,
                 false => model.durable,
             };
-            let early = there.flushed && payloads.len() > durable;
+            let early = there.flushed && start + payloads.len() > durable;
             assert!(!early, "{topic}-{number}: what is not flushed is read");
             for (offset, (payload, epoch)) in seen.iter().enumerate() {
-                let named = model.note_name(offset, *epoch, payload);
+                let named = model.note_name(start + offset, *epoch, payload);
                 named.unwrap_or_else(|why| panic!("{topic}-{number}: {why}"));
             }
         }
@@ -300,4 +353,20 @@ impl World {
         }
         result
     }
+}
+
+/// The broker was opened anew, and has below `end` what a call before that was told to have failed.
+fn take_in_recovered(
+    model: &mut PartitionModel,
+    broker: &Broker,
+    (topic, partition): (&str, i32),
+    end: usize,
+) {
+    let start = start_of(broker, topic, partition).unwrap();
+    let there = read_partition(broker, topic, partition).unwrap();
+    let before: Vec<_> = there.into_iter().take(end - start).map(|(payload, _)| payload).collect();
+    let checked = model.compare(start, &before, model.acked.len());
+    checked.unwrap_or_else(|why| panic!("{topic}-{partition}, opened anew: {why}"));
+    let durable = broker.durable_offset(topic, partition).unwrap();
+    model.settle(start, before, durable as usize);
 }

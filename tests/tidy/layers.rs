@@ -10,6 +10,7 @@ use super::{
 const LAYERS: &[&[&str]] = &[
     &["docs"],
     &["sync"],
+    &["bugs"],
     &["types"],
     &["error"],
     &["config"],

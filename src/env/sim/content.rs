@@ -1,6 +1,7 @@
 //! The bytes of a simulated file: those that a reader sees, and those that a power cut leaves.
 
-use crate::{prng::Prng, types::Timestamp};
+use super::fate::Fate;
+use crate::types::Timestamp;
 use std::collections::BTreeMap;
 
 /// What a disk writes as a whole or not at all.
@@ -159,7 +160,7 @@ impl Content {
 
     /// Decides what of the pending writes has reached the disk; the rest never will. This is what a power cut does,
     /// and a failed sync: the system then takes the pages for clean, and does not try again.
-    pub(super) fn settle(&mut self, prng: &mut Prng) {
+    pub(super) fn settle(&mut self, fate: &mut Fate<'_>) {
         if self.pending.is_empty() && self.lengths.is_empty() {
             return;
         }
@@ -169,41 +170,30 @@ impl Content {
         for write in &pending {
             write.sectors().for_each(|sector| by_sector.entry(sector).or_default().push(write));
         }
-        // All or nothing now and then: of many sectors, chosen one by one, hardly ever would all be there.
-        let mood = prng.below(4);
-        for (sector, writes) in by_sector {
-            let count = match mood {
-                0 => 0,
-                1 => writes.len() as u64,
-                _ => prng.below(writes.len() as u64 + 1),
-            };
-            for write in writes.into_iter().take(count as usize) {
+        let sectors = fate.some_of_each(by_sector.values().map(Vec::len));
+        for ((sector, writes), count) in by_sector.into_iter().zip(sectors) {
+            for write in writes.into_iter().take(count) {
                 let (start, bytes) = write.within(sector);
                 self.durable.put(start, bytes);
             }
         }
-        self.settle_len(prng);
+        self.settle_len(fate);
     }
 
-    fn settle_len(&mut self, prng: &mut Prng) {
+    fn settle_len(&mut self, fate: &mut Fate<'_>) {
         let mut lengths = std::mem::take(&mut self.lengths);
         lengths.insert(0, self.durable.len);
-        let last = lengths.len() as u64 - 1;
-        let chosen = match prng.below(3) {
-            0 => 0,
-            1 => last,
-            _ => prng.below(last + 1),
-        };
-        let len = lengths.get(chosen as usize).copied().unwrap_or_default();
+        lengths.dedup();
+        let len = lengths.get(fate.one_of(lengths.len())).copied().unwrap_or_default();
         self.durable.set_len(len);
-        if prng.below(2) == 0 {
+        if fate.is_done() {
             self.durable.modified = self.live.modified;
         }
     }
 
     /// What a power cut leaves is all there is.
-    pub(super) fn power_cut(&mut self, prng: &mut Prng) {
-        self.settle(prng);
+    pub(super) fn power_cut(&mut self, fate: &mut Fate<'_>) {
+        self.settle(fate);
         if std::mem::take(&mut self.parted) {
             self.live = self.durable.clone();
         }
@@ -264,6 +254,11 @@ impl HandedOut {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prng::Prng;
+
+    fn drawn(seed: u64, leave: impl FnOnce(&mut Fate<'_>)) {
+        leave(&mut Fate::Drawn(&mut Prng::new(seed)));
+    }
 
     fn bytes(content: &Content) -> Vec<u8> {
         let mut buffer = vec![0xee; content.len() as usize];
@@ -279,7 +274,7 @@ mod tests {
             content.write(0, &[1; 2048]);
             content.sync();
             content.write(0, &[2; 2048]);
-            content.power_cut(&mut Prng::new(seed));
+            drawn(seed, |fate| content.power_cut(fate));
             let bytes = bytes(&content);
             assert_eq!(bytes.len(), 2048);
             for sector in bytes.chunks(SECTOR) {
@@ -303,7 +298,7 @@ mod tests {
             content.write(0, &[0; 512]);
             content.sync();
             (1..4).for_each(|n| content.write(0, &[n; 512]));
-            content.power_cut(&mut Prng::new(seed));
+            drawn(seed, |fate| content.power_cut(fate));
             seen[usize::from(bytes(&content)[0])] += 1;
         }
         assert!(seen.iter().all(|n| *n > 10), "{seen:?}");
@@ -320,7 +315,7 @@ mod tests {
             content.write(100, &[7; 900]);
             content.set_len(700);
             content.lengthen(5000);
-            content.power_cut(&mut Prng::new(seed));
+            drawn(seed, |fate| content.power_cut(fate));
             let bytes = bytes(&content);
             lengths.insert(bytes.len());
             assert_eq!(bytes[..100], [7; 100]);
@@ -340,7 +335,7 @@ mod tests {
             content.set_len(1000);
             content.sync();
             content.write(990, &[8; 1]);
-            content.power_cut(&mut Prng::new(seed));
+            drawn(seed, |fate| content.power_cut(fate));
             let bytes = bytes(&content);
             assert_eq!((&bytes[..100], &bytes[100..990]), (&[7; 100][..], &[0; 890][..]), "seed {seed}");
         }
@@ -352,13 +347,35 @@ mod tests {
         for seed in 0..100 {
             let mut content = Content::default();
             content.write(0, &[1; 512]);
-            content.settle(&mut Prng::new(seed));
+            drawn(seed, |fate| content.settle(fate));
             assert_eq!(bytes(&content), [1; 512]);
             content.sync();
-            content.power_cut(&mut Prng::new(seed));
+            drawn(seed, |fate| content.power_cut(fate));
             lost += usize::from(bytes(&content) == [0; 512]);
         }
         assert!((20..90).contains(&lost), "{lost}");
+    }
+
+    #[test]
+    fn every_outcome_of_a_power_cut_has_its_number() {
+        let cut = |nth| {
+            let mut content = Content::default();
+            content.write(0, &[1; 1024]);
+            content.sync();
+            content.write(0, &[2; 1024]);
+            content.write(0, &[3; 512]);
+            content.write(1024, &[4; 100]);
+            let mut outcomes = 1;
+            content.power_cut(&mut Fate::Nth { rest: nth, outcomes: &mut outcomes });
+            (bytes(&content), outcomes)
+        };
+        let (_, outcomes) = cut(0);
+        // Two writes of the first sector, one of each other one, and two lengths.
+        assert_eq!(outcomes, 3 * 2 * 2 * 2);
+        let all: std::collections::BTreeSet<Vec<u8>> = (0..outcomes).map(|nth| cut(nth).0).collect();
+        // What the last sector holds is not seen where the length is the old one.
+        assert_eq!(all.len(), 3 * 2 * (1 + 2));
+        assert_eq!(cut(outcomes).0, cut(0).0, "behind the last comes the first");
     }
 
     #[test]

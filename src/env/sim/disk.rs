@@ -2,7 +2,8 @@
 
 use super::{
     DiskOp, DiskOperation,
-    fault::{Rules, Then},
+    fate::Fate,
+    fault::{DiskFault, Rules, Then},
     tree::Node,
 };
 use crate::{
@@ -27,6 +28,8 @@ pub(super) enum Extent {
     Whole,
     /// What a failing operation does before it fails.
     Failing,
+    /// The same of a write that stops in its middle.
+    Short,
     /// What is done of it when the power is cut.
     Cut,
 }
@@ -55,6 +58,9 @@ pub(super) struct State {
     pub(super) operations: VecDeque<DiskOperation>,
     power_cuts: u64,
     pub(super) sessions: u64,
+    /// The outcome that the next power cut is to have, and of how many the last chosen one was.
+    pub(super) chosen: Option<u64>,
+    pub(super) outcomes: u64,
 }
 
 impl Disk {
@@ -66,6 +72,8 @@ impl Disk {
             operations: VecDeque::new(),
             power_cuts: 0,
             sessions: 0,
+            chosen: None,
+            outcomes: 0,
         };
         Self { seed, rules: Arc::default(), state: Mutex::new(state) }
     }
@@ -96,7 +104,7 @@ impl Disk {
         run: impl FnOnce(&mut State) -> io::Result<T>,
     ) -> Result<T> {
         self.operate_in_part(session, what, |state, extent| match extent {
-            Extent::Failing => Err(ErrorKind::Other.into()),
+            Extent::Failing | Extent::Short => Err(ErrorKind::Other.into()),
             Extent::Whole | Extent::Cut => run(state),
         })
     }
@@ -114,7 +122,8 @@ impl Disk {
             match self.rules.strike(op, path) {
                 None => run(&mut state, Extent::Whole),
                 Some(Then::Fail(fault)) => {
-                    let _ = run(&mut state, Extent::Failing);
+                    let short = fault == DiskFault::ShortWrite && op == DiskOp::Write;
+                    let _ = run(&mut state, if short { Extent::Short } else { Extent::Failing });
                     Err(fault.error())
                 }
                 Some(Then::PowerCut) => {
@@ -150,7 +159,14 @@ impl State {
     pub(super) fn power_cut(&mut self) {
         self.power_cuts += 1;
         self.locks.clear();
-        self.root.power_cut(&mut self.prng);
+        let mut fate = match self.chosen.take() {
+            None => Fate::Drawn(&mut self.prng),
+            Some(nth) => {
+                self.outcomes = 1;
+                Fate::Nth { rest: nth, outcomes: &mut self.outcomes }
+            }
+        };
+        self.root.power_cut(&mut fate);
     }
 
     /// What has the name.

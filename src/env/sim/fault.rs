@@ -75,6 +75,9 @@ pub enum DiskFault {
     Eio,
     /// The disk is full (ENOSPC). A write that fails so may have been done in part.
     Enospc,
+    /// A write stops in its middle, behind the first byte and before the last (`WriteZero`). Any other operation fails
+    /// with the same error.
+    ShortWrite,
 }
 
 impl DiskFault {
@@ -83,11 +86,13 @@ impl DiskFault {
         return match self {
             Self::Eio => rustix::io::Errno::IO.into(),
             Self::Enospc => rustix::io::Errno::NOSPC.into(),
+            Self::ShortWrite => io::ErrorKind::WriteZero.into(),
         };
         #[cfg(not(unix))]
         match self {
             Self::Eio => io::Error::other("Input/output error"),
             Self::Enospc => io::ErrorKind::StorageFull.into(),
+            Self::ShortWrite => io::ErrorKind::WriteZero.into(),
         }
     }
 }

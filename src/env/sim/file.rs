@@ -4,6 +4,7 @@ use super::{
     DiskOp,
     content::Content,
     disk::{Disk, Extent, Session, State},
+    fate::Fate,
 };
 use crate::{
     env::{Bytes, Clock, File, Open},
@@ -86,6 +87,10 @@ impl File for SimFile {
                     let done = state.prng.below(bytes.len() as u64 + 1);
                     bytes.get(..done as usize).unwrap_or_default()
                 }
+                Extent::Short => {
+                    let done = 1 + state.prng.below((bytes.len() as u64).saturating_sub(1));
+                    bytes.get(..done as usize).unwrap_or_default()
+                }
             };
             let start = usize::try_from(offset).map_err(|_| ErrorKind::FileTooLarge)?;
             let end = start.checked_add(bytes.len()).ok_or(ErrorKind::FileTooLarge)? as u64;
@@ -104,7 +109,9 @@ impl File for SimFile {
         self.change((DiskOp::Write, from, to.saturating_sub(from)), |state, content, extent| {
             let done = match extent {
                 Extent::Whole => to.saturating_sub(from),
-                Extent::Failing | Extent::Cut => state.prng.below(to.saturating_sub(from) + 1),
+                Extent::Failing | Extent::Short | Extent::Cut => {
+                    state.prng.below(to.saturating_sub(from) + 1)
+                }
             };
             content.write_again(from, done);
             Ok(())
@@ -135,7 +142,7 @@ impl File for SimFile {
             let mut content = self.content.lock();
             match extent {
                 Extent::Whole => content.sync(),
-                Extent::Failing => content.settle(&mut state.prng),
+                Extent::Failing | Extent::Short => content.settle(&mut Fate::Drawn(&mut state.prng)),
                 // Any part of it may have happened: the power cut itself decides.
                 Extent::Cut => {}
             }

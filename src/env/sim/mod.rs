@@ -2,6 +2,7 @@
 
 mod content;
 mod disk;
+mod fate;
 mod fault;
 mod file;
 #[cfg(any(test, fuzzing))]
@@ -108,6 +109,47 @@ impl SimDisk {
     /// ```
     pub fn power_cut(&self) {
         self.disk.state.lock().power_cut();
+    }
+
+    /// Has the next power cut leave the `n`th of all outcomes that it can have, instead of one that the seed draws: each
+    /// sector with so many of its writes, each length, each change of a name, one by one. They are counted from 0; behind
+    /// the last comes the first. What a write that is interrupted had done by then is still drawn.
+    ///
+    /// [`outcomes`](Self::outcomes) tells afterwards how many there are, so that a test can try all, where they are few.
+    ///
+    /// ```
+    /// use brooklet::{Broker, Record, SimDisk, TopicConfig};
+    /// # fn main() -> brooklet::Result<()> {
+    /// for n in 0.. {
+    ///     let disk = SimDisk::new(7);
+    ///     let broker = Broker::builder().disk(&disk).open("data")?;
+    ///     broker.create_topic("orders", TopicConfig::new())?;
+    ///     broker.flush()?;
+    ///     broker.produce(Record::to("orders").value("3 apples"))?; // only buffered
+    ///     disk.choose_outcome(n);
+    ///     disk.power_cut();
+    ///     Broker::builder().disk(&disk).open("data")?;
+    ///     if n + 1 >= disk.outcomes() {
+    ///         break;
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn choose_outcome(&self, n: u64) {
+        self.disk.state.lock().chosen = Some(n);
+    }
+
+    /// How many outcomes the last power cut had to choose from of which one was [chosen](Self::choose_outcome): each is
+    /// counted, also where two leave the same to see. 0 if none was chosen yet, `u64::MAX` if there are more.
+    ///
+    /// ```
+    /// let disk = brooklet::SimDisk::new(7);
+    /// disk.choose_outcome(0);
+    /// disk.power_cut();
+    /// assert_eq!(disk.outcomes(), 1); // there was nothing to lose
+    /// ```
+    pub fn outcomes(&self) -> u64 {
+        self.disk.state.lock().outcomes
     }
 
     /// Makes operations of a kind fail, or cuts the power at one of them. Of several faults that an operation fits,

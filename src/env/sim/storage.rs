@@ -94,7 +94,7 @@ fn remove_tree(state: &mut State, path: &Path, extent: Extent) -> io::Result<()>
     let dir = found.dir()?;
     let limit = match extent {
         Extent::Whole => u64::MAX,
-        Extent::Failing | Extent::Cut => {
+        Extent::Failing | Extent::Short | Extent::Cut => {
             let count = dir.lock().count();
             state.prng.below(count + 1)
         }

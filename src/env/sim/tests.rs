@@ -472,3 +472,44 @@ fn only_what_is_seen_counts_for_the_hash() {
     file.reserve(4).unwrap();
     assert_ne!(one.contents_hash(), other.contents_hash());
 }
+
+#[test]
+fn a_short_write_ends_behind_its_first_byte_and_before_its_last() {
+    let mut lengths = BTreeSet::new();
+    for seed in 0..SEEDS {
+        let disk = SimDisk::new(seed);
+        let storage = with_data(&disk);
+        let short = disk.intercept(DiskOp::Write).fail(DiskFault::ShortWrite);
+        let file = storage.open(p("data/a"), Open::Write).unwrap();
+        assert_eq!(kind(file.write_at(0, b"abcdef")), ErrorKind::WriteZero);
+        short.remove();
+        lengths.insert(content(&disk, "data/a").unwrap().len());
+    }
+    assert_eq!(lengths.into_iter().collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn every_combination_of_files_and_names_is_an_outcome_that_can_be_chosen() {
+    let mut seen = BTreeSet::new();
+    for n in 0.. {
+        let disk = SimDisk::new(0);
+        let storage = with_data(&disk);
+        write(&*storage, "data/a", b"old").sync().unwrap();
+        storage.sync_dir(p("data")).unwrap();
+        storage.rename(p("data/a"), p("data/b")).unwrap();
+        write(&*storage, "data/c", b"new");
+        disk.choose_outcome(n);
+        disk.power_cut();
+        seen.insert(["data/a", "data/b", "data/c"].map(|path| content(&disk, path)));
+        // Two changes of names, a sector and a length.
+        assert_eq!(disk.outcomes(), 16);
+        if n + 1 == disk.outcomes() {
+            break;
+        }
+    }
+    // `c` is not there, empty, zeros or whole (its length without the bytes, the bytes without the length).
+    assert_eq!(seen.len(), 2 * 4);
+    let drawn = SimDisk::new(0);
+    drawn.power_cut();
+    assert_eq!(drawn.outcomes(), 0, "nothing was chosen");
+}

@@ -1,7 +1,7 @@
 //! The names of a simulated disk: those that are seen, and those that a power cut leaves.
 
-use super::content::Content;
-use crate::{prng::Prng, sync::Mutex};
+use super::{content::Content, fate::Fate};
+use crate::sync::Mutex;
 use std::{
     collections::BTreeMap,
     io::{self, ErrorKind},
@@ -40,10 +40,10 @@ impl Node {
     }
 
     /// Leaves of it, and of all below it, what a power cut leaves.
-    pub(super) fn power_cut(&self, prng: &mut Prng) {
+    pub(super) fn power_cut(&self, fate: &mut Fate<'_>) {
         match self {
-            Self::Dir(dir) => dir.lock().power_cut(prng),
-            Self::File(file) => file.lock().power_cut(prng),
+            Self::Dir(dir) => dir.lock().power_cut(fate),
+            Self::File(file) => file.lock().power_cut(fate),
         }
     }
 }
@@ -57,6 +57,13 @@ enum Change {
 }
 
 impl Change {
+    fn node(&self) -> Option<&Node> {
+        match self {
+            Self::Put { node, .. } | Self::Rename { node, .. } => Some(node),
+            Self::Remove { .. } => None,
+        }
+    }
+
     fn apply(self, names: &mut BTreeMap<String, Node>) {
         match self {
             Self::Put { name, node } => {
@@ -152,17 +159,19 @@ impl Dir {
         }
     }
 
-    /// Decides which of the pending changes have reached the disk, each by itself; the rest never will.
-    fn power_cut(&mut self, prng: &mut Prng) {
+    /// Decides which of the pending changes have reached the disk, each by itself; the rest never will. What it has, or
+    /// might have, is decided on whether it keeps its name or not: how many outcomes there are hangs on none of them.
+    fn power_cut(&mut self, fate: &mut Fate<'_>) {
+        self.durable.values().for_each(|node| node.power_cut(fate));
+        self.pending.iter().filter_map(Change::node).for_each(|node| node.power_cut(fate));
         if !self.pending.is_empty() {
             for change in self.pending.drain(..) {
-                if prng.below(2) == 0 {
+                if fate.is_done() {
                     change.apply(&mut self.durable);
                 }
             }
             self.live = self.durable.clone();
         }
-        self.live.values().for_each(|node| node.power_cut(prng));
     }
 }
 

@@ -170,6 +170,39 @@ fn indexes_that_are_missing_cut_garbled_or_anothers_are_made_anew() {
 }
 
 #[test]
+fn an_index_that_names_another_offset_or_another_place_is_not_believed() {
+    let (store, end, times) = closed();
+    let mut lies = 0;
+    for path in store.files(".index") {
+        let good = store.content(&path);
+        let entries: Vec<[u8; 8]> = good.as_chunks().0.to_vec();
+        for (n, entry) in entries.iter().enumerate() {
+            let [offset, place] = [&entry[..4], &entry[4..]];
+            let said = u32::from_be_bytes(offset.try_into().unwrap());
+            let others =
+                entries.iter().filter(|other| *other != entry).map(|other| [offset, &other[4..]].concat());
+            let shifted = [said - 1, said + 1].map(|other| [&other.to_be_bytes(), place].concat());
+            for lie in others.chain(shifted) {
+                let mut lying = good.clone();
+                lying[n * 8..n * 8 + 8].copy_from_slice(&lie);
+                store.overwrite(&path, &lying);
+                for from in [LoadedFrom::CleanClose(end), LoadedFrom::Crash(end)] {
+                    let mut log = store.reopen(from).unwrap();
+                    for start in 0..end.get() {
+                        let (records, error) = read(&mut log, start, 300);
+                        let all = expected(&times, start as usize, times.len());
+                        assert!(records == all && error.is_none(), "{} from {start}", path.display());
+                    }
+                }
+                lies += 1;
+            }
+        }
+        store.overwrite(&path, &good);
+    }
+    assert!(lies >= 30, "{lies}");
+}
+
+#[test]
 fn indexes_that_were_made_anew_are_written_by_the_next_flush() {
     let (store, end, times) = closed();
     let paths = [store.files(".index"), store.files(".timeindex")].concat();

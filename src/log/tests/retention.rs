@@ -275,6 +275,25 @@ fn offsets_that_were_removed_before_they_were_flushed_are_never_given_out_again(
 }
 
 #[test]
+fn what_lies_below_a_start_that_does_not_last_is_flushed_with_the_rest() {
+    for extent in [Extent::Records, Extent::Everything] {
+        let mut store = hours();
+        store.storage.sync_dir("".as_ref()).unwrap();
+        // A record that is flushed, while the start is moved and cannot be noted.
+        store.log.move_start(offset(6)).unwrap();
+        let flush = store.log.begin_flush(extent).unwrap();
+        let done = flush.run(&*store.storage);
+        store.log.end_flush(&flush, done).unwrap();
+        let recovery_point = store.log.recovery_point();
+        store.disk.choose_outcome(0);
+        store.disk.power_cut();
+        let mut log = store.reopen(LoadedFrom::Crash(recovery_point)).unwrap();
+        assert_eq!((log.start(), log.end()), (Offset::ZERO, offset(9)), "{extent:?}");
+        assert_eq!(read(&mut log, 0, 1 << 20).0.len(), 9);
+    }
+}
+
+#[test]
 fn a_first_segment_that_is_gone_and_was_not_removed_is_damage() {
     let mut store = hours();
     let end = store.close();
@@ -283,6 +302,25 @@ fn a_first_segment_that_is_gone_and_was_not_removed_is_damage() {
         assert!(store.reopen_at(from, Some(Offset::ZERO)).is_err());
         assert_eq!(store.reopen_at(from, Some(offset(3))).unwrap().start(), offset(3));
         assert_eq!(store.reopen_at(from, None).unwrap().start(), offset(3), "nobody noted where it begins");
+    }
+}
+
+#[test]
+fn a_start_that_a_kafka_moved_and_did_not_note_is_that_of_the_first_segment() {
+    for (moved, start, bases_then) in [(3, 3, [3, 6].as_slice()), (4, 3, &[3, 6]), (6, 6, &[6])] {
+        let mut store = hours();
+        store.log.move_start(offset(moved)).unwrap();
+        store.log.drop_below_start().unwrap();
+        let end = store.close();
+        for from in [LoadedFrom::CleanClose(end), LoadedFrom::Crash(end)] {
+            let mut log = store.reopen_at(from, Some(Offset::ZERO)).unwrap();
+            assert_eq!((log.start(), bases(&log)), (offset(start), bases_then.to_vec()));
+            assert_eq!(read(&mut log, start, 1 << 20).0.len() as i64, end.get() - start);
+        }
+        // One segment more is gone, of which the leader epochs know.
+        let victim = store.files(".log").into_iter().next().unwrap();
+        store.storage.remove_file(&victim).unwrap();
+        assert!(store.reopen_at(LoadedFrom::CleanClose(end), Some(Offset::ZERO)).is_err());
     }
 }
 

@@ -65,3 +65,50 @@ fn rule_54_logs_part_where_the_epoch_ends_in_the_one_that_has_less_of_it() {
     store.log.truncate(first).unwrap();
     assert_eq!(store.log.epochs.latest(), Some(LeaderEpoch(0)), "an epoch without records is forgotten");
 }
+
+#[test]
+fn a_batch_around_the_start_that_is_cut_leaves_a_log_that_goes_on_at_its_start() {
+    for to in 0..=3 {
+        let mut store = Store::new(1 << 20, 0);
+        store.append(&[1, 2, 3, 4]);
+        store.append(&[5]);
+        store.log.move_start(offset(2)).unwrap();
+        store.log.lower_recovery_point(offset(to));
+        store.log.truncate(offset(to)).unwrap();
+        assert_eq!(
+            (store.log.start(), store.log.end()),
+            (offset(to.min(2)), offset(to.min(2))),
+            "cut at {to}"
+        );
+        store.append(&[7]);
+        let start = store.log.start();
+        let end = store.close();
+        for from in [LoadedFrom::CleanClose(end), LoadedFrom::Crash(start)] {
+            let mut log = store.reopen_at(from, Some(start)).unwrap();
+            let record = (start.get(), 7, format!("record {start}"));
+            assert_eq!(read(&mut log, start.get(), 1 << 20), (vec![record], None), "cut at {to}");
+        }
+    }
+}
+
+#[test]
+fn cutting_where_a_cleaner_left_nothing_keeps_what_lies_before() {
+    let mut store = Store::new(1 << 20, 0);
+    store.config.gaps = true;
+    (0..3).for_each(|n| store.append(&[n]));
+    let size = store.log.last_segment().unwrap().size();
+    let kept = store.content(&store.files(".log")[0]);
+    (3..6).for_each(|n| store.append(&[n]));
+    store.close();
+    // A cleaner took the last three, and another segment begins behind them.
+    store.overwrite(&store.files(".log")[0], &kept[..size as usize]);
+    [".index", ".timeindex", ".snapshot"].iter().flat_map(|suffix| store.files(suffix)).for_each(|derived| {
+        store.storage.remove_file(&derived).unwrap();
+    });
+    store.storage.open(&store.config.dir.join("00000000000000000006.log"), Open::Write).unwrap();
+    store.log = store.reopen(LoadedFrom::CleanClose(offset(6))).unwrap();
+    store.append(&[6]);
+    store.log.truncate(offset(4)).unwrap();
+    assert_eq!(store.log.end(), offset(3));
+    assert_eq!(read(&mut store.log, 0, 1 << 20), (expected(&[0, 1, 2], 0, 3), None));
+}

@@ -1,0 +1,79 @@
+//! Bugs that are put in on purpose, one at a time, to prove that the tests of survival find them: see `tests/bugs.rs`.
+//!
+//! A build with `--cfg brooklet_bugs` has the bug that the environment variable `BROOKLET_BUG` names, if it is set. Every
+//! other build has none, and pays nothing for being asked.
+
+macro_rules! bugs {
+    ($($(#[$doc:meta])* $bug:ident,)*) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Bug {
+            $($(#[$doc])* $bug,)*
+        }
+
+        #[cfg(brooklet_bugs)]
+        const ALL: &[Bug] = &[$(Bug::$bug),*];
+
+        /// What `BROOKLET_BUG` may be.
+        #[cfg(brooklet_bugs)]
+        #[doc(hidden)]
+        pub const BUGS: &[&str] = &[$(stringify!($bug)),*];
+    };
+}
+
+bugs! {
+    /// A flush leaves out the names in directories.
+    SkipDirectorySync,
+    /// A record that was asked to be flushed is acknowledged when it is appended.
+    AcknowledgeBeforeFlush,
+    /// What an index says is not held against the log.
+    TrustIndex,
+    /// A log's end moves before the bytes are in the file.
+    PublishBeforeCopy,
+    /// Recovery goes on with the segments behind the first bad batch.
+    ResumeAfterHole,
+    /// A log whose flush failed takes records as if nothing had been.
+    ForgetFailedFlush,
+    /// The recovery point is the log's end, flushed or not.
+    RecoveryPointAhead,
+    /// The clean marker comes before the last flush.
+    MarkCleanBeforeFlush,
+    /// Segments go before it is durable that the log begins behind them.
+    DropBeforeStartIsNoted,
+    /// What lies below a log's start is not synced, although the start is not noted yet.
+    CallRemovedDurable,
+    /// The leader epoch of an unclean open is not made durable before its first record.
+    EpochNotSynced,
+    /// What recovery found, and what it cut, is called durable and is not synced.
+    RecoverWithoutSync,
+    /// What was read back after a failed sync is taken for what the disk has.
+    TrustWhatWasReadBack,
+    /// A deleted topic's directories go before the deletion is noted.
+    RemoveBeforeNoted,
+    /// A log is truncated below its recovery point.
+    KeepRecoveryPoint,
+    /// A log whose truncation failed half way takes records.
+    GoOnAfterFailedTruncation,
+}
+
+/// Whether this build, in this process, has the bug.
+#[cfg(not(brooklet_bugs))]
+#[inline(always)]
+pub(crate) const fn is(_: Bug) -> bool {
+    false
+}
+
+/// Whether this build, in this process, has the bug.
+///
+/// # Panics
+/// If `BROOKLET_BUG` names one that does not exist.
+#[cfg(brooklet_bugs)]
+pub(crate) fn is(bug: Bug) -> bool {
+    static CHOSEN: crate::sync::OnceLock<Option<Bug>> = crate::sync::OnceLock::new();
+    let chosen = CHOSEN.get_or_init(|| {
+        let name = std::env::var("BROOKLET_BUG").ok().filter(|name| !name.is_empty())?;
+        let found = ALL.iter().copied().find(|bug| format!("{bug:?}") == name);
+        assert!(found.is_some(), "there is no bug {name:?}");
+        found
+    });
+    *chosen == Some(bug)
+}

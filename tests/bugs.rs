@@ -1,0 +1,150 @@
+//! Proves the tests of survival: each deliberate bug of `src/bugs.rs` in turn is put into the library, and the test that is
+//! there to find it must fail. `tests/bugs/run` runs it; in an ordinary build there are no bugs, and nothing here.
+
+#![cfg(brooklet_bugs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use std::{
+    collections::BTreeMap,
+    process::{Command, Output, Stdio},
+    sync::{Mutex, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Each bug, and what finds it: a test target, and a test in it.
+const FOUND_BY: &[(&str, &str, &str)] = &[
+    ("SkipDirectorySync", "crash", POWER),
+    ("AcknowledgeBeforeFlush", "crash", POWER),
+    ("TrustIndex", "brooklet", "log::tests::damage::an_index_that_names_another"),
+    ("PublishBeforeCopy", "crash", FAULTS),
+    ("ResumeAfterHole", "crash", POWER),
+    ("ForgetFailedFlush", "crash", FAULTS),
+    ("RecoveryPointAhead", "crash", POWER),
+    ("MarkCleanBeforeFlush", "crash", POWER),
+    ("DropBeforeStartIsNoted", "crash", POWER),
+    ("CallRemovedDurable", "brooklet", "log::tests::retention::what_lies_below_a_start_that_does_not_last"),
+    ("EpochNotSynced", "crash", POWER),
+    ("RecoverWithoutSync", "crash", FAULTS),
+    ("TrustWhatWasReadBack", "crash", FAULTS),
+    ("RemoveBeforeNoted", "crash", POWER),
+    ("KeepRecoveryPoint", "brooklet", "log::tests::surviving::a_log_survives_power_cuts"),
+    ("GoOnAfterFailedTruncation", "brooklet", "log::tests::surviving::a_log_survives_failures"),
+];
+
+const POWER: &str = "power::whatever_the_power_cut_interrupts_what";
+const FAULTS: &str = "faults::whatever_fails_says_so_and_what";
+
+/// A test that runs for longer has not found anything: it hangs.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Builds the tests, and gives the program of each target.
+fn programs() -> BTreeMap<String, String> {
+    let targets = FOUND_BY.iter().map(|(_, target, _)| *target).filter(|target| *target != "brooklet");
+    let built = Command::new(env!("CARGO"))
+        .args(["test", "--locked", "--no-run", "--message-format=json", "--lib"])
+        .args(targets.flat_map(|target| ["--test", target]))
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "the tests do not build");
+    let lines = String::from_utf8(built.stdout).unwrap();
+    let messages = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let program = |message: serde_json::Value| {
+        let path = message["executable"].as_str()?.to_owned();
+        Some((message["target"]["name"].as_str()?.to_owned(), path))
+    };
+    messages.filter_map(program).collect()
+}
+
+/// Runs the tests whose names begin so, with a bug or with none, and stops them at the limit.
+fn run(program: &str, test: &str, bug: &str) -> Output {
+    let mut child = Command::new(program)
+        .args([test, "--nocapture", "--test-threads=1"])
+        .env("BROOKLET_BUG", bug)
+        .env("RUST_BACKTRACE", "0")
+        .env_remove("BROOKLET_SEED")
+        .env_remove("BROOKLET_SEEDS")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let id = child.id().to_string();
+    let (ended, waiting) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let _ = scope.spawn(move || {
+            if waiting.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let _ = Command::new("kill").args(["-9", &id]).status();
+            }
+        });
+        let output = child_output(&mut child);
+        drop(ended);
+        output
+    })
+}
+
+fn child_output(child: &mut std::process::Child) -> Output {
+    let mut stderr = child.stderr.take().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let read = |from: &mut dyn std::io::Read| {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).unwrap();
+        bytes
+    };
+    let (stdout, stderr) = thread::scope(|scope| {
+        let errors = scope.spawn(|| read(&mut stderr));
+        (read(&mut stdout), errors.join().unwrap())
+    });
+    Output { status: child.wait().unwrap(), stdout, stderr }
+}
+
+/// What a run with a bug showed: `Err` if the test did not find it.
+fn hunt(program: &str, test: &str, bug: &str) -> Result<String, String> {
+    let begun = Instant::now();
+    let output = run(program, test, bug);
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let said = said.join("\n");
+    let seconds = begun.elapsed().as_secs_f32();
+    // A test that fails, and not a process that was killed or found no test.
+    let is_found =
+        output.status.code() == Some(101) && said.contains("1 failed;") && !said.contains("there is no bug");
+    let seed = |after: &str| after.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok();
+    let seeds = said.split("BROOKLET_SEED=").skip(1).find_map(seed).map_or(1, |seed| seed + 1);
+    let why = said.lines().skip_while(|line| !line.contains(" panicked at ")).nth(1).unwrap_or_default();
+    let why: String = why.chars().take(160).collect();
+    match is_found {
+        true => Ok(format!("{bug}: found by {test}, seeds tried: {seeds}, in {seconds:.1} s\n    {why}")),
+        false => Err(format!("{bug}: NOT FOUND by {test} in {seconds:.1} s, {}\n{said}", output.status)),
+    }
+}
+
+#[test]
+fn every_deliberate_bug_is_found() {
+    let named: Vec<&str> = FOUND_BY.iter().map(|(bug, ..)| *bug).collect();
+    assert_eq!(named, brooklet::BUGS, "each bug has a test that is to find it");
+    let only = std::env::var("BROOKLET_BUG").ok();
+    let wanted = |bug: &str| only.as_deref().is_none_or(|only| only == bug);
+    let programs = programs();
+    let hunts = Mutex::new(FOUND_BY.iter().filter(|(bug, ..)| wanted(bug)));
+    let (found, missed) = (Mutex::new(0), Mutex::new(Vec::new()));
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let Some((bug, target, test)) = hunts.lock().unwrap().next() else { return };
+                    match hunt(&programs[*target], test, bug) {
+                        Ok(how) => {
+                            println!("{how}");
+                            *found.lock().unwrap() += 1;
+                        }
+                        Err(why) => missed.lock().unwrap().push(why),
+                    }
+                }
+            });
+        }
+    });
+    let missed = missed.into_inner().unwrap();
+    println!("{} of {} bugs were found", found.into_inner().unwrap(), FOUND_BY.len());
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
