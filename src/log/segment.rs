@@ -146,8 +146,13 @@ impl Segment {
     }
 
     fn forget_indexes(&mut self) {
+        *self = Self { stored: std::mem::take(&mut self.stored), ..self.without_indexes() };
+    }
+
+    /// The same segment before anything of it was read.
+    fn without_indexes(&self) -> Self {
         let fresh = Self::empty(&self.dir, self.base, self.gaps, Arc::clone(&self.file));
-        *self = Self { rebuilt: true, stored: std::mem::take(&mut self.stored), ..fresh };
+        Self { rebuilt: true, ..fresh }
     }
 
     /// Ends the opening of a segment that takes no more records: notes its largest timestamp, and whether the index
@@ -169,8 +174,13 @@ impl Segment {
     /// Reads on from the known end and takes every batch in, up to the first that is bad or does not go on where the
     /// last one ended.
     pub(crate) fn scan(&mut self, interval: u32) -> Result<Scan> {
+        let len = self.file.len()?;
+        self.scan_to(len, interval)
+    }
+
+    fn scan_to(&mut self, len: u64, interval: u32) -> Result<Scan> {
         let file = Arc::clone(&self.file);
-        let mut scanner = Scanner::new(&*file, self.size, file.len()?);
+        let mut scanner = Scanner::new(&*file, self.size, len);
         let mut epochs: Vec<(LeaderEpoch, Offset)> = Vec::new();
         let bad = loop {
             let position = scanner.position();
@@ -442,8 +452,11 @@ impl Segment {
     /// Makes both indexes anew from the log.
     fn rebuild(&mut self, interval: u32) -> Result<()> {
         let (end, size) = (self.end, self.size);
-        self.forget_indexes();
-        let scan = self.scan(interval)?;
+        // A disk that fails meanwhile must change nothing, the end least of all: what is appended next goes there. Nor do
+        // bytes count that an append left behind it when it failed.
+        let mut anew = self.without_indexes();
+        let scan = anew.scan_to(size, interval)?;
+        *self = Self { stored: std::mem::take(&mut self.stored), ..anew };
         if self.end < end {
             let damage = self.damage(self.size, scan.bad.as_deref().unwrap_or("it ends too early"));
             (self.end, self.size, self.known_from) = (end, size, (size, end));
