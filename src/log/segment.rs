@@ -185,8 +185,13 @@ impl Segment {
 
     /// As `scan`; says now and then how many bytes were read.
     pub(crate) fn scan_telling(&mut self, interval: u32, tell: &mut dyn FnMut(u64)) -> Result<Scan> {
+        let len = self.file.len()?;
+        self.scan_to(len, interval, tell)
+    }
+
+    fn scan_to(&mut self, len: u64, interval: u32, tell: &mut dyn FnMut(u64)) -> Result<Scan> {
         let file = Arc::clone(&self.file);
-        let mut scanner = Scanner::new(&*file, self.size, file.len()?);
+        let mut scanner = Scanner::new(&*file, self.size, len);
         let mut epochs: Vec<(LeaderEpoch, Offset)> = Vec::new();
         let mut told = 0;
         let bad = loop {
@@ -526,7 +531,8 @@ impl Segment {
     fn rebuild(&mut self, interval: u32) -> Result<()> {
         let empty = Self::empty((&self.dir, &self.partition), self.base, self.gaps, Arc::clone(&self.file));
         let mut fresh = Self { rebuilt: true, unsure: self.unsure, ..empty };
-        let scan = fresh.scan(interval)?;
+        // What an append that failed left behind the end does not count.
+        let scan = fresh.scan_to(self.size, interval, &mut |_| {})?;
         // Not less, and not more: what is appended next must not come over what is there.
         if (fresh.size, fresh.end) != (self.size, self.end) {
             // Nothing is known of the times behind the damage: a look-up comes here again.

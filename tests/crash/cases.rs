@@ -46,7 +46,7 @@ fn two_runs_of_one_seed_leave_the_same_operations_and_the_same_bytes() {
         assert_ne!(trace(seed, 2, n).1, hash, "topic ids come from the broker's seed");
     }
     let count = seeds(20).count() as u64;
-    assert!(differ * 2 >= count, "disks of other seeds lose other bytes: {differ} of {count}");
+    assert!(differ * 3 >= count, "disks of other seeds lose other bytes: {differ} of {count}");
 }
 
 #[test]

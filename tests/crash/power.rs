@@ -177,6 +177,6 @@ fn whatever_the_power_cut_interrupts_of_workloads_that_were_drawn_the_same_holds
         ("recoveries cut twice", 500),
         ("logs that begin behind 0", 500),
         ("deletions ended by opening", 10),
-        ("cuts as a segment is dropped", 4),
+        ("cuts as a segment is dropped", 2),
     ]);
 }

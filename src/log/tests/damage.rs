@@ -2,6 +2,7 @@
 //! anew.
 
 use super::*;
+use crate::env::{DiskFault, DiskOp};
 
 /// A closed log of several segments and two epochs, with some of every segment above its last index entry.
 fn closed() -> (Store, Offset, Vec<i64>) {
@@ -200,6 +201,45 @@ fn an_index_that_names_another_offset_or_another_place_is_not_believed() {
         store.overwrite(&path, &good);
     }
     assert!(lies >= 30, "{lies}");
+}
+
+#[test]
+fn a_disk_that_fails_while_indexes_are_made_anew_does_not_move_the_end() {
+    let (mut failed, mut n) = (0, 0);
+    loop {
+        let (store, end, times) = closed();
+        store.files(".timeindex").iter().for_each(|path| store.overwrite(path, &store.content(path)[..12]));
+        let mut log = store.reopen(LoadedFrom::CleanClose(end)).unwrap();
+        let fault = store.disk.intercept(DiskOp::Read).skip(n).times(1).fail(DiskFault::Eio);
+        let found = log.find_time(Timestamp::from_millis(i64::MAX));
+        let hits = fault.hits();
+        fault.remove();
+        assert_eq!((found.is_err(), log.end()), (hits > 0, end), "read {n}");
+        let mut store = Store { log, ..store };
+        store.append(&[5]);
+        let all = [times.as_slice(), &[5]].concat();
+        assert_eq!(read(&mut store.log, 0, 100_000), (expected(&all, 0, all.len()), None), "read {n}");
+        if hits == 0 {
+            break;
+        }
+        (failed, n) = (failed + 1, n + 1);
+    }
+    assert!(failed > 5, "{failed}");
+}
+
+#[test]
+fn what_a_failed_append_left_behind_the_end_is_not_taken_in_with_an_index() {
+    let (store, end, times) = closed();
+    let mut log = store.reopen(LoadedFrom::CleanClose(end)).unwrap();
+    let (file, size) = log.ahead().unwrap();
+    let mut store = Store { log: store.reopen(LoadedFrom::CleanClose(end)).unwrap(), ..store };
+    store.append(&[5]);
+    let whole = store.content(store.files(".log").last().unwrap());
+    let left = Batch::check(&whole[size as usize..]).unwrap().bytes().to_vec();
+    file.write_at(size, &left).unwrap();
+    log.find_time(Timestamp::from_millis(i64::MAX)).unwrap();
+    assert_eq!(log.end(), end);
+    assert_eq!(read(&mut log, 0, 100_000), (expected(&times, 0, times.len()), None));
 }
 
 #[test]
