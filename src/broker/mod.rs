@@ -185,7 +185,11 @@ impl Broker {
         self.inner.node.flush_all()
     }
 
-    /// The offset below which the records of a partition survive a power cut, exclusive.
+    /// The offset below which the records of a partition are known to survive a power cut, exclusive.
+    ///
+    /// After an open that was not clean it is lower than before the crash at first: nobody knows which of the records that
+    /// were found behind the last recovery point have reached the disk. The first flush makes all of them durable, a second
+    /// after the open by default, and at once where the topic has [`Durability::Flushed`](crate::Durability::Flushed).
     ///
     /// # Errors
     /// [`Error::UnknownTopicOrPartition`](crate::Error::UnknownTopicOrPartition), [`Error::Closed`](crate::Error::Closed).

@@ -144,10 +144,13 @@ impl Log {
         Ok(Appended { base, end: last.plus(1), rolled, run_ahead })
     }
 
+    /// After a flush that failed nobody knows what the disk holds: nothing more is taken.
+    fn check_poison(&self) -> Result<()> {
+        self.poison.clone().map_or(Ok(()), Err)
+    }
+
     fn check_append(&self, batch: &ValidBatch<'_>) -> Result<()> {
-        if let Some(poison) = &self.poison {
-            return Err(poison.clone());
-        }
+        self.check_poison()?;
         let (size, settings) = (batch.bytes().len(), &self.config.settings);
         if size > settings.max_message_bytes {
             return Err(Error::MessageTooLarge { size, limit: settings.max_message_bytes });
@@ -323,9 +326,7 @@ impl Log {
 
     /// Notes what a flush has to sync. A log whose flush failed before gives that failure again.
     pub(crate) fn begin_flush(&mut self, extent: Extent) -> Result<Flush> {
-        if let Some(poison) = &self.poison {
-            return Err(poison.clone());
-        }
+        self.check_poison()?;
         let everything = extent == Extent::Everything;
         if everything {
             self.derive_transactions()?;
@@ -393,8 +394,10 @@ impl Log {
         assert!(self.recovery_point <= self.synced, "recovery point beyond the synced end: {self:?}");
     }
 
-    /// Cuts what is reserved off the active segment, and notes its largest timestamp: before the last flush.
+    /// Cuts what is reserved off the active segment, and notes its largest timestamp: before the last flush. Where no flush
+    /// can come any more the files stay as they are: what is cut now would be back after a power cut.
     pub(crate) fn prepare_close(&mut self) -> Result<()> {
+        self.check_poison()?;
         let active = active(&mut self.segments)?;
         active.note_largest_timestamp();
         active.trim()?;

@@ -124,7 +124,10 @@ impl World {
             let log = &self.model.topics[topic].partitions[*partition as usize];
             let Some(offset) = committed else {
                 assert_eq!(position, log.start as i64, "{group} has committed nothing for {of:?}");
-                *model = Default::default();
+                // The tombstone of a deletion may go with the next power cut.
+                if cut || !model.maybe_gone {
+                    *model = Default::default();
+                }
                 continue;
             };
             let commit =
@@ -144,8 +147,7 @@ impl World {
                 );
                 self.marks.add("groups that went back", 1);
             }
-            (model.acked, model.durable, model.maybe_gone) = (vec![commit], Some(0), false);
-            model.maybe.clear();
+            model.settle(commit, cut);
         }
     }
 

@@ -209,6 +209,20 @@ impl CommitModel {
         self.candidates(cut).any(|commit| commit.offset == seen)
     }
 
+    /// This is committed from now on. What a power cut has left is on the disk; what the end of a process has left is
+    /// there as it was, and no more durable than before.
+    pub(crate) fn settle(&mut self, commit: Commit, cut: bool) {
+        if cut {
+            *self = Self { acked: vec![commit], durable: Some(0), ..Self::default() };
+            return;
+        }
+        if self.acked.last() != Some(&commit) {
+            self.acked.push(commit);
+        }
+        self.maybe.clear();
+        self.maybe_gone = false;
+    }
+
     pub(crate) fn candidates(&self, cut: bool) -> impl Iterator<Item = &Commit> {
         let from = if cut { self.durable.unwrap_or(0) } else { self.acked.len().saturating_sub(1) };
         self.acked.iter().skip(from).chain(&self.maybe)

@@ -184,9 +184,9 @@ impl Content {
         let mut lengths = std::mem::take(&mut self.lengths);
         lengths.insert(0, self.durable.len);
         lengths.dedup();
-        let len = lengths.get(fate.one_of(lengths.len())).copied().unwrap_or_default();
-        self.durable.set_len(len);
-        if fate.is_done() {
+        let chosen = fate.one_of(lengths.len());
+        self.durable.set_len(lengths.get(chosen).copied().unwrap_or_default());
+        if fate.is_time_done(chosen > 0) {
             self.durable.modified = self.live.modified;
         }
     }

@@ -47,7 +47,7 @@ use tree::TreeHash;
 /// that is a bug of brooklet's.
 ///
 /// ```
-/// use brooklet::{Broker, DiskOp, Durability, OffsetSpec, Record, SimDisk, TopicConfig};
+/// use brooklet::{Broker, DiskOp, Durability, Record, SimDisk, TopicConfig};
 /// # fn main() -> brooklet::Result<()> {
 /// for n in 0.. {
 ///     let disk = SimDisk::new(7);
@@ -64,7 +64,7 @@ use tree::TreeHash;
 ///     disk.power_cut();
 ///     let broker = Broker::builder().disk(&disk).open("data")?;
 ///     if acknowledged.is_ok() {
-///         let end = broker.durable_offset("orders", 0)?;
+///         let end = broker.admin().describe_topic("orders")?.partitions[0].high_watermark;
 ///         assert_eq!(end, 1, "operation {n}: what was acknowledged as flushed is gone");
 ///     }
 ///     if is_over {
@@ -112,8 +112,8 @@ impl SimDisk {
     }
 
     /// Has the next power cut leave the `n`th of all outcomes that it can have, instead of one that the seed draws: each
-    /// sector with so many of its writes, each length, each change of a name, one by one. They are counted from 0; behind
-    /// the last comes the first. What a write that is interrupted had done by then is still drawn.
+    /// sector with so many of its writes, each length (and with it the time), each change of a name, one by one. They are
+    /// counted from 0; behind the last comes the first. What a write that is interrupted had done by then is still drawn.
     ///
     /// [`outcomes`](Self::outcomes) tells afterwards how many there are, so that a test can try all, where they are few.
     ///
