@@ -1,6 +1,15 @@
 //! The leader-epoch cache: at which offset each leader epoch began. (Kafka: `LeaderEpochFileCache`)
 
-use crate::types::{LeaderEpoch, Offset};
+use super::names::LEADER_EPOCHS;
+use crate::{
+    env::{Storage, read_file},
+    error::Result,
+    types::{LeaderEpoch, Offset},
+};
+use std::path::Path;
+
+/// The checkpoint has a line of about 20 bytes for each epoch.
+const LIMIT: u64 = 64 << 20;
 
 /// Rising epochs with rising start offsets.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -67,6 +76,12 @@ impl LeaderEpochs {
     pub(crate) fn to_text(&self) -> String {
         let lines: String = self.entries.iter().map(|(epoch, start)| format!("{epoch} {start}\n")).collect();
         format!("0\n{}\n{lines}", self.entries.len())
+    }
+
+    /// Those of the checkpoint in a partition's directory; `None` if there is none, or it is anything but that.
+    pub(crate) fn load(storage: &dyn Storage, dir: &Path) -> Result<Option<Self>> {
+        let text = read_file(storage, &dir.join(LEADER_EPOCHS), LIMIT)?;
+        Ok(text.and_then(|bytes| Self::parse(std::str::from_utf8(&bytes).ok()?)))
     }
 
     /// Reads the file's text; `None` if it is anything but that.

@@ -3,7 +3,7 @@
 //! is called `.deleted` for a while. (Kafka: `LogLoader`)
 
 use super::{
-    names::{Kind, base_of, base_of_log, segment_file},
+    names::{Kind, base_of, base_of_log, segment_file, unplaced_log},
     scan::{Found, Scanner},
 };
 use crate::{
@@ -55,7 +55,7 @@ fn swap(storage: &dyn Storage, dir: &Path, entries: &[Entry], swaps: &[Offset]) 
     let first = swaps.iter().min().copied().unwrap_or_default();
     let mut end = first;
     for base in swaps {
-        end = end.max(end_of(storage, &swap_file(dir, *base), *base)?);
+        end = end.max(end_of(storage, &unplaced_log(dir, *base, SWAP), *base)?);
     }
     for entry in entries.iter().filter(|entry| !entry.is_dir && !entry.name.ends_with(SWAP)) {
         let replaced = base_of(entry.name.split('.').next().unwrap_or_default());
@@ -65,15 +65,9 @@ fn swap(storage: &dyn Storage, dir: &Path, entries: &[Entry], swaps: &[Offset]) 
             storage.remove_file(&dir.join(&entry.name))?;
         }
     }
-    swaps
-        .iter()
-        .try_for_each(|base| storage.rename(&swap_file(dir, *base), &segment_file(dir, *base, Kind::Log)))
-}
-
-fn swap_file(dir: &Path, base: Offset) -> std::path::PathBuf {
-    let mut name = segment_file(dir, base, Kind::Log).into_os_string();
-    name.push(SWAP);
-    name.into()
+    swaps.iter().try_for_each(|base| {
+        storage.rename(&unplaced_log(dir, *base, SWAP), &segment_file(dir, *base, Kind::Log))
+    })
 }
 
 /// The offset behind the last record of a replacement, which was made durable before it got its name.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     bugs::{self, Bug},
-    env::{File, Open, Storage, read_file, replace_file},
+    env::{File, Open, Storage, replace_file},
     error::{Error, Result},
     types::{Durability, LeaderEpoch, Offset},
 };
@@ -65,9 +65,6 @@ pub(crate) struct Recovered {
     /// How many segments' indexes were not their logs'.
     pub(crate) indexes_rebuilt: u32,
 }
-
-/// The leader-epoch checkpoint has a line of about 20 bytes for each epoch.
-const EPOCHS_LIMIT: u64 = 64 << 20;
 
 impl Log {
     /// Opens a log, or makes it where there is none. `start` is what the broker noted of where it begins; `None` if nobody
@@ -186,8 +183,7 @@ impl Log {
 
     /// Leader epochs are derived: a checkpoint that is not one counts as none, and is written anew.
     fn load_epochs(&mut self) -> Result<bool> {
-        let text = read_file(&*self.storage, &self.config.dir.join(LEADER_EPOCHS), EPOCHS_LIMIT)?;
-        let parsed = text.and_then(|bytes| LeaderEpochs::parse(&String::from_utf8(bytes).ok()?));
+        let parsed = LeaderEpochs::load(&*self.storage, &self.config.dir)?;
         self.epochs_dirty = parsed.is_none();
         self.epochs = parsed.unwrap_or_default();
         Ok(!self.epochs_dirty)

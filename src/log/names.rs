@@ -36,6 +36,13 @@ pub(crate) fn segment_file(dir: &Path, base: Offset, kind: Kind) -> PathBuf {
     dir.join(format!("{:020}.{}", base.get(), kind.suffix()))
 }
 
+/// The log of the segment that begins at `base`, under the name that it has while it is made or put in place.
+pub(crate) fn unplaced_log(dir: &Path, base: Offset, suffix: &str) -> PathBuf {
+    let mut path = segment_file(dir, base, Kind::Log).into_os_string();
+    path.push(suffix);
+    path.into()
+}
+
 /// A file that bytes are kept aside in which recovery cut from the segment `base` at `position`. No loader reads it.
 pub(crate) fn cut_file(dir: &Path, base: Offset, position: u64, attempt: u32) -> PathBuf {
     dir.join(format!("{:020}-{position}.{attempt}.cut", base.get()))

@@ -10,12 +10,12 @@ use super::{
     Damage, LeaderEpochs, LoadedFrom, LogConfig,
     aside::{copy_part, free_cut_file, remove_derived},
     interrupted::{CLEANED, SWAP, finish_replacements},
-    names::{Kind, LEADER_EPOCHS, base_of_log, segment_file},
+    names::{Kind, LEADER_EPOCHS, base_of_log, segment_file, unplaced_log},
     repair::{Around, Repaired, repair},
     scan::end_of_nonzero,
 };
 use crate::{
-    env::{File, Open, Storage, read_file},
+    env::{File, Open, Storage},
     error::Result,
     record::empty_batch,
     types::{LeaderEpoch, Offset},
@@ -54,8 +54,7 @@ pub(crate) fn salvage(
     let logs = entries.iter().filter(|entry| !entry.is_dir);
     let mut bases: Vec<Offset> = logs.filter_map(|entry| base_of_log(&entry.name)).collect();
     bases.sort_unstable();
-    let epochs = read_file(storage, &config.dir.join(LEADER_EPOCHS), 64 << 20).ok().flatten();
-    let epochs = epochs.and_then(|bytes| LeaderEpochs::parse(std::str::from_utf8(&bytes).ok()?));
+    let epochs = LeaderEpochs::load(storage, &config.dir).ok().flatten();
     let found = Salvaged { start, end: start.unwrap_or_default(), ..Salvaged::default() };
     let mut salvage = Salvage { storage, config, known, epochs, epochs_wrong: false, found };
     match (bases.is_empty(), known.map(LoadedFrom::end)) {
@@ -178,10 +177,7 @@ impl Salvage<'_> {
 
     /// Replaces a segment's log by what is good of it.
     fn replace(&mut self, base: Offset, next: Option<Offset>) -> Result<()> {
-        let path = segment_file(&self.config.dir, base, Kind::Log);
-        let mut cleaned = path.clone().into_os_string();
-        cleaned.push(CLEANED);
-        let cleaned = PathBuf::from(cleaned);
+        let cleaned = unplaced_log(&self.config.dir, base, CLEANED);
         self.storage.remove_file(&cleaned)?;
         let out: Arc<dyn File> = self.storage.open(&cleaned, Open::Write)?;
         let file = self.open(base)?;
@@ -206,16 +202,11 @@ impl Salvage<'_> {
 
     /// Gives a replacement, which is durable, its name.
     fn put_in_place(&self, base: Offset) -> Result<()> {
-        let path = segment_file(&self.config.dir, base, Kind::Log);
-        let with = |suffix: &str| {
-            let mut name = path.clone().into_os_string();
-            name.push(suffix);
-            PathBuf::from(name)
-        };
-        self.storage.rename(&with(CLEANED), &with(SWAP))?;
+        let swap = unplaced_log(&self.config.dir, base, SWAP);
+        self.storage.rename(&unplaced_log(&self.config.dir, base, CLEANED), &swap)?;
         self.storage.sync_dir(&self.config.dir)?;
         remove_derived(self.storage, &self.config.dir, base)?;
-        self.storage.rename(&with(SWAP), &path)?;
+        self.storage.rename(&swap, &segment_file(&self.config.dir, base, Kind::Log))?;
         self.storage.sync_dir(&self.config.dir)
     }
 
@@ -225,9 +216,7 @@ impl Salvage<'_> {
         while base < to {
             let last_delta = i32::try_from(to.since(base) - 1).unwrap_or(i32::MAX);
             let epoch = self.epochs.as_ref().and_then(|epochs| epochs.at(base)).unwrap_or(epoch);
-            let mut cleaned = segment_file(&self.config.dir, base, Kind::Log).into_os_string();
-            cleaned.push(CLEANED);
-            let file = self.storage.open(cleaned.as_ref(), Open::Write)?;
+            let file = self.storage.open(&unplaced_log(&self.config.dir, base, CLEANED), Open::Write)?;
             file.set_len(0)?;
             file.write_at(0, &empty_batch(base, last_delta, epoch, max_timestamp))?;
             file.sync()?;

@@ -8,7 +8,7 @@ use super::{
     Log, active,
     aside::{copy_part, remove_derived},
     interrupted::CLEANED,
-    names::{Kind, segment_file},
+    names::{Kind, segment_file, unplaced_log},
     segment::Segment,
 };
 use crate::{
@@ -92,12 +92,11 @@ impl Log {
     fn rewrite(&mut self, base: Offset, len: u64) -> Result<()> {
         let interval = self.config.settings.index_interval_bytes;
         let path = segment_file(&self.config.dir, base, Kind::Log);
-        let mut copy = path.clone().into_os_string();
-        copy.push(CLEANED);
+        let copy = unplaced_log(&self.config.dir, base, CLEANED);
         let file = std::sync::Arc::clone(self.segment(base)?.file());
-        self.storage.remove_file(copy.as_ref())?;
-        copy_part(&*self.storage, &*file, 0, len, copy.as_ref())?;
-        self.storage.rename(copy.as_ref(), &path)?;
+        self.storage.remove_file(&copy)?;
+        copy_part(&*self.storage, &*file, 0, len, &copy)?;
+        self.storage.rename(&copy, &path)?;
         remove_derived(&*self.storage, &self.config.dir, base)?;
         self.storage.sync_dir(&self.config.dir)?;
         let capacity = u64::from(self.config.settings.segment_bytes);

@@ -5,6 +5,7 @@ mod transactions;
 
 use super::*;
 use crate::{
+    client::Client,
     env::{ManualClock, SimDisk},
     rpc::{
         CreateTopicRequest, FetchPartition, JoinGroupRequest, MemberIdentity, MetadataRequest,
@@ -13,19 +14,28 @@ use crate::{
     types::{Generation, IsolationLevel, LeaderEpoch, Offset, Offsets, TopicId},
 };
 
-fn node() -> Arc<Node> {
-    let config = NodeConfig {
+/// A broker on a disk, with a clock that nobody moves.
+fn open(disk: &SimDisk) -> Result<(Arc<Node>, RecoveryReport)> {
+    Node::open(NodeConfig {
         id: 1.into(),
         dir: "data".into(),
-        storage: SimDisk::new(0).boot(),
+        storage: disk.boot(),
         clock: Clock::Manual(ManualClock::new()),
-        prng: Prng::new(0),
+        prng: Prng::new(disk.sessions()),
         topic_defaults: TopicConfig::new(),
         retention_check_interval: Duration::MAX,
         salvage: false,
         on_progress: OnProgress::default(),
-    };
-    Node::open(config).unwrap().0
+    })
+}
+
+fn node() -> Arc<Node> {
+    open(&SimDisk::new(0)).unwrap().0
+}
+
+fn client(node: &Arc<Node>) -> Client {
+    let service: Arc<dyn Service> = Arc::<Node>::clone(node);
+    Client::new(service, 1.into(), Prng::new(0))
 }
 
 fn call(node: &Node, request: impl Into<Request>) -> Result<Response> {

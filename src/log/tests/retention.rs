@@ -70,6 +70,26 @@ fn rolls_when_an_index_is_full() {
 }
 
 #[test]
+fn rolls_where_an_index_could_not_tell_the_offset() {
+    let mut store = Store::of(TopicConfig::new());
+    store.append(&[1]);
+    store.close();
+    let log = &store.files(".log")[0];
+    let first = store.content(log);
+    let mut far = first.clone();
+    let last = i64::from(i32::MAX);
+    far[..8].copy_from_slice(&(last - 1).to_be_bytes());
+    store.overwrite(log, &[first, far].concat());
+    store.config.gaps = true;
+    store.log = store.reopen(LoadedFrom::Crash(Offset::ZERO)).unwrap();
+    assert_eq!(store.log.end(), Offset::new(last));
+    store.append(&[2]);
+    assert_eq!(bases(&store.log), [0], "its relative offset is the largest of 32 bits");
+    store.append(&[3]);
+    assert_eq!(bases(&store.log), [0, last + 1]);
+}
+
+#[test]
 fn rule_36_a_segment_goes_when_its_youngest_record_is_too_old() {
     let mut store = hours();
     let end = store.log.end();

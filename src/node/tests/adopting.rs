@@ -2,30 +2,10 @@
 
 use super::*;
 use crate::{
-    client::Client,
     env::{DiskOp, Open, Storage},
     record::Record,
 };
 use std::path::Path;
-
-fn open(disk: &SimDisk) -> Result<(Arc<Node>, RecoveryReport)> {
-    Node::open(NodeConfig {
-        id: 1.into(),
-        dir: "data".into(),
-        storage: disk.boot(),
-        clock: Clock::Manual(ManualClock::new()),
-        prng: Prng::new(disk.sessions()),
-        topic_defaults: TopicConfig::new(),
-        retention_check_interval: Duration::MAX,
-        salvage: false,
-        on_progress: OnProgress::default(),
-    })
-}
-
-fn client(node: &Arc<Node>) -> Client {
-    let service: Arc<dyn Service> = Arc::<Node>::clone(node);
-    Client::new(service, 1.into(), Prng::new(0))
-}
 
 /// A store as Kafka leaves it: records from 12 on in a log of several segments, one partition that was put there later,
 /// and one that is missing.

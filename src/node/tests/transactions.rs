@@ -18,20 +18,9 @@ struct World {
 
 impl World {
     fn open(disk: SimDisk) -> Self {
-        let config = NodeConfig {
-            id: 1.into(),
-            dir: "data".into(),
-            storage: disk.boot(),
-            clock: Clock::Manual(ManualClock::new()),
-            prng: Prng::new(disk.sessions()),
-            topic_defaults: TopicConfig::new(),
-            retention_check_interval: Duration::MAX,
-            salvage: false,
-            on_progress: OnProgress::default(),
-        };
-        let node = Node::open(config).unwrap().0;
-        let service: Arc<dyn Service> = Arc::<Node>::clone(&node);
-        Self { disk, node, client: Client::new(service, 1.into(), Prng::new(0)) }
+        let node = open(&disk).unwrap().0;
+        let client = client(&node);
+        Self { disk, node, client }
     }
 
     fn with_topic() -> Self {
