@@ -6,7 +6,7 @@ use crate::{
     error::{Error, Result},
     record::{Batch, BatchError, BatchHeader, ControlMarker},
     rpc::{AbortedTransaction, Fetched},
-    types::{Compression, IsolationLevel, Offset, TopicPartition},
+    types::{IsolationLevel, Offset, TopicPartition},
 };
 use std::collections::BTreeSet;
 
@@ -137,26 +137,28 @@ impl Buffer {
         if rest.is_empty() {
             return Ok(None);
         }
-        let known = self.at < self.checked;
-        let batch =
-            match if known { BatchHeader::parse(rest).map(drop) } else { Batch::check(rest).map(drop) } {
-                Ok(()) => Batch::unchecked(rest),
-                Err(BatchError::TooShort { .. }) if self.at > 0 => return Ok(None),
-                Err(error) => return Err((error, self.behind_damage(rest))),
-            };
-        let Some(batch) = batch else { return Ok(None) };
+        if self.at < self.checked {
+            return Ok(BatchHeader::parse(rest)
+                .ok()
+                .map(|header| Next { end: self.at + header.size, header }));
+        }
+        let batch = match Batch::check(rest) {
+            Ok(batch) => batch,
+            Err(BatchError::TooShort { .. }) if self.at > 0 => return Ok(None),
+            Err(error) => return Err((error, self.behind_damage(rest))),
+        };
         let header = *batch.header();
         let with_next = |error| (error, Some(header.next_offset()));
-        if self.inflated.is_none() && header.attributes.codec() != Compression::None {
-            let inflated = batch.inflate(self.limit).map_err(with_next)?;
-            self.inflated = inflated.map(Bytes::from);
+        match batch.inflate(self.limit).map_err(with_next)? {
+            None => batch.check_records().map_err(with_next)?,
+            Some(inflated) => {
+                let records = Batch::unchecked(&inflated).map_or(Ok(()), |batch| batch.check_records());
+                records.map_err(with_next)?;
+                self.inflated = Some(Bytes::from(inflated));
+            }
         }
         let end = self.at + header.size;
-        if !known {
-            let batch = self.inflated.as_deref().map_or(Some(batch), Batch::unchecked);
-            batch.map_or(Ok(()), |batch| batch.check_records()).map_err(with_next)?;
-            self.checked = end;
-        }
+        self.checked = end;
         Ok(Some(Next { header, end }))
     }
 

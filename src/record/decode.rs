@@ -90,18 +90,23 @@ impl<'a> Batch<'a> {
 
     /// The same batch with its records uncompressed, for those who only read it: its checksum is not computed anew. `None`
     /// where they are not compressed. At most `limit` bytes of records are read.
+    #[inline]
     pub(crate) fn inflate(&self, limit: usize) -> Result<Option<Vec<u8>>, BatchError> {
-        let codec = self.header.attributes.codec();
-        if codec == Compression::None {
-            return Ok(None);
+        match self.header.attributes.codec() {
+            Compression::None => Ok(None),
+            codec => self.decompressed(codec, limit).map(Some),
         }
+    }
+
+    #[cold]
+    fn decompressed(&self, codec: Compression, limit: usize) -> Result<Vec<u8>, BatchError> {
         let mut inflated = vec![0; super::BATCH_HEADER_LEN];
         decompress(codec, self.body(), &mut inflated, limit)?;
         let header = self.header.uncompressed(inflated.len());
         if let Some(head) = inflated.first_chunk_mut() {
             header.write(head);
         }
-        Ok(Some(inflated))
+        Ok(inflated)
     }
 
     fn body(&self) -> &'a [u8] {
