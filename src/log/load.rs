@@ -6,6 +6,7 @@
 
 use super::{
     LeaderEpochs, Log, LogConfig,
+    idle::Idle,
     interrupted::finish_replacements,
     names::{LEADER_EPOCHS, base_of_log},
     producers::Producers,
@@ -88,6 +89,7 @@ impl Log {
         let mut log = Self {
             storage: Arc::clone(storage),
             segments: BTreeMap::new(),
+            idle: Idle::default(),
             log_start: Offset::ZERO,
             synced: Offset::ZERO,
             recovery_point: Offset::ZERO,
@@ -289,6 +291,7 @@ impl Log {
             expected = segment.end();
             self.unflushed.insert(base);
             self.segments.insert(base, Some(segment));
+            self.idle.touch(base);
         }
         if expected < needed {
             return Err(self.missing(expected));
@@ -333,7 +336,7 @@ impl Log {
         Segment::open(&*self.storage, &self.config, base, how, trusted)
     }
 
-    /// The segment `base`, opened now if nobody has asked for it before.
+    /// The segment `base`, opened now if nobody has asked for it of late.
     pub(super) fn segment(&mut self, base: Offset) -> Result<&mut Segment> {
         let next = self.segments.range(base.plus(1)..).next().map(|(base, _)| *base);
         let closed = matches!(self.segments.get(&base), Some(None));
@@ -351,10 +354,13 @@ impl Log {
             }
             self.check_epochs(&segment, &scan.epochs)?;
             segment.seal();
-            if segment.is_rebuilt() {
-                self.unflushed.insert(base);
-            }
+            self.idle.times(base).into_iter().for_each(|known| segment.take_times_as(known));
             self.segments.insert(base, Some(segment));
+            self.note_rebuilt(base);
+        }
+        self.idle.touch(base);
+        if closed {
+            self.close_idle();
         }
         let segment = self.segments.get_mut(&base).and_then(Option::as_mut);
         segment.ok_or_else(|| Error::IllegalState(format!("no segment at {base}")))

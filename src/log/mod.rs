@@ -10,6 +10,7 @@ mod epochs;
 mod flush;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod idle;
 mod interrupted;
 mod load;
 mod names;
@@ -51,6 +52,7 @@ use crate::{
     record::{BatchHeader, ValidBatch},
     types::{LeaderEpoch, Offset, Timestamp, TopicPartition},
 };
+use idle::Idle;
 use producers::Producers;
 use segment::Segment;
 use std::{
@@ -91,8 +93,9 @@ const STRIDE: u64 = 1 << 20;
 pub(crate) struct Log {
     config: LogConfig,
     storage: Arc<dyn Storage>,
-    /// By base offset. `None`: not opened yet, since nobody has asked for it. Never empty, and the last one is open.
+    /// By base offset. `None`: not open, since nobody has asked for it of late. Never empty, and the last one is open.
     segments: BTreeMap<Offset, Option<Segment>>,
+    idle: Idle,
     log_start: Offset,
     /// Exclusive: what lies below it was synced, be it above the log's start or below. A start may not last.
     synced: Offset,
@@ -172,6 +175,7 @@ impl Log {
         self.unflushed.insert(old);
         self.dirty_dirs.insert(self.config.dir.clone());
         self.segments.insert(end, Some(new));
+        self.idle.touch(old);
         self.take_snapshot();
         Ok(())
     }
@@ -299,11 +303,11 @@ impl Log {
         let first = self.segment_of(log_start).unwrap_or(log_start);
         let bases: Vec<Offset> = self.segments.range(first..).map(|(base, _)| *base).collect();
         for base in bases {
-            let segment = self.segment(base)?;
-            let found = segment.find_time(timestamp.as_millis(), log_start, interval)?;
-            if segment.is_rebuilt() {
-                self.unflushed.insert(base);
+            if self.largest_of_closed(base).is_some_and(|largest| largest < timestamp.as_millis()) {
+                continue;
             }
+            let found = self.segment(base)?.find_time(timestamp.as_millis(), log_start, interval)?;
+            self.note_rebuilt(base);
             if found.is_some() {
                 return Ok(found);
             }
@@ -381,6 +385,7 @@ impl Log {
             self.transactions_persisted(&flush.txn_indexes);
             self.snapshots.retain(|path, bytes| flush.snapshots.get(path) != Some(bytes));
             self.recovery_point = self.recovery_point.max(flush.up_to);
+            self.close_idle();
         }
         self.check();
         Ok(())

@@ -57,12 +57,12 @@ impl Log {
 
     /// The largest timestamp of a segment, as the log itself says it; that of the file where no record has one.
     fn youngest(&mut self, base: Offset) -> Result<Option<Timestamp>> {
-        let interval = self.config.settings.index_interval_bytes;
-        let segment = self.segment(base)?;
-        let youngest = segment.largest_timestamp(interval)?;
-        if segment.is_rebuilt() {
-            self.unflushed.insert(base);
+        if let Some(known) = self.largest_of_closed(base).filter(|largest| *largest >= 0) {
+            return Ok(Some(Timestamp::from_millis(known)));
         }
+        let interval = self.config.settings.index_interval_bytes;
+        let youngest = self.segment(base)?.largest_timestamp(interval)?;
+        self.note_rebuilt(base);
         Ok(youngest)
     }
 
@@ -71,7 +71,7 @@ impl Log {
         let mut excess = self.size_from(from)?.saturating_sub(keep);
         let mut start = None;
         for (base, end) in self.removable(from, high_watermark) {
-            let size = self.segment(base)?.size();
+            let size = self.bytes_of(base)?;
             if size > excess {
                 break;
             }
@@ -82,10 +82,10 @@ impl Log {
     }
 
     /// The bytes of the segments that reach beyond `from`.
-    fn size_from(&mut self, from: Offset) -> Result<u64> {
+    fn size_from(&self, from: Offset) -> Result<u64> {
         let first = self.segment_of(from).unwrap_or(from);
         let bases: Vec<Offset> = self.segments.range(first..).map(|(base, _)| *base).collect();
-        bases.into_iter().try_fold(0, |size, base| Ok(size + self.segment(base)?.size()))
+        bases.into_iter().try_fold(0, |size, base| Ok(size + self.bytes_of(base)?))
     }
 
     /// Moves the log's start up to `to`, for this process. Lower down it does not go. The leader epochs begin there, too:

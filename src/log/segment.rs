@@ -2,6 +2,7 @@
 
 use super::{
     LogConfig,
+    idle::KnownTimes,
     names::{Kind, segment_file},
     offset_index::{self, OffsetIndex},
     scan::{Found, Scanner},
@@ -480,6 +481,17 @@ impl Segment {
             self.times.set_persisted(self.times.len());
         }
         Ok(())
+    }
+
+    /// What is known of the times, if they were checked.
+    pub(super) fn known_times(&self) -> Option<KnownTimes> {
+        let known = KnownTimes { largest: self.largest.0, checksum: self.times.checksum() };
+        Some(known).filter(|_| self.times_known)
+    }
+
+    /// Spares the check of the times if they are the same as when they were checked before.
+    pub(super) fn take_times_as(&mut self, known: KnownTimes) {
+        self.times_known |= known == KnownTimes { largest: self.largest.0, checksum: self.times.checksum() };
     }
 
     /// Goes through headers from `position` on, each of a batch that begins where the one before ended, to the first

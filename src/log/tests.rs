@@ -2,6 +2,7 @@
 
 mod damage;
 mod flushing;
+mod idle;
 mod lies;
 mod reading;
 mod replacing;
@@ -100,6 +101,11 @@ impl Store {
         let file = self.storage.open(path, Open::Write).unwrap();
         file.write_at(0, bytes).unwrap();
     }
+}
+
+/// Where the segments begin.
+fn bases(log: &Log) -> Vec<i64> {
+    log.segments.keys().map(|base| base.get()).collect()
 }
 
 /// Reads as a client does, fetch by fetch, each batch checked: all records from `from` on, and the error that ended it.

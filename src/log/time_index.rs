@@ -1,6 +1,6 @@
 //! `.timeindex`: from when on a segment's records are.
 
-use crate::types::Offset;
+use crate::{record::crc32c, types::Offset};
 
 /// The bytes of one entry: timestamp i64, relative offset i32.
 pub(crate) const ENTRY: usize = 12;
@@ -74,18 +74,25 @@ impl TimeIndex {
         self.entries.get(n).map(|(timestamp, relative)| (*timestamp, self.base.plus(i64::from(*relative))))
     }
 
+    /// CRC-32C of all entries as the file has them.
+    pub(crate) fn checksum(&self) -> u32 {
+        crc32c(&encode(&self.entries))
+    }
+
     /// The entries that the file does not have, and where in it they belong.
     pub(crate) fn unpersisted(&self) -> (u64, Vec<u8>) {
         let new = self.entries.get(self.persisted..).unwrap_or_default();
-        let bytes =
-            new.iter().flat_map(|(t, o)| t.to_be_bytes().into_iter().chain(o.to_be_bytes())).collect();
-        ((self.persisted * ENTRY) as u64, bytes)
+        ((self.persisted * ENTRY) as u64, encode(new))
     }
 
     /// Says that the file has the first `count` entries.
     pub(crate) fn set_persisted(&mut self, count: usize) {
         self.persisted = count.min(self.entries.len());
     }
+}
+
+fn encode(entries: &[(i64, u32)]) -> Vec<u8> {
+    entries.iter().flat_map(|(t, o)| t.to_be_bytes().into_iter().chain(o.to_be_bytes())).collect()
 }
 
 #[cfg(test)]

@@ -10,10 +10,6 @@ fn offset(n: i64) -> Offset {
     Offset::new(n)
 }
 
-fn bases(log: &Log) -> Vec<i64> {
-    log.segments.keys().map(|base| base.get()).collect()
-}
-
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_millis(ms)
 }

@@ -1,0 +1,89 @@
+//! Which segments are open. Each takes a file handle and its indexes in memory, and a log may have thousands: of those that
+//! nobody appends to and no flush is to come for, only the ones that were used last stay open.
+
+use super::{
+    Log,
+    names::{Kind, segment_file},
+};
+use crate::{env::Open, error::Result, types::Offset};
+use std::collections::BTreeMap;
+
+/// How many segments a log keeps open that need not be.
+const MAX_IDLE: usize = 8;
+
+/// What tells which segments to close, and what is kept of those that are.
+#[derive(Debug, Default)]
+pub(super) struct Idle {
+    /// The open ones that somebody has asked for, or that were rolled or recovered; the one used last is the last.
+    used: Vec<Offset>,
+    /// Of those that were closed after their times had been checked against the log.
+    times: BTreeMap<Offset, KnownTimes>,
+}
+
+/// What a segment's time index said when it was known to be the log's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct KnownTimes {
+    /// The largest timestamp; negative if no record has one.
+    pub(super) largest: i64,
+    /// Of its entries.
+    pub(super) checksum: u32,
+}
+
+impl Idle {
+    /// Notes that the segment `base` is in use.
+    pub(super) fn touch(&mut self, base: Offset) {
+        if self.used.last() != Some(&base) {
+            self.used.retain(|used| *used != base);
+            self.used.push(base);
+        }
+    }
+
+    /// What was known of the times of a segment when it was closed.
+    pub(super) fn times(&self, base: Offset) -> Option<KnownTimes> {
+        self.times.get(&base).copied()
+    }
+
+    /// Segments may be others than they were.
+    pub(super) fn forget_times(&mut self) {
+        self.times.clear();
+    }
+}
+
+impl Log {
+    /// Closes the segments that were not used for longest, where more are open than need be.
+    pub(super) fn close_idle(&mut self) {
+        let active = self.segments.keys().next_back().copied();
+        let segments = &self.segments;
+        self.idle.used.retain(|base| matches!(segments.get(base), Some(Some(_))));
+        let may_close = |base: &&Offset| Some(**base) != active && !self.unflushed.contains(base);
+        let idle: Vec<Offset> = self.idle.used.iter().filter(may_close).copied().collect();
+        let most = idle.len().saturating_sub(MAX_IDLE);
+        for base in idle.into_iter().take(most) {
+            let closed = self.segments.insert(base, None).flatten();
+            self.idle
+                .times
+                .extend(closed.and_then(|segment| segment.known_times()).map(|known| (base, known)));
+        }
+    }
+
+    /// The bytes of a segment's log. Of one that is not open, which is cut to its batches, the file's.
+    pub(super) fn bytes_of(&self, base: Offset) -> Result<u64> {
+        match self.segments.get(&base) {
+            Some(Some(segment)) => Ok(segment.size()),
+            _ => self.storage.open(&segment_file(&self.config.dir, base, Kind::Log), Open::Read)?.len(),
+        }
+    }
+
+    /// The largest timestamp of a segment that is not open, if it is known; negative if no record has one.
+    pub(super) fn largest_of_closed(&self, base: Offset) -> Option<i64> {
+        let closed = matches!(self.segments.get(&base), Some(None));
+        self.idle.times(base).filter(|_| closed).map(|known| known.largest)
+    }
+
+    /// Has the next flush write the indexes of a segment that turned out not to be its log's.
+    pub(super) fn note_rebuilt(&mut self, base: Offset) {
+        if matches!(self.segments.get(&base), Some(Some(segment)) if segment.is_rebuilt()) {
+            self.unflushed.insert(base);
+        }
+    }
+}
