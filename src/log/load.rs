@@ -108,6 +108,7 @@ impl Log {
         log.find_segments()?;
         let mut recovered = Recovered::default();
         let epochs_known = log.load_epochs()?;
+        let newest = log.epochs.latest();
         log.find_start(from, start, &mut recovered)?;
         match from {
             LoadedFrom::New => log.begin(),
@@ -124,7 +125,7 @@ impl Log {
         if let LoadedFrom::Crash(_) = from {
             log.take_snapshot();
         }
-        log.lead(from)?;
+        log.lead(from, newest)?;
         Ok((log, recovered))
     }
 
@@ -271,6 +272,10 @@ impl Log {
             }
             let mut segment = self.open_segment(base, recovery_point)?;
             let known = segment.size();
+            if base == first {
+                // What the checkpoint says of what follows may be older than a truncation.
+                self.epochs.truncate_end(segment.end());
+            }
             let before = recovered.bytes_scanned;
             let scan = segment.scan_telling(interval, &mut |read| tell(before + read))?;
             recovered.bytes_scanned += scan.bytes_read;
@@ -296,6 +301,7 @@ impl Log {
         if expected < needed {
             return Err(self.missing(expected));
         }
+        self.epochs.truncate_start(self.log_start);
         self.settle(recovery_point, expected, recovered)
     }
 
@@ -400,9 +406,9 @@ impl Log {
     }
 
     /// Becomes leader: in the epoch of before after a clean close, in a new one after a crash, so that offsets which
-    /// were cut and given out again can be told from each other (KIP-320).
-    fn lead(&mut self, from: LoadedFrom) -> Result<()> {
-        let latest = self.epochs.latest();
+    /// were cut and given out again can be told from each other (KIP-320). `newest` is the checkpoint's.
+    fn lead(&mut self, from: LoadedFrom, newest: Option<LeaderEpoch>) -> Result<()> {
+        let latest = self.epochs.latest().max(newest);
         let end = self.end();
         let LoadedFrom::Crash(_) = from else {
             self.epoch = latest.unwrap_or_default();

@@ -112,3 +112,27 @@ fn cutting_where_a_cleaner_left_nothing_keeps_what_lies_before() {
     assert_eq!(store.log.end(), offset(3));
     assert_eq!(read(&mut store.log, 0, 1 << 20), (expected(&[0, 1, 2], 0, 3), None));
 }
+
+#[test]
+fn what_the_checkpoint_says_of_epochs_is_older_than_a_truncation() {
+    let epochs = |log: &Log| log.epochs.to_text();
+    let mut store = Store::new(1024, 0);
+    (0..4).for_each(|time| store.append(&[time]));
+    // A leader's records of epoch 2, from offset 4 on, came in the place of others of that epoch from 17 on.
+    store.log.epoch = LeaderEpoch(2);
+    store.log.epochs.assign(LeaderEpoch(2), offset(4));
+    (4..20).for_each(|time| store.append(&[time]));
+    store.close();
+    let checkpoint = store.config.dir.join(names::LEADER_EPOCHS);
+    for (stale, then) in [
+        ("0\n2\n0 0\n2 17\n", "0\n3\n0 0\n2 4\n3 20\n"),
+        // Nothing is left of an epoch, but its number may be in somebody's commit.
+        ("0\n3\n0 0\n2 4\n7 30\n", "0\n3\n0 0\n2 4\n8 20\n"),
+        ("0\n1\n0 0\n", "0\n3\n0 0\n2 4\n3 20\n"),
+    ] {
+        store.overwrite(&checkpoint, stale.as_bytes());
+        let mut log = store.reopen(LoadedFrom::Crash(offset(0))).unwrap();
+        assert_eq!(epochs(&log), then);
+        assert_eq!(read(&mut log, 0, 300).1, None);
+    }
+}
