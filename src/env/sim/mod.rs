@@ -198,7 +198,7 @@ impl SimDisk {
     }
 
     /// As `boot_at`, where nobody asks for the time.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn boot(&self) -> Arc<dyn Storage> {
         self.boot_at(&Clock::Manual(super::ManualClock::new()))
     }
