@@ -271,14 +271,13 @@ impl Log {
                 continue;
             }
             let mut segment = self.open_segment(base, recovery_point)?;
-            let known = segment.size();
-            if base == first {
-                // What the checkpoint says of what follows may be older than a truncation.
-                self.epochs.truncate_end(segment.end());
-            }
+            let (known, from) = (segment.size(), segment.end());
             let before = recovered.bytes_scanned;
             let scan = segment.scan_telling(interval, &mut |read| tell(before + read))?;
             recovered.bytes_scanned += scan.bytes_read;
+            if base == first {
+                self.take_up_epochs(&segment, from, recovery_point, &scan.epochs)?;
+            }
             for (epoch, start) in scan.epochs {
                 self.epochs.assign(epoch, start);
             }
@@ -303,6 +302,23 @@ impl Log {
         }
         self.epochs.truncate_start(self.log_start);
         self.settle(recovery_point, expected, recovered)
+    }
+
+    /// Drops what the checkpoint says of the epochs from `from` on, where batches were read: it may be older than a
+    /// truncation. Of what lies below the recovery point it must be right.
+    fn take_up_epochs(
+        &mut self,
+        segment: &Segment,
+        from: Offset,
+        recovery_point: Offset,
+        found: &[(LeaderEpoch, Offset)],
+    ) -> Result<()> {
+        if !self.epochs_dirty {
+            let below = found.iter().copied().filter(|(_, start)| *start < recovery_point);
+            self.check_epochs(segment, &below.collect::<Vec<_>>())?;
+        }
+        self.epochs.truncate_end(from);
+        Ok(())
     }
 
     /// Makes durable what recovery did, before anything is appended: bytes that were cut must not come back from an

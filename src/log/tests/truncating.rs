@@ -136,3 +136,16 @@ fn what_the_checkpoint_says_of_epochs_is_older_than_a_truncation() {
         assert_eq!(read(&mut log, 0, 300).1, None);
     }
 }
+
+#[test]
+fn a_checkpoint_that_is_wrong_below_the_recovery_point_is_refused_after_a_crash_too() {
+    let mut store = Store::new(1024, 0);
+    (0..20).for_each(|time| store.append(&[time]));
+    let end = store.close();
+    let checkpoint = store.config.dir.join(names::LEADER_EPOCHS);
+    store.overwrite(&checkpoint, b"0\n1\n1 0\n");
+    for from in [LoadedFrom::CleanClose(end), LoadedFrom::Crash(end)] {
+        let refused = store.reopen(from).unwrap_err().to_string();
+        assert!(refused.contains("a batch of leader epoch 0 where 1 should be"), "{refused}");
+    }
+}
