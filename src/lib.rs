@@ -114,10 +114,11 @@ pub use broker::{Broker, BrokerBuilder};
 #[doc(hidden)]
 pub use bugs::BUGS;
 pub use client::{
-    Admin, Client, Consumer, ConsumerBuilder, ConsumerHandle, ConsumerRecord, OwnedRecord,
-    PartitionDescription, Records, RecordsIter, SharedBytes, Subscription, TopicDescription,
+    Admin, Client, Consumer, ConsumerBuilder, ConsumerHandle, ConsumerRecord, Delivery, OwnedRecord,
+    PartitionDescription, Producer, ProducerMetrics, Records, RecordsIter, SharedBytes, Subscription,
+    TopicDescription,
 };
-pub use config::{AutoOffsetReset, ConsumerConfig, TopicConfig};
+pub use config::{AutoOffsetReset, ConsumerConfig, ProducerConfig, TopicConfig};
 pub use env::{DiskFault, DiskOp, DiskOperation, Fault, Intercept, ManualClock, SimDisk};
 pub use error::{Error, Result};
 pub use log::Damage;

@@ -12,6 +12,8 @@ mod common;
 mod directory;
 #[path = "broker/flush.rs"]
 mod flush;
+#[path = "broker/producer.rs"]
+mod producer;
 #[path = "broker/recovery.rs"]
 mod recovery;
 #[path = "broker/retention.rs"]
@@ -21,8 +23,8 @@ mod verify;
 
 use brooklet::{
     Admin, Broker, BrokerBuilder, Client, Consumer, ConsumerBuilder, ConsumerConfig, ConsumerHandle,
-    ConsumerRecord, Error, ManualClock, Offsets, OwnedRecord, Record, Records, RecoveryReport, SharedBytes,
-    SimDisk, TopicConfig,
+    ConsumerRecord, Delivery, Error, ManualClock, Offsets, OwnedRecord, Producer, Record, Records,
+    RecoveryReport, SharedBytes, SimDisk, TopicConfig,
 };
 
 const fn shared_by_threads<T: Send + Sync + 'static>() {}
@@ -36,6 +38,8 @@ const _: () = {
     shared_by_threads::<Admin>();
     shared_by_threads::<ConsumerHandle>();
     shared_by_threads::<Records>();
+    shared_by_threads::<Producer>();
+    shared_by_threads::<Delivery>();
     shared_by_threads::<OwnedRecord>();
     shared_by_threads::<SharedBytes>();
     shared_by_threads::<ConsumerRecord<'static>>();

@@ -5,8 +5,8 @@ mod builder;
 pub use builder::BrokerBuilder;
 
 use crate::{
-    client::{Admin, Client, ConsumerBuilder},
-    config::{ConsumerConfig, TopicConfig},
+    client::{Admin, Client, ConsumerBuilder, Producer},
+    config::{ConsumerConfig, ProducerConfig, TopicConfig},
     error::Result,
     node::{Node, Progress, RecoveryReport, VerifyReport},
     record::Record,
@@ -323,6 +323,25 @@ impl Broker {
         records: impl IntoIterator<Item = Record<'a>>,
     ) -> Result<Vec<RecordMetadata>> {
         self.inner.client.produce_all(records)
+    }
+
+    /// See [`Client::producer`].
+    ///
+    /// # Errors
+    /// Those of [`Client::producer`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// let producer = broker.producer(ProducerConfig::new())?;
+    /// drop(producer.send(Record::to("orders").value("3 apples"))?);
+    /// producer.close()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn producer(&self, config: ProducerConfig) -> Result<Producer> {
+        self.inner.client.producer(config)
     }
 
     /// See [`Client::consumer`].

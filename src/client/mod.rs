@@ -10,14 +10,16 @@ mod partitioner;
 mod produce;
 mod producer;
 mod records;
+mod routing;
 
 pub use admin::{Admin, PartitionDescription, TopicDescription};
 pub use consumer::{Consumer, ConsumerBuilder, ConsumerHandle, Subscription};
 pub use owned::{OwnedRecord, SharedBytes};
+pub use producer::{Delivery, Producer, ProducerMetrics};
 pub use records::{ConsumerRecord, Records, RecordsIter};
 
 use crate::{
-    config::{ConsumerConfig, TopicConfig},
+    config::{ConsumerConfig, ProducerConfig, TopicConfig},
     error::{Error, Result},
     prng::Prng,
     record::Record,
@@ -25,7 +27,7 @@ use crate::{
     sync::{Mutex, MutexGuard, Version},
     types::{BrokerId, RecordMetadata, Timestamp, TopicId},
 };
-use producer::ProducerCore;
+use routing::Router;
 use std::{sync::Arc, time::Duration};
 
 /// How long a request may take.
@@ -60,19 +62,18 @@ pub struct Client {
 
 #[derive(Debug)]
 struct SharedProducer {
-    core: Mutex<ProducerCore>,
+    core: Mutex<Router>,
     /// Of what the core knows of topics.
     version: Version,
 }
 
 impl Client {
     pub(crate) fn new(service: Arc<dyn Service>, bootstrap: BrokerId, prng: Prng) -> Self {
-        let producer =
-            SharedProducer { core: Mutex::new(ProducerCore::new(prng)), version: Version::default() };
+        let producer = SharedProducer { core: Mutex::new(Router::new(prng)), version: Version::default() };
         Self { service, bootstrap, producer: Arc::new(producer) }
     }
 
-    fn core(&self) -> MutexGuard<'_, ProducerCore> {
+    fn core(&self) -> MutexGuard<'_, Router> {
         self.producer.core.lock()
     }
 
@@ -137,6 +138,26 @@ impl Client {
     ) -> Result<Vec<RecordMetadata>> {
         let records: Vec<Record<'a>> = records.into_iter().collect();
         self.produce_many(&records)
+    }
+
+    /// Makes a [`Producer`], which sends records in batches.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfig`], also for a codec that brooklet is built without; [`Error::Other`] if the system has no
+    /// room for another thread.
+    ///
+    /// ```
+    /// # use brooklet::{Broker, ProducerConfig, Record, TopicConfig};
+    /// # fn main() -> brooklet::Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// let producer = broker.producer(ProducerConfig::new())?;
+    /// let delivery = producer.send(Record::to("orders").value("3 apples"))?;
+    /// assert_eq!(delivery.wait()?.offset, 0);
+    /// # Ok(()) }
+    /// ```
+    pub fn producer(&self, config: ProducerConfig) -> Result<Producer> {
+        Producer::new(self.clone(), config)
     }
 
     /// Begins a consumer: of a group, by its name, or as its [`ConsumerConfig`] says.

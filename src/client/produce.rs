@@ -2,11 +2,11 @@
 
 use super::{
     Client,
-    producer::{KnownTopic, Route, durability},
+    routing::{KnownTopic, Route, durability},
 };
 use crate::{
     error::{Error, Result},
-    record::{BatchWriter, Record, ValidBatch, record_size},
+    record::{BatchError, BatchWriter, Record, ValidBatch, record_size},
     rpc::{Acks, Answer, MetadataRequest, ProduceRequest, ProduceResponse},
     sync::Memo,
     types::{Durability, RecordMetadata, Timestamp},
@@ -89,9 +89,7 @@ impl Client {
     fn try_produce(&self, record: &Record<'_>) -> Result<RecordMetadata, Box<Error>> {
         with_local(|Local { buffer, topics }| {
             let asked;
-            let remembered = topics.get(self.producer.version.get(), place(record.topic));
-            let remembered = remembered.filter(|topic| *topic.name == *record.topic);
-            let route = match remembered.and_then(|topic| topic.route(record)) {
+            let route = match self.remembered(record, topics) {
                 Some(route) => route?,
                 None => {
                     asked = self.route(record, topics)?;
@@ -104,6 +102,46 @@ impl Client {
             let sent = self.send(route, &mut writer.finish(), durability(record))?;
             Ok(metadata(route, &sent, 0, timestamp))
         })
+    }
+
+    /// Where a record goes, by what this thread remembers.
+    #[inline]
+    fn remembered<'t>(
+        &self,
+        record: &Record<'_>,
+        topics: &'t Memo<Arc<KnownTopic>>,
+    ) -> Option<Result<&'t Route, Box<Error>>> {
+        let remembered = topics.get(self.producer.version.get(), place(record.topic));
+        remembered.filter(|topic| *topic.name == *record.topic).and_then(|topic| topic.route(record))
+    }
+
+    /// Where a record goes.
+    pub(super) fn route_of(&self, record: &Record<'_>) -> Result<Route, Box<Error>> {
+        with_local(|Local { topics, .. }| match self.remembered(record, topics) {
+            Some(route) => route.copied(),
+            None => self.route(record, topics),
+        })
+    }
+
+    /// Sends a batch to a partition of `topic`, and anew where that turns out to have been made anew.
+    pub(super) fn send_again(
+        &self,
+        route: &mut Route,
+        topic: &str,
+        batch: &mut ValidBatch<'_>,
+        durability: Durability,
+    ) -> Result<ProduceResponse> {
+        for _ in 1..ATTEMPTS {
+            match self.send(route, batch, durability) {
+                Err(error) if matches!(*error, Error::UnknownTopicId { .. }) => {}
+                sent => return sent.map_err(|error| *error),
+            }
+            self.forget(topic);
+            *route = self
+                .route_of(&Record::to(topic).partition(route.partition.partition))
+                .map_err(|error| *error)?;
+        }
+        self.send(route, batch, durability).map_err(|error| *error)
     }
 
     /// Where a record goes: by what the core knows, else after asking the broker.
@@ -257,12 +295,15 @@ fn push(
         return Err(Error::InvalidRecord(format!("a timestamp before 1970: {timestamp}")));
     }
     let pushed = writer.push(timestamp, record.key, record.value, &record.headers);
-    pushed.map_err(|error| match error {
-        crate::record::BatchError::TooLarge { size } => {
-            Error::MessageTooLarge { size, limit: route.max_batch }
-        }
+    pushed.map_err(|error| record_error(error, route.max_batch))
+}
+
+/// Why a record cannot be in a batch, for its sender.
+pub(super) fn record_error(error: BatchError, limit: usize) -> Error {
+    match error {
+        BatchError::TooLarge { size } => Error::MessageTooLarge { size, limit },
         other => Error::InvalidRecord(other.to_string()),
-    })
+    }
 }
 
 /// Where the `n`th record of a batch went.

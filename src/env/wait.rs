@@ -2,7 +2,7 @@
 
 use super::clock::Clock;
 use crate::{
-    sync::{Condvar, Mutex},
+    sync::{Condvar, Mutex, MutexGuard},
     types::Instant,
 };
 use std::{fmt, time::Duration};
@@ -70,6 +70,43 @@ impl<T> Slot<T> {
             Clock::Manual(manual) => manual.drive(deadline, || self.is_filled()),
         }
         self.take()
+    }
+}
+
+/// State behind a lock, and a way to wait until somebody has changed it.
+#[derive(Debug, Default)]
+pub(crate) struct Monitor<T> {
+    state: Mutex<T>,
+    changed: Condvar,
+}
+
+impl<T> Monitor<T> {
+    pub(crate) fn new(state: T) -> Self {
+        Self { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.state.lock()
+    }
+
+    /// Wakes all who wait.
+    pub(crate) fn notify(&self) {
+        self.changed.notify_all();
+    }
+
+    /// Waits for the next change, at most until `deadline`; `false`: that has come. On a manual clock there is no deadline:
+    /// only what another thread is doing just now is worth a wait.
+    pub(crate) fn wait(&self, state: &mut MutexGuard<'_, T>, clock: &Clock, deadline: Instant) -> bool {
+        if let (Clock::System(system), true) = (clock, deadline != Instant::MAX) {
+            let left = deadline.since(system.now());
+            if left.is_zero() {
+                return false;
+            }
+            self.changed.wait_for(state, left.min(LONGEST_WAIT));
+        } else {
+            self.changed.wait(state);
+        }
+        true
     }
 }
 

@@ -35,6 +35,11 @@ pub(super) fn decompress(
     Ok(())
 }
 
+/// Whether this build has a codec.
+pub(crate) fn compression_is_there(codec: Compression) -> bool {
+    !matches!(compress(codec, &[], &mut Vec::new()), Err(BatchError::UnsupportedCodec(_)))
+}
+
 /// Writes the records compressed, behind what `out` holds.
 pub(super) fn compress(codec: Compression, input: &[u8], out: &mut Vec<u8>) -> Result<(), BatchError> {
     let written = match codec {

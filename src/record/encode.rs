@@ -49,12 +49,41 @@ pub(crate) struct BatchWriter<'b> {
     max_timestamp: i64,
 }
 
+/// What a writer knows of the records in its buffer, for one that goes on later.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Written {
+    record_count: i32,
+    base_timestamp: i64,
+    max_timestamp: i64,
+}
+
+impl Written {
+    pub(crate) fn record_count(self) -> i32 {
+        self.record_count
+    }
+}
+
 impl<'b> BatchWriter<'b> {
     /// An empty batch in `buffer`, whose bytes are forgotten and whose memory is kept.
     pub(crate) fn new(buffer: &'b mut Vec<u8>) -> Self {
         buffer.clear();
         buffer.extend_from_slice(&[0; BATCH_HEADER_LEN]);
         Self { buffer, record_count: 0, base_timestamp: -1, max_timestamp: -1 }
+    }
+
+    /// Goes on with a batch that another writer left in `buffer`.
+    pub(crate) fn resume(buffer: &'b mut Vec<u8>, written: Written) -> Self {
+        let Written { record_count, base_timestamp, max_timestamp } = written;
+        match record_count {
+            0 => Self::new(buffer),
+            _ => Self { buffer, record_count, base_timestamp, max_timestamp },
+        }
+    }
+
+    /// Leaves the batch in its buffer, for another writer to go on with.
+    pub(crate) fn suspend(self) -> Written {
+        let Self { record_count, base_timestamp, max_timestamp, .. } = self;
+        Written { record_count, base_timestamp, max_timestamp }
     }
 
     /// Adds a record. Where that fails, the batch is what it was.

@@ -22,10 +22,10 @@ mod varint;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use compression::MAX_INFLATED;
+pub(crate) use compression::{MAX_INFLATED, compression_is_there};
 pub(crate) use control::ControlMarker;
 pub(crate) use decode::{Batch, RecordIter, RecordRef, crc32c};
-pub(crate) use encode::{BatchWriter, empty_batch, record_size};
+pub(crate) use encode::{BatchWriter, Written, empty_batch, record_size};
 pub(crate) use error::BatchError;
 #[cfg(test)]
 pub(crate) use header::{Attributes, BATCH_PREFIX_LEN};

@@ -1,4 +1,4 @@
-//! The producer's pure core: which partition a record goes to. No clock, no thread, no service.
+//! The pure core of all that produces: which partition a record goes to. No clock, no thread, no service.
 
 use super::partitioner::{DEFAULT_BATCH_SIZE, StickyPartitioner, partition_for_key};
 use crate::{
@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// What the core knows, and draws from.
 #[derive(Debug)]
-pub(super) struct ProducerCore {
+pub(super) struct Router {
     topics: BTreeMap<Arc<str>, Topic>,
     prng: Prng,
 }
@@ -61,7 +61,7 @@ impl KnownTopic {
     }
 }
 
-impl ProducerCore {
+impl Router {
     pub(super) fn new(prng: Prng) -> Self {
         Self { topics: BTreeMap::new(), prng }
     }
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use crate::{config::TopicConfig, types::TopicId};
 
-    fn core(partitions: i32) -> ProducerCore {
+    fn core(partitions: i32) -> Router {
         let topic_id = TopicId::from_bytes([1; 16]);
         let partition = |partition: i32| PartitionMetadata {
             partition: PartitionRef { topic_id, partition, slot: partition as u32 },
@@ -120,12 +120,12 @@ mod tests {
             leader_epoch: Default::default(),
         };
         let partitions = (0..partitions).map(partition).collect();
-        let mut core = ProducerCore::new(Prng::new(1));
+        let mut core = Router::new(Prng::new(1));
         core.learn(&TopicMetadata { name: "t".into(), id: topic_id, config: TopicConfig::new(), partitions });
         core
     }
 
-    fn to(core: &mut ProducerCore, record: &Record<'_>) -> i32 {
+    fn to(core: &mut Router, record: &Record<'_>) -> i32 {
         core.route(record).expect("known").expect("a partition").partition.partition
     }
 

@@ -1,0 +1,444 @@
+//! A producer that sends records in batches: a thin shell around its [`Accumulator`].
+//!
+//! Batches are sent by whoever has a reason to: a thread of the producer's when they are full or have waited for long
+//! enough, and the callers that wait for a record, or for room. On a manual clock there is no thread: the one who moves the
+//! time sends what falls due.
+
+mod accumulator;
+mod delivery;
+
+pub use delivery::Delivery;
+
+use super::{Client, produce::record_error};
+use crate::{
+    config::ProducerConfig,
+    env::{Clock, Driver, Monitor},
+    error::{Error, Result},
+    record::{BatchWriter, Record, compression_is_there},
+    rpc::ProduceResponse,
+    sync::{JoinHandle, Mutex, MutexGuard, is_current, spawn},
+    types::{Compression, Instant, RecordMetadata, Timestamp},
+};
+use accumulator::{Accumulator, Key, Sending};
+use delivery::Batch;
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
+
+/// How many batches that failed are kept for a flush to tell of.
+const MAX_FAILED: usize = 100;
+
+/// Sends records in batches by partition: for those who have many and need not wait for each.
+///
+/// A batch is sent when it is full, when its first record has waited for the linger, or when somebody waits for one of
+/// its records. Records of a partition stay in the order in which they were sent. What is sent is acknowledged as
+/// by [`Client::produce`](crate::Client::produce): in the log, and flushed if the topic or one of the batch's records asks for that.
+///
+/// Clones are the same producer; it is `Send + Sync`. The last one, dropped, sends what is buffered; what fails then is told
+/// to nobody: [`close`](Self::close) it.
+///
+/// On a [`ManualClock`](crate::ManualClock) the linger passes when the time is moved.
+///
+/// ```
+/// use brooklet::{Broker, ProducerConfig, Record, TopicConfig};
+/// # fn main() -> brooklet::Result<()> {
+/// # let broker = Broker::temporary()?;
+/// broker.create_topic("readings", TopicConfig::new().partitions(3))?;
+/// let producer = broker.producer(ProducerConfig::new())?;
+/// for n in 0..1000 {
+///     // Dropped: the flush tells if one fails.
+///     drop(producer.send(Record::to("readings").key("cellar").value(&format!("{n}")))?);
+/// }
+/// producer.flush()?;
+/// assert_eq!(producer.metrics().records_sent, 1000);
+/// # producer.close()
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Producer {
+    handle: Arc<Handle>,
+}
+
+/// What all clones hold: the last one ends the producer.
+struct Handle {
+    inner: Arc<Inner>,
+    /// The sender, by the wall clock.
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Inner {
+    client: Client,
+    config: ProducerConfig,
+    state: Monitor<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    accumulator: Accumulator,
+    closed: bool,
+    failed: Vec<Failed>,
+    metrics: ProducerMetrics,
+}
+
+/// A batch that failed.
+#[derive(Debug)]
+struct Failed {
+    batch: Arc<Batch>,
+    records: usize,
+    error: Error,
+}
+
+/// What a producer has done so far.
+///
+/// ```
+/// # use brooklet::*;
+/// # fn main() -> Result<()> {
+/// # let broker = Broker::temporary()?;
+/// # broker.create_topic("orders", TopicConfig::new())?;
+/// let producer = broker.producer(ProducerConfig::new())?;
+/// producer.produce(Record::to("orders").value("3 apples"))?;
+/// let ProducerMetrics { records_sent, batches_sent, .. } = producer.metrics();
+/// assert_eq!((records_sent, batches_sent), (1, 1));
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProducerMetrics {
+    /// Records that were acknowledged.
+    pub records_sent: u64,
+    /// Records that failed.
+    pub records_failed: u64,
+    /// Batches that were acknowledged.
+    pub batches_sent: u64,
+    /// The bytes of these, as they were sent: compressed.
+    pub bytes_sent: u64,
+    /// The bytes of records that wait or are under way now, not compressed.
+    pub buffered_bytes: u64,
+}
+
+impl Producer {
+    pub(super) fn new(client: Client, config: ProducerConfig) -> Result<Self> {
+        config.check()?;
+        check_compression(config.compression)?;
+        let accumulator = Accumulator::new(config.batch_size);
+        let state =
+            State { accumulator, closed: false, failed: Vec::new(), metrics: ProducerMetrics::default() };
+        let inner = Arc::new(Inner { client, config, state: Monitor::new(state) });
+        let thread = match inner.clock() {
+            Clock::Manual(manual) => {
+                let driver: Weak<dyn Driver> = Arc::<Inner>::downgrade(&inner) as Weak<dyn Driver>;
+                manual.attach(driver);
+                None
+            }
+            Clock::System(_) => {
+                let inner = Arc::clone(&inner);
+                let started = spawn("brooklet-producer", move || inner.run());
+                Some(started.map_err(|error| Error::Other(Arc::new(error)))?)
+            }
+        };
+        Ok(Self { handle: Arc::new(Handle { inner, thread: Mutex::new(thread) }) })
+    }
+
+    /// Takes a record into a batch, and returns at once; while the buffer is full, when there is room. The record is copied.
+    ///
+    /// The partition is chosen as by [`Client::produce`](crate::Client::produce).
+    ///
+    /// # Errors
+    /// - [`Error::UnknownTopicOrPartition`], [`Error::InvalidRecord`], [`Error::MessageTooLarge`] (more than 2 GiB): it is in no
+    ///   batch. Larger than the topic takes is told by the [`Delivery`].
+    /// - [`Error::Timeout`]: there was no room for [`max_block`](ProducerConfig::max_block).
+    /// - [`Error::Closed`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// let producer = broker.producer(ProducerConfig::new())?;
+    /// let delivery = producer.send(Record::to("orders").key("alice").value("3 apples"))?;
+    /// // ... something else ...
+    /// println!("is at offset {}", delivery.wait()?.offset);
+    /// # Ok(()) }
+    /// ```
+    pub fn send(&self, record: Record<'_>) -> Result<Delivery> {
+        self.handle.inner.send(&record)
+    }
+
+    /// Sends a record, and waits until it is acknowledged. It goes together with those of its batch, at once.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send) and of [`Client::produce`](crate::Client::produce).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// let producer = broker.producer(ProducerConfig::new())?;
+    /// assert_eq!(producer.produce(Record::to("orders").value("3 apples"))?.offset, 0);
+    /// # Ok(()) }
+    /// ```
+    pub fn produce(&self, record: Record<'_>) -> Result<RecordMetadata> {
+        self.send(record)?.wait()
+    }
+
+    /// Waits until all that was sent before is acknowledged. (Not [`Broker::flush`](crate::Broker::flush), which makes
+    /// durable what is acknowledged.)
+    ///
+    /// # Errors
+    /// The first error among the records whose [`Delivery`] nobody has asked; each is told once.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// let producer = broker.producer(ProducerConfig::new())?;
+    /// drop(producer.send(Record::to("orders").value("3 apples"))?);
+    /// producer.flush()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn flush(&self) -> Result<()> {
+        self.handle.inner.flush()
+    }
+
+    /// As [`flush`](Self::flush); from now on all clones give [`Error::Closed`]. Fine if it is closed.
+    ///
+    /// # Errors
+    /// Those of [`flush`](Self::flush).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// let producer = broker.producer(ProducerConfig::new())?;
+    /// drop(producer.send(Record::to("orders").value("3 apples"))?);
+    /// producer.close()?;
+    /// assert!(matches!(producer.send(Record::to("orders")), Err(Error::Closed)));
+    /// # Ok(()) }
+    /// ```
+    pub fn close(&self) -> Result<()> {
+        self.handle.inner.begin_close();
+        let flushed = self.handle.inner.flush();
+        let thread = self.handle.thread.lock().take();
+        if let Some(thread) = thread.filter(|thread| !is_current(thread)) {
+            // One that panicked has said so on its own.
+            drop(thread.join());
+        }
+        flushed
+    }
+
+    /// What it has done so far.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// let producer = broker.producer(ProducerConfig::new())?;
+    /// assert_eq!(producer.metrics().records_sent, 0);
+    /// # Ok(()) }
+    /// ```
+    pub fn metrics(&self) -> ProducerMetrics {
+        let state = self.handle.inner.state.lock();
+        ProducerMetrics { buffered_bytes: state.accumulator.buffered() as u64, ..state.metrics }
+    }
+}
+
+fn check_compression(codec: Compression) -> Result<()> {
+    if compression_is_there(codec) {
+        return Ok(());
+    }
+    let (key, value) = ("compression.type".to_owned(), format!("{codec:?}").to_lowercase());
+    Err(Error::InvalidConfig {
+        key,
+        reason: format!("brooklet is built without its feature `{value}`"),
+        value,
+    })
+}
+
+impl Inner {
+    fn clock(&self) -> &Clock {
+        self.client.service.clock()
+    }
+
+    fn send(self: &Arc<Self>, record: &Record<'_>) -> Result<Delivery> {
+        let route = self.client.route_of(record).map_err(|error| *error)?;
+        let timestamp = record.timestamp.unwrap_or_else(|| self.clock().wall());
+        if timestamp < Timestamp::default() {
+            return Err(Error::InvalidRecord(format!("a timestamp before 1970: {timestamp}")));
+        }
+        let key = (route.partition.topic_id, route.partition.partition);
+        let mut state = self.room()?;
+        let begin = || (Arc::new(Batch::new(key, record.topic)), self.clock().now().plus(self.config.linger));
+        let placed = state.accumulator.push(&route, record, timestamp, begin)?;
+        drop(state);
+        if placed.is_news {
+            self.state.notify();
+            if let Clock::Manual(_) = self.clock() {
+                self.send_due();
+            }
+        }
+        Ok(Delivery { inner: Arc::clone(self), batch: placed.batch, index: placed.index, timestamp })
+    }
+
+    /// The state, once there is room for another record. Who waits for that sends what there is meanwhile.
+    fn room(&self) -> Result<MutexGuard<'_, State>> {
+        let mut state = self.state.lock();
+        let mut deadline = None;
+        while !state.closed && state.accumulator.buffered() >= self.config.buffer_memory {
+            let now = self.clock().now();
+            if let Some(sending) = state.accumulator.take(None, true, now) {
+                drop(state);
+                self.deliver(sending);
+                state = self.state.lock();
+                continue;
+            }
+            let deadline = *deadline.get_or_insert_with(|| now.plus(self.config.max_block));
+            if !self.state.wait(&mut state, self.clock(), deadline) {
+                return Err(Error::Timeout);
+            }
+        }
+        if state.closed { Err(Error::Closed) } else { Ok(state) }
+    }
+
+    /// Sends batches, of one partition if one is named, until `done`, or until `deadline` where only others' are under way.
+    fn send_until(&self, of: Option<Key>, deadline: Instant, done: impl Fn() -> bool) {
+        let mut state = self.state.lock();
+        while !done() {
+            match state.accumulator.take(of, true, self.clock().now()) {
+                Some(sending) => {
+                    drop(state);
+                    self.deliver(sending);
+                    state = self.state.lock();
+                }
+                None if self.state.wait(&mut state, self.clock(), deadline) => {}
+                None => return,
+            }
+        }
+    }
+
+    /// Sends what is full, or has waited for long enough.
+    fn send_due(&self) {
+        loop {
+            let now = self.clock().now();
+            let Some(sending) = self.state.lock().accumulator.take(None, false, now) else { return };
+            self.deliver(sending);
+        }
+    }
+
+    /// The sender's life.
+    fn run(&self) {
+        let mut state = self.state.lock();
+        while !(state.closed && state.accumulator.is_idle()) {
+            let closed = state.closed;
+            match state.accumulator.take(None, closed, self.clock().now()) {
+                Some(sending) => {
+                    drop(state);
+                    self.deliver(sending);
+                    state = self.state.lock();
+                }
+                None => {
+                    let due = state.accumulator.next_due().unwrap_or(Instant::MAX);
+                    self.state.wait(&mut state, self.clock(), due);
+                }
+            }
+        }
+    }
+
+    /// Sends a batch, and tells all who wait for it.
+    fn deliver(&self, mut sending: Sending) {
+        let records = usize::try_from(sending.written.record_count()).unwrap_or_default();
+        let (outcome, bytes) = self.transmit(&mut sending);
+        let Sending { key, batch, .. } = sending;
+        let callbacks = {
+            let mut state = self.state.lock();
+            state.accumulator.done(key);
+            state.note(&batch, records, bytes, outcome.as_ref().err());
+            batch.settle(outcome)
+        };
+        self.state.notify();
+        batch.tell(callbacks);
+    }
+
+    /// Sends a batch to its leader, anew where its topic turns out to have been made anew. Says how large it was.
+    fn transmit(&self, sending: &mut Sending) -> (Result<ProduceResponse>, usize) {
+        let plain = BatchWriter::resume(&mut sending.encoded, sending.written).finish();
+        let mut packed = Vec::new();
+        let batch = match self.config.compression {
+            Compression::None => Ok(plain),
+            codec => plain.recompress(codec, &mut packed),
+        };
+        let mut batch = match batch {
+            Ok(batch) => batch,
+            Err(error) => return (Err(record_error(error, sending.route.max_batch)), 0),
+        };
+        let size = batch.bytes().len();
+        let topic = sending.batch.topic();
+        let sent = self.client.send_again(&mut sending.route, topic, &mut batch, sending.durability);
+        (sent, size)
+    }
+
+    fn flush(&self) -> Result<()> {
+        let outstanding = self.state.lock().accumulator.outstanding();
+        self.send_until(None, Instant::MAX, || outstanding.iter().all(|batch| batch.is_done()));
+        let failed = std::mem::take(&mut self.state.lock().failed);
+        let unasked = failed.into_iter().find(|failed| failed.batch.unasked(failed.records) > 0);
+        unasked.map_or(Ok(()), |failed| Err(failed.error))
+    }
+
+    fn begin_close(&self) {
+        self.state.lock().closed = true;
+        self.state.notify();
+    }
+}
+
+impl State {
+    fn note(&mut self, batch: &Arc<Batch>, records: usize, bytes: usize, error: Option<&Error>) {
+        let Some(error) = error else {
+            self.metrics.records_sent += records as u64;
+            self.metrics.batches_sent += 1;
+            self.metrics.bytes_sent += bytes as u64;
+            return;
+        };
+        self.metrics.records_failed += records as u64;
+        if self.failed.len() < MAX_FAILED {
+            self.failed.push(Failed { batch: Arc::clone(batch), records, error: error.clone() });
+        }
+    }
+}
+
+impl Driver for Inner {
+    fn next_timer(&self) -> Option<Instant> {
+        self.state.lock().accumulator.next_due()
+    }
+
+    fn fire(&self, _now: Instant) {
+        self.send_due();
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.inner.begin_close();
+        loop {
+            let now = self.inner.clock().now();
+            let Some(sending) = self.inner.state.lock().accumulator.take(None, true, now) else { return };
+            self.inner.deliver(sending);
+        }
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer").field("config", &self.config).finish_non_exhaustive()
+    }
+}
