@@ -30,7 +30,7 @@
 //! A *consumer* hands records out by [`poll`](Consumer::poll) and makes its position last by [`commit_offset`](Consumer::commit_offset). After a crash
 //! the records since the last commit come again: at least once.
 //!
-//! In this version a group has one member at a time, which gets all partitions, and batches are not compressed.
+//! In this version a group has one member at a time, which gets all partitions.
 //!
 //! # What survives what
 //!
