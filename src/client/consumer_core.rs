@@ -1,6 +1,7 @@
 //! The consumer's pure core: where it stands, what to ask next, what to hand out. Events go in, what to do next comes
 //! out; no clock, no thread, no service.
 
+mod pausing;
 #[cfg(test)]
 mod tests;
 
@@ -37,7 +38,7 @@ pub(super) enum Event {
     /// What was asked was answered.
     Answered(Response),
     Fetched(FetchResponse),
-    /// A fetch was not answered in the time of the poll.
+    /// A fetch was not answered by its deadline, or a wait is over.
     TimedOut,
 }
 
@@ -46,6 +47,8 @@ pub(super) enum Event {
 pub(super) enum Action {
     Call(Request),
     Fetch(BrokerId, FetchRequest),
+    /// There is nothing to ask for until then.
+    Wait(Instant),
     /// The poll is at its end; no records if its time is up.
     Deliver(Records),
     /// What the application wants to know is known.
@@ -102,6 +105,7 @@ struct Partition {
     leader_epoch: LeaderEpoch,
     place: Place,
     buffer: Option<Buffer>,
+    paused: bool,
 }
 
 /// Where a consumer stands in a partition.
@@ -145,10 +149,7 @@ impl ConsumerCore {
             Event::Locate => self.asks_for = Purpose::Positions,
             Event::Answered(response) => self.answered(response)?,
             Event::Fetched(response) => self.fetched(response)?,
-            Event::TimedOut => {
-                self.asked = Asked::Nothing;
-                return Ok(Action::Deliver(Records::default()));
-            }
+            Event::TimedOut => self.asked = Asked::Nothing,
         }
         self.next(now)
     }
@@ -214,9 +215,11 @@ impl ConsumerCore {
 
     /// A fetch for the partitions of one leader, beginning behind the one that was served last.
     fn fetch(&mut self, deadline: Instant) -> Action {
+        self.fetched = true;
         let order = self.in_turn();
-        let leader =
-            order.first().and_then(|of| self.partitions.get(of)).map_or(BrokerId::from(-1), |p| p.leader);
+        let Some(leader) = order.first().and_then(|of| self.partitions.get(of)).map(|p| p.leader) else {
+            return Action::Wait(deadline);
+        };
         let mut asked = Vec::new();
         let mut partitions = Vec::new();
         for of in order {
@@ -237,7 +240,6 @@ impl ConsumerCore {
             }
         }
         self.asked = Asked::Fetch(asked);
-        self.fetched = true;
         Action::Fetch(
             leader,
             FetchRequest {
@@ -248,13 +250,6 @@ impl ConsumerCore {
                 partitions,
             },
         )
-    }
-
-    /// All partitions, beginning behind the one that was served last.
-    fn in_turn(&self) -> Vec<TopicPartition> {
-        let (first, then): (Vec<_>, Vec<_>) =
-            self.partitions.keys().cloned().partition(|of| Some(of) > self.served.as_ref());
-        first.into_iter().chain(then).collect()
     }
 
     fn answered(&mut self, response: Response) -> Result<()> {
@@ -324,7 +319,8 @@ impl ConsumerCore {
             let known =
                 self.partitions.get(&of).filter(|known| known.reference.topic_id == reference.topic_id);
             let place = known.map_or(Place::Unknown, |known| known.place.clone());
-            learnt.push((of, Partition { reference, leader, leader_epoch, place, buffer: None }));
+            let paused = self.partitions.get(&of).is_some_and(|known| known.paused);
+            learnt.push((of, Partition { reference, leader, leader_epoch, place, buffer: None, paused }));
         }
         self.partitions.retain(|of, _| of.topic() != name);
         self.partitions.extend(learnt);

@@ -342,7 +342,7 @@ fn a_poll_ends_when_its_time_is_up() {
     let response = FetchResponse { partitions: vec![fetched([])] };
     assert_eq!(gives(core.step(Event::Fetched(response), LATER).unwrap()), []);
     asks(poll(&mut core).unwrap());
-    assert_eq!(gives(core.step(Event::TimedOut, NOW).unwrap()), []);
+    assert_eq!(gives(core.step(Event::TimedOut, LATER).unwrap()), []);
     assert_eq!(asks(poll(&mut core).unwrap()), [(0, 0)]);
 }
 
@@ -379,4 +379,52 @@ fn an_answer_to_another_question_is_an_error() {
     assert!(core.step(Event::Answered(committed(1, None)), NOW).is_err());
     assert!(answer(&mut core, vec![fetched(batch(0, 1, 0))]).is_err(), "nobody waits for it any more");
     assert_eq!(asks(poll(&mut core).unwrap()), [(0, 0)]);
+}
+
+#[test]
+fn what_was_fetched_of_a_paused_partition_is_kept_and_comes_after_the_resume() {
+    let mut core = core(ConsumerConfig::standalone().max_poll_records(2), 2);
+    (0..2).for_each(|n| core.seek(&("t", n).into(), OffsetSpec::At(0)).unwrap());
+    poll(&mut core).unwrap();
+    let both = vec![fetched(batch(0, 4, 0)), fetched(batch(0, 1, 0))];
+    assert_eq!(gives(answer(&mut core, both).unwrap()), [0, 1], "of the first");
+    core.set_paused(&[("t", 0).into()], true).unwrap();
+    assert_eq!(core.paused(), [("t", 0).into()]);
+    assert_eq!(gives(poll(&mut core).unwrap()), [0], "of the second");
+    assert_eq!(asks(poll(&mut core).unwrap()), [(1, 1)], "the first is not fetched");
+    assert_eq!(position(&core).0, 2);
+    core.set_paused(&[("t", 0).into()], false).unwrap();
+    assert_eq!(gives(poll(&mut core).unwrap()), [2, 3], "without another fetch");
+}
+
+#[test]
+fn a_poll_with_all_paused_waits_until_its_time_is_up() {
+    let mut core = at(5, ConsumerConfig::standalone());
+    core.set_paused(&[("t", 0).into()], true).unwrap();
+    let waits = poll(&mut core).unwrap();
+    assert!(matches!(waits, Action::Wait(until) if until == LATER), "{waits:?}");
+    assert_eq!(gives(core.step(Event::TimedOut, LATER).unwrap()), []);
+    assert_eq!(position(&core).0, 5);
+    core.seek(&("t", 0).into(), OffsetSpec::At(7)).unwrap();
+    assert!(matches!(poll(&mut core).unwrap(), Action::Wait(_)), "a seek resumes nothing");
+    core.set_paused(&[("t", 0).into()], false).unwrap();
+    assert_eq!(asks(poll(&mut core).unwrap()), [(0, 7)]);
+}
+
+#[test]
+fn a_partition_stays_paused_under_a_new_leader() {
+    let mut core = at(7, ConsumerConfig::standalone());
+    poll(&mut core).unwrap();
+    answer(&mut core, vec![Err(Error::FencedLeaderEpoch)]).unwrap();
+    core.set_paused(&[("t", 0).into()], true).unwrap();
+    let waits = core.step(Event::Answered(Response::Metadata(metadata(1, 1))), NOW).unwrap();
+    assert!(matches!(waits, Action::Wait(_)), "{waits:?}");
+}
+
+#[test]
+fn nothing_is_paused_if_one_of_them_is_not_assigned() {
+    let mut core = core(ConsumerConfig::standalone(), 2);
+    let error = core.set_paused(&[("t", 0).into(), ("t", 2).into()], true).unwrap_err();
+    assert!(matches!(error, Error::IllegalState(_)), "{error:?}");
+    assert!(core.paused().is_empty());
 }
