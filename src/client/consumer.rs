@@ -5,7 +5,7 @@ mod pausing;
 mod positions;
 
 use super::{
-    Client, REQUEST_TIMEOUT, Records,
+    Client, OwnedRecord, REQUEST_TIMEOUT, Records,
     consumer_core::{Action, ConsumerCore, Event, Wanted},
 };
 use crate::{
@@ -208,6 +208,8 @@ impl Consumer {
     /// - [`Error::OffsetOutOfRange`] and [`Error::NoOffsetForPartition`]: only without an `auto_offset_reset`.
     /// - [`Error::UnknownTopicId`]: a topic was deleted. The next poll looks for a new one of that name.
     /// - [`Error::Timeout`]: only on a [`ManualClock`](crate::ManualClock), after a day of its time, if `timeout` has no end.
+    /// - Those of [`commit_offset`](Self::commit_offset), with
+    ///   [`enable_auto_commit`](ConsumerConfig::enable_auto_commit); the next poll goes on without the commit.
     /// - [`Error::Closed`].
     ///
     /// ```
@@ -225,11 +227,46 @@ impl Consumer {
     /// # Ok(()) }
     /// ```
     pub fn poll(&mut self, timeout: Duration) -> Result<Records> {
-        let deadline = self.now().plus(timeout);
-        match self.run(Event::Poll { deadline })? {
-            Action::Deliver(records) => Ok(records),
-            _ => Ok(Records::default()),
-        }
+        self.poll_some(timeout, usize::MAX)
+    }
+
+    /// Hands out one record, and moves the position of its partition by this one only, so that
+    /// [`commit_offset`](Self::commit_offset) between two calls commits record by record. Waits as [`poll`](Self::poll)
+    /// does; `None` when `timeout` is up. What was fetched with the record is kept for the next calls, and partitions
+    /// take turns.
+    ///
+    /// # Errors
+    /// Those of [`poll`](Self::poll).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// # broker.produce(Record::to("orders").value("3 apples"))?;
+    /// # broker.produce(Record::to("orders").value("2 pears"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// while let Some(record) = consumer.poll_one(Duration::ZERO)? {
+    ///     assert_eq!(consumer.position(record.topic_partition())?, record.offset() + 1);
+    ///     consumer.commit_offset()?;
+    /// }
+    /// # assert_eq!(consumer.committed(("orders", 0))?.map(|o| o.offset), Some(2));
+    /// # Ok(()) }
+    /// ```
+    pub fn poll_one(&mut self, timeout: Duration) -> Result<Option<OwnedRecord>> {
+        Ok(self.poll_some(timeout, 1)?.into_iter().next())
+    }
+
+    fn poll_some(&mut self, timeout: Duration, most: usize) -> Result<Records> {
+        let (now, clock) = (self.now(), self.client.service.clock());
+        let deadline = clock.patience(now.plus(timeout));
+        let Action::Deliver(records) = self.run(Event::Poll { deadline, most })? else {
+            return Ok(Records::default());
+        };
+        // Only a manual clock gives up on a wait without an end.
+        let gave_up = records.is_empty() && deadline < now.plus(timeout);
+        if gave_up { Err(Error::Timeout) } else { Ok(records) }
     }
 
     /// Does what the core says, until it is done.
@@ -254,6 +291,7 @@ impl Consumer {
                 Action::Fetch(leader, request) => {
                     self.fetch(leader, &request)?.map_or(Event::TimedOut, Event::Fetched)
                 }
+                Action::Commit(offsets) => Event::Committed(self.commit_what_is_there(offsets)),
                 Action::Wait(until) => {
                     self.wait(&Ticket::new(Slot::new()), until)?;
                     Event::TimedOut
@@ -291,8 +329,7 @@ impl Consumer {
             None => {
                 // Whoever would answer now need not.
                 ticket.fill(Err(Error::Timeout));
-                // Only a manual clock gives up on a wait without an end.
-                if deadline == Instant::MAX { Err(Error::Timeout) } else { Ok(None) }
+                Ok(None)
             }
         }
     }
@@ -320,10 +357,12 @@ impl Consumer {
         ConsumerHandle { shared: Arc::clone(&self.shared) }
     }
 
-    /// Leaves the group. Nothing is committed.
+    /// Leaves the group. With [`enable_auto_commit`](ConsumerConfig::enable_auto_commit) the positions are committed
+    /// before: to close is to say that all that `poll` has handed out is done. Without it nothing is.
     ///
     /// # Errors
-    /// [`Error::Closed`], and others if the group could not be left; the consumer is gone all the same.
+    /// [`Error::Closed`], and others if the commit failed or the group could not be left; the consumer is gone all the
+    /// same.
     ///
     /// ```
     /// # use brooklet::*;
@@ -338,7 +377,9 @@ impl Consumer {
     /// # Ok(()) }
     /// ```
     pub fn close(mut self) -> Result<()> {
-        self.leave()
+        let offsets = self.core.borrow().last_commit();
+        let committed = offsets.map_or(Ok(()), |offsets| self.commit_what_is_there(offsets));
+        committed.and(self.leave())
     }
 
     fn leave(&mut self) -> Result<()> {

@@ -1,10 +1,12 @@
 //! The consumer's pure core: where it stands, what to ask next, what to hand out. Events go in, what to do next comes
 //! out; no clock, no thread, no service.
 
+mod auto_commit;
 mod pausing;
 #[cfg(test)]
 mod tests;
 
+use self::auto_commit::AutoCommit;
 use super::{
     buffer::Buffer,
     records::{Part, Records},
@@ -27,9 +29,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What happens to a consumer.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// The application wants records, and waits for them until the deadline.
+    /// The application wants records, `most` of them at most, and waits for them until the deadline.
     Poll {
         deadline: Instant,
+        most: usize,
     },
     /// The application wants to know its partitions.
     Assign,
@@ -38,6 +41,8 @@ pub(super) enum Event {
     /// What was asked was answered.
     Answered(Response),
     Fetched(FetchResponse),
+    /// How an automatic commit ended.
+    Committed(Result<()>),
     /// A fetch was not answered by its deadline, or a wait is over.
     TimedOut,
 }
@@ -46,6 +51,8 @@ pub(super) enum Event {
 #[derive(Debug)]
 pub(super) enum Action {
     Call(Request),
+    /// An automatic commit.
+    Commit(Offsets),
     Fetch(BrokerId, FetchRequest),
     /// There is nothing to ask for until then.
     Wait(Instant),
@@ -76,6 +83,7 @@ pub(super) struct ConsumerCore {
     asked: Asked,
     /// The partition that was served last; the next one goes first.
     served: Option<TopicPartition>,
+    auto_commit: Option<AutoCommit>,
 }
 
 /// What the application waits for.
@@ -83,7 +91,7 @@ pub(super) struct ConsumerCore {
 enum Purpose {
     Partitions,
     Positions,
-    Records { until: Instant },
+    Records { until: Instant, most: usize },
 }
 
 /// What an answer is awaited for.
@@ -106,6 +114,8 @@ struct Partition {
     place: Place,
     buffer: Option<Buffer>,
     paused: bool,
+    /// The lowest place that records were handed out from.
+    began: Option<(Offset, i32)>,
 }
 
 /// Where a consumer stands in a partition.
@@ -128,6 +138,7 @@ impl ConsumerCore {
             Wanted::Partitions(partitions) => partitions.iter().map(|p| p.topic().to_owned()).collect(),
         };
         Self {
+            auto_commit: AutoCommit::new(&config),
             config,
             wanted,
             unresolved,
@@ -142,21 +153,25 @@ impl ConsumerCore {
     /// Takes an event in, and says what to do next. After an error the next poll goes on from where this one was.
     pub(super) fn step(&mut self, event: Event, now: Instant) -> Result<Action> {
         match event {
-            Event::Poll { deadline } => {
-                (self.asks_for, self.fetched) = (Purpose::Records { until: deadline }, false)
+            Event::Poll { deadline: until, most } => {
+                (self.asks_for, self.fetched) = (Purpose::Records { until, most }, false);
+                if let Some(offsets) = self.commit_that_is_due(now) {
+                    return Ok(Action::Commit(offsets));
+                }
             }
             Event::Assign => self.asks_for = Purpose::Partitions,
             Event::Locate => self.asks_for = Purpose::Positions,
             Event::Answered(response) => self.answered(response)?,
             Event::Fetched(response) => self.fetched(response)?,
+            Event::Committed(result) => self.auto_committed(result, now)?,
             Event::TimedOut => self.asked = Asked::Nothing,
         }
         self.next(now)
     }
 
     fn next(&mut self, now: Instant) -> Result<Action> {
-        if let Purpose::Records { .. } = self.asks_for {
-            let records = self.drain()?;
+        if let Purpose::Records { most, .. } = self.asks_for {
+            let records = self.drain(most)?;
             if !records.is_empty() {
                 return Ok(Action::Deliver(records));
             }
@@ -164,11 +179,17 @@ impl ConsumerCore {
         if let Some(request) = self.question()? {
             return Ok(Action::Call(request));
         }
-        let Purpose::Records { until } = self.asks_for else { return Ok(Action::Located) };
+        let Purpose::Records { until, .. } = self.asks_for else { return Ok(Action::Located) };
         if self.fetched && now >= until {
             return Ok(Action::Deliver(Records::default()));
         }
-        Ok(self.fetch(until))
+        Ok(self.fetch(until.min(self.look_again(now))))
+    }
+
+    /// When to look anew for what no append tells of. Without such there is no point in waking up before the poll's end.
+    fn look_again(&self, now: Instant) -> Instant {
+        let held_back = self.config.fetch_min_bytes > 1;
+        if held_back { now.plus(self.config.fetch_max_wait) } else { Instant::MAX }
     }
 
     /// What has to be known before anything can be fetched.
@@ -245,7 +266,7 @@ impl ConsumerCore {
             FetchRequest {
                 isolation: self.config.isolation_level,
                 deadline,
-                min_bytes: 1,
+                min_bytes: self.config.fetch_min_bytes,
                 max_bytes: self.config.fetch_max_bytes,
                 partitions,
             },
@@ -319,8 +340,12 @@ impl ConsumerCore {
             let known =
                 self.partitions.get(&of).filter(|known| known.reference.topic_id == reference.topic_id);
             let place = known.map_or(Place::Unknown, |known| known.place.clone());
+            let began = known.and_then(|known| known.began);
             let paused = self.partitions.get(&of).is_some_and(|known| known.paused);
-            learnt.push((of, Partition { reference, leader, leader_epoch, place, buffer: None, paused }));
+            learnt.push((
+                of,
+                Partition { reference, leader, leader_epoch, place, buffer: None, paused, began },
+            ));
         }
         self.partitions.retain(|of, _| of.topic() != name);
         self.partitions.extend(learnt);
@@ -332,10 +357,7 @@ impl ConsumerCore {
         let mut nowhere = None;
         for (of, committed) in partitions.into_iter().zip(committed.offsets) {
             let place = match committed {
-                Some(OffsetAndMetadata { offset, leader_epoch: Some(epoch), .. }) => {
-                    Place::Unchecked(Offset::new(offset), LeaderEpoch(epoch))
-                }
-                Some(committed) => Place::At(Offset::new(committed.offset), -1),
+                Some(committed) => Place::committed(&committed),
                 None => match reset_to(reset) {
                     Some(spec) => Place::Named(spec),
                     // An error, now and of each later poll, since the place stays unknown: until somebody seeks.
@@ -398,9 +420,9 @@ impl ConsumerCore {
         }
     }
 
-    /// Hands out what was fetched, as many records as one poll may have.
-    fn drain(&mut self) -> Result<Records> {
-        let mut left = self.config.max_poll_records;
+    /// Hands out what was fetched, as many records as one poll may have and wants.
+    fn drain(&mut self, most: usize) -> Result<Records> {
+        let mut left = self.config.max_poll_records.min(most);
         let mut parts = Vec::new();
         for of in self.in_turn() {
             if left == 0 {
@@ -459,6 +481,18 @@ impl ConsumerCore {
         known.ok_or_else(|| Error::IllegalState(format!("{of} is not assigned to this consumer")))
     }
 
+    /// Goes back in all partitions: to what is committed, else to where the consumer began. A partition of which nothing
+    /// was handed out stays where it is.
+    pub(super) fn seek_to_committed(&mut self, committed: &Offsets) {
+        let back = |(of, partition): (&TopicPartition, &Partition)| {
+            let committed = committed.get(of).map(Place::committed);
+            let place = committed.or_else(|| partition.began.map(|(offset, epoch)| Place::At(offset, epoch)));
+            Some((of.clone(), place?))
+        };
+        let places: Vec<_> = self.partitions.iter().filter_map(back).collect();
+        places.into_iter().for_each(|(of, place)| self.place(&of, place));
+    }
+
     /// Goes elsewhere in a partition.
     pub(super) fn seek(&mut self, of: &TopicPartition, to: OffsetSpec) -> Result<()> {
         self.reference(of)?;
@@ -482,6 +516,15 @@ fn reset_to(reset: AutoOffsetReset) -> Option<OffsetSpec> {
     }
 }
 
+impl Place {
+    fn committed(committed: &OffsetAndMetadata) -> Self {
+        let offset = Offset::new(committed.offset);
+        committed
+            .leader_epoch
+            .map_or(Self::At(offset, -1), |epoch| Self::Unchecked(offset, LeaderEpoch(epoch)))
+    }
+}
+
 impl Partition {
     /// Takes up to `limit` records out of the buffer, and moves the position behind them.
     fn take(&mut self, of: &TopicPartition, limit: usize) -> Result<Option<Part>> {
@@ -490,6 +533,10 @@ impl Partition {
         };
         let mut next = (*offset, *epoch);
         let (part, exhausted) = buffer.take(of, &mut next, limit)?;
+        if part.is_some() {
+            let here = (*offset, *epoch);
+            self.began = Some(self.began.map_or(here, |began| if here.0 < began.0 { here } else { began }));
+        }
         if exhausted {
             self.buffer = None;
         }

@@ -242,6 +242,7 @@ fn settings_out_of_range_are_refused_by_name(backend: &mut Backend) {
     topic(&client, "t", 1);
     let consumers = [
         (ConsumerConfig::new("g").max_poll_records(0), "max.poll.records"),
+        (ConsumerConfig::new("g").fetch_min_bytes(0), "fetch.min.bytes"),
         (ConsumerConfig::new("g").fetch_max_bytes(0), "fetch.max.bytes"),
         (ConsumerConfig::new("g").max_partition_fetch_bytes(0), "max.partition.fetch.bytes"),
     ];

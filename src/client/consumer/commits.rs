@@ -64,6 +64,22 @@ impl Consumer {
         Ok(())
     }
 
+    /// Commits for those topics that are still there: what was read of a topic that is gone by now cannot be committed,
+    /// and must not keep the others from it. The next poll tells that it is gone.
+    pub(super) fn commit_what_is_there(&self, mut offsets: Offsets) -> Result<()> {
+        loop {
+            let gone = match self.commit_offsets(offsets.clone()) {
+                Err(Error::UnknownTopicOrPartition { topic, .. } | Error::UnknownTopicId { topic }) => topic,
+                other => return other,
+            };
+            let before = offsets.len();
+            offsets = offsets.into_iter().filter(|(of, _)| of.topic() != gone).collect();
+            if offsets.len() == before {
+                return Err(Error::UnknownTopicOrPartition { topic: gone, partition: None });
+            }
+        }
+    }
+
     /// What the group has committed for a partition: the next offset to read. `None` if nothing.
     ///
     /// # Errors
@@ -85,6 +101,14 @@ impl Consumer {
     pub fn committed(&self, of: impl Into<TopicPartition>) -> Result<Option<OffsetAndMetadata>> {
         let request = OffsetFetchRequest { group: self.group()?, partitions: vec![of.into()] };
         Ok(self.client.call_to(self.coordinator, request)?.offsets.into_iter().next().flatten())
+    }
+
+    /// Nothing, for a consumer without a group.
+    pub(super) fn committed_of_all(&self, partitions: Vec<TopicPartition>) -> Result<Offsets> {
+        let Some(group) = self.group.clone() else { return Ok(Offsets::new()) };
+        let request = OffsetFetchRequest { group, partitions: partitions.clone() };
+        let offsets = self.client.call_to(self.coordinator, request)?.offsets;
+        Ok(partitions.into_iter().zip(offsets).filter_map(|(of, committed)| Some((of, committed?))).collect())
     }
 
     fn group(&self) -> Result<String> {

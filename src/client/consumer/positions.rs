@@ -200,4 +200,36 @@ impl Consumer {
         let mut core = self.core.borrow_mut();
         assignment.iter().try_for_each(|of| core.seek(of, to))
     }
+
+    /// Goes back in every partition, so that what is not committed comes again, as it would after a crash: to what the
+    /// group has committed; else to where this consumer began, which is the lowest offset that it has handed out a
+    /// record from; and if it has handed out none, the position stays. Without a group nothing is committed. For a retry
+    /// after records could not be worked on.
+    ///
+    /// # Errors
+    /// Those of [`poll`](Self::poll); the positions stay where they were then.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// # for fruit in ["3 apples", "2 pears"] {
+    /// #     broker.produce(Record::to("orders").value(fruit))?;
+    /// # }
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let first = consumer.poll_one(Duration::ZERO)?;
+    /// consumer.commit_offset()?;
+    /// let second = consumer.poll_one(Duration::ZERO)?.map(|record| record.offset());
+    /// consumer.seek_to_committed()?; // the second one failed
+    /// assert_eq!(consumer.poll_one(Duration::ZERO)?.map(|record| record.offset()), second);
+    /// # Ok(()) }
+    /// ```
+    pub fn seek_to_committed(&mut self) -> Result<()> {
+        self.run(Event::Assign)?;
+        let committed = self.committed_of_all(self.assignment())?;
+        self.core.borrow_mut().seek_to_committed(&committed);
+        Ok(())
+    }
 }

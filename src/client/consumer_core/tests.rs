@@ -70,7 +70,7 @@ fn at(offset: i64, config: ConsumerConfig) -> ConsumerCore {
 }
 
 fn poll(core: &mut ConsumerCore) -> Result<Action> {
-    core.step(Event::Poll { deadline: LATER }, NOW)
+    core.step(Event::Poll { deadline: LATER, most: usize::MAX }, NOW)
 }
 
 /// The partitions and offsets that a fetch asks for.
@@ -250,7 +250,7 @@ fn rule_02_a_position_out_of_range_is_reset_and_fetched_in_the_same_poll() {
         Err(Error::OffsetOutOfRange { partition, offset: 9, log_start_offset: 2, log_end_offset: 5 })
     };
     let mut core = at(9, ConsumerConfig::standalone());
-    core.step(Event::Poll { deadline: NOW }, NOW).unwrap();
+    core.step(Event::Poll { deadline: NOW, most: usize::MAX }, NOW).unwrap();
     let asked = answer(&mut core, vec![out_of_range()]).unwrap();
     assert!(matches!(&asked, Action::Call(Request::ListOffsets(_))), "{asked:?}");
     let earliest = Response::ListOffsets(ListOffsetsResponse { offset: Some(Offset::new(2)) });
@@ -427,4 +427,117 @@ fn nothing_is_paused_if_one_of_them_is_not_assigned() {
     let error = core.set_paused(&[("t", 0).into(), ("t", 2).into()], true).unwrap_err();
     assert!(matches!(error, Error::IllegalState(_)), "{error:?}");
     assert!(core.paused().is_empty());
+}
+
+#[test]
+fn a_poll_for_one_record_moves_the_position_by_one_and_keeps_the_rest() {
+    let mut core = at(0, ConsumerConfig::standalone());
+    let one = |core: &mut ConsumerCore| core.step(Event::Poll { deadline: LATER, most: 1 }, NOW).unwrap();
+    asks(one(&mut core));
+    assert_eq!(gives(answer(&mut core, vec![fetched(batch(0, 5, 0))]).unwrap()), [0]);
+    assert_eq!(position(&core).0, 1);
+    assert_eq!(gives(one(&mut core)), [1]);
+    assert_eq!(position(&core).0, 2);
+    assert_eq!(gives(poll(&mut core).unwrap()), [2, 3, 4]);
+}
+
+/// A consumer that commits every 1000 ns, and has handed out three of five records at 0 ns.
+fn committing() -> ConsumerCore {
+    let interval = std::time::Duration::from_nanos(1000);
+    let config = ConsumerConfig::new("g").enable_auto_commit(true).auto_commit_interval(interval);
+    let mut core = at(0, config.max_poll_records(3));
+    asks(poll(&mut core).unwrap());
+    assert_eq!(gives(answer(&mut core, vec![fetched(batch(0, 5, 0))]).unwrap()), [0, 1, 2]);
+    core
+}
+
+fn poll_at(core: &mut ConsumerCore, nanos: u64) -> Action {
+    let now = Instant::from_nanos(nanos);
+    core.step(Event::Poll { deadline: now, most: usize::MAX }, now).unwrap()
+}
+
+/// The offset that a poll commits first of all.
+#[track_caller]
+fn commits(action: &Action) -> i64 {
+    let Action::Commit(offsets) = action else { panic!("not a commit: {action:?}") };
+    offsets.get(("t", 0)).unwrap().offset
+}
+
+#[test]
+fn an_automatic_commit_is_due_after_its_interval_and_names_what_was_handed_out() {
+    let mut core = committing();
+    assert_eq!(gives(poll_at(&mut core, 999)), [3, 4], "not yet");
+    assert_eq!(commits(&poll_at(&mut core, 1500)), 5);
+    let now = Instant::from_nanos(1500);
+    assert_eq!(asks(core.step(Event::Committed(Ok(())), now).unwrap()), [(0, 5)]);
+    assert_eq!(gives(answer(&mut core, vec![fetched(batch(5, 1, 0))]).unwrap()), [5]);
+    assert_eq!(asks(poll_at(&mut core, 2499)), [(0, 6)]);
+    assert_eq!(commits(&poll_at(&mut core, 2500)), 6, "the interval counts from the last commit");
+    core.step(Event::Committed(Ok(())), Instant::from_nanos(2500)).unwrap();
+    assert_eq!(core.last_commit(), None);
+    assert_eq!(asks(poll_at(&mut core, 9000)), [(0, 6)], "nothing moved");
+}
+
+#[test]
+fn an_automatic_commit_that_may_succeed_later_is_tried_again_by_the_next_poll() {
+    let mut core = committing();
+    assert_eq!(commits(&poll_at(&mut core, 1000)), 3);
+    let failed = core.step(Event::Committed(Err(Error::Timeout)), Instant::from_nanos(1000));
+    assert_eq!(gives(failed.unwrap()), [3, 4], "and this poll goes on");
+    assert_eq!(commits(&poll_at(&mut core, 1001)), 5);
+    assert_eq!(core.last_commit().unwrap().get(("t", 0)).unwrap().offset, 5);
+}
+
+#[test]
+fn an_automatic_commit_that_is_refused_fails_its_poll_and_waits_for_its_next_time() {
+    let mut core = committing();
+    assert_eq!(commits(&poll_at(&mut core, 1000)), 3);
+    let refused = Err(Error::UnknownMemberId { group: "g".to_owned() });
+    let error = core.step(Event::Committed(refused), Instant::from_nanos(1000)).unwrap_err();
+    assert!(error.is_fenced(), "{error:?}");
+    assert_eq!(gives(poll_at(&mut core, 1999)), [3, 4], "no record was spent");
+    assert_eq!(commits(&poll_at(&mut core, 2000)), 5);
+}
+
+#[test]
+fn the_way_back_leads_to_the_commit_else_to_the_lowest_place_that_was_served() {
+    let mut core = at(3, ConsumerConfig::new("g").max_poll_records(2));
+    core.seek_to_committed(&Offsets::new());
+    assert_eq!(position(&core).0, 3, "nothing was handed out");
+    asks(poll(&mut core).unwrap());
+    assert_eq!(gives(answer(&mut core, vec![fetched(batch(0, 9, 5))]).unwrap()), [3, 4]);
+    for to in [6, 1, 7] {
+        core.seek(&("t", 0).into(), OffsetSpec::At(to)).unwrap();
+        asks(poll(&mut core).unwrap());
+        assert_eq!(gives(answer(&mut core, vec![fetched(batch(0, 9, 5))]).unwrap()), [to, to + 1]);
+    }
+    core.seek_to_committed(&Offsets::new());
+    assert_eq!(asks(poll(&mut core).unwrap()), [(0, 1)], "what was fetched further on does not count");
+    core.seek_to_committed(&Offsets::from([(("t", 0), 4)]));
+    assert_eq!(position(&core).0, 4);
+    let with_epoch = OffsetAndMetadata::with_epoch(4, 5);
+    core.seek_to_committed(&[(TopicPartition::new("t", 0), with_epoch)].into_iter().collect());
+    let asked = poll(&mut core).unwrap();
+    assert!(
+        matches!(asked, Action::Call(Request::OffsetForLeaderEpoch(_))),
+        "it may have been cut: {asked:?}"
+    );
+}
+
+#[test]
+fn a_fetch_is_held_back_for_so_many_bytes_and_so_long() {
+    let wait = |core: &mut ConsumerCore, until: u64| {
+        let deadline = Instant::from_nanos(until);
+        let action = core.step(Event::Poll { deadline, most: usize::MAX }, NOW).unwrap();
+        let Action::Fetch(_, request) = action else { panic!("not a fetch: {action:?}") };
+        (request.min_bytes, request.deadline)
+    };
+    let mut core = at(0, ConsumerConfig::standalone());
+    assert_eq!(wait(&mut core, 9000), (1, Instant::from_nanos(9000)));
+    let held_back = std::time::Duration::from_nanos(500);
+    let mut core = at(0, ConsumerConfig::standalone().fetch_min_bytes(7).fetch_max_wait(held_back));
+    assert_eq!(wait(&mut core, 9000), (7, Instant::from_nanos(500)));
+    let again = core.step(Event::TimedOut, Instant::from_nanos(500)).unwrap();
+    assert!(matches!(&again, Action::Fetch(_, request) if request.deadline == Instant::from_nanos(1000)));
+    assert_eq!(wait(&mut core, 300), (7, Instant::from_nanos(300)), "never longer than the poll");
 }
