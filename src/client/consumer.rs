@@ -206,7 +206,8 @@ impl Consumer {
     /// - [`Error::Wakeup`]: from [`ConsumerHandle::wakeup`], once.
     /// - [`Error::CorruptMessage`], which says how to go on behind it.
     /// - [`Error::OffsetOutOfRange`] and [`Error::NoOffsetForPartition`]: only without an `auto_offset_reset`.
-    /// - [`Error::UnknownTopicId`]: a topic was deleted. The next poll looks for a new one of that name.
+    /// - [`Error::UnknownTopicId`] or [`Error::UnknownTopicOrPartition`]: a topic was deleted; told once. The polls after it
+    ///   go on with the other topics, and each looks for a new one of that name, once a second while it waits.
     /// - [`Error::Timeout`]: only on a [`ManualClock`](crate::ManualClock), after a day of its time, if `timeout` has no end.
     /// - Those of [`commit_offset`](Self::commit_offset), with
     ///   [`enable_auto_commit`](ConsumerConfig::enable_auto_commit); the next poll goes on without the commit.
@@ -286,7 +287,7 @@ impl Consumer {
                     let of_the_group = matches!(request, Request::OffsetFetch(_));
                     let to = if of_the_group { self.coordinator } else { self.client.bootstrap };
                     let answer = service.call(to, request);
-                    Event::Answered(answer.wait(service.clock(), deadline)?)
+                    answer.wait(service.clock(), deadline).map_or_else(Event::Failed, Event::Answered)
                 }
                 Action::Fetch(leader, request) => {
                     self.fetch(leader, &request)?.map_or(Event::TimedOut, Event::Fetched)

@@ -5,6 +5,7 @@ mod auto_commit;
 mod pausing;
 #[cfg(test)]
 mod tests;
+mod topics;
 
 use self::auto_commit::AutoCommit;
 use super::{
@@ -16,8 +17,8 @@ use crate::{
     error::{Error, Result},
     rpc::{
         FetchPartition, FetchRequest, FetchResponse, Fetched, ListOffsetsRequest, MetadataRequest,
-        MetadataResponse, OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest, PartitionRef,
-        Request, Response, TopicMetadata,
+        OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest, PartitionRef, Request,
+        Response,
     },
     types::{
         BrokerId, Instant, IsolationLevel, LeaderEpoch, Offset, OffsetAndMetadata, OffsetSpec, Offsets,
@@ -40,6 +41,8 @@ pub(super) enum Event {
     Locate,
     /// What was asked was answered.
     Answered(Response),
+    /// What was asked was answered with an error.
+    Failed(Error),
     Fetched(FetchResponse),
     /// How an automatic commit ended.
     Committed(Result<()>),
@@ -76,10 +79,16 @@ pub(super) struct ConsumerCore {
     wanted: Wanted,
     /// Topics that a broker is to be asked for.
     unresolved: BTreeSet<String>,
+    /// Those among them that are gone, which the application was told.
+    gone: BTreeSet<String>,
+    /// Whether they were looked for since the application's last call, or since the last fetch.
+    looked: bool,
     partitions: BTreeMap<TopicPartition, Partition>,
     asks_for: Purpose,
     /// Whether this poll has fetched.
     fetched: bool,
+    /// Whether the next fetch takes what there is.
+    hurries: bool,
     asked: Asked,
     /// The partition that was served last; the next one goes first.
     served: Option<TopicPartition>,
@@ -142,9 +151,12 @@ impl ConsumerCore {
             config,
             wanted,
             unresolved,
+            gone: BTreeSet::new(),
+            looked: false,
             partitions: BTreeMap::new(),
             asks_for: Purpose::Partitions,
             fetched: false,
+            hurries: false,
             asked: Asked::Nothing,
             served: None,
         }
@@ -152,9 +164,11 @@ impl ConsumerCore {
 
     /// Takes an event in, and says what to do next. After an error the next poll goes on from where this one was.
     pub(super) fn step(&mut self, event: Event, now: Instant) -> Result<Action> {
+        self.looked &= matches!(event, Event::Answered(_) | Event::Failed(_) | Event::Committed(_));
         match event {
             Event::Poll { deadline: until, most } => {
-                (self.asks_for, self.fetched) = (Purpose::Records { until, most }, false);
+                self.asks_for = Purpose::Records { until, most };
+                (self.fetched, self.hurries) = (false, false);
                 if let Some(offsets) = self.commit_that_is_due(now) {
                     return Ok(Action::Commit(offsets));
                 }
@@ -162,9 +176,10 @@ impl ConsumerCore {
             Event::Assign => self.asks_for = Purpose::Partitions,
             Event::Locate => self.asks_for = Purpose::Positions,
             Event::Answered(response) => self.answered(response)?,
+            Event::Failed(error) => self.refused(error)?,
             Event::Fetched(response) => self.fetched(response)?,
             Event::Committed(result) => self.auto_committed(result, now)?,
-            Event::TimedOut => self.asked = Asked::Nothing,
+            Event::TimedOut => self.timed_out(),
         }
         self.next(now)
     }
@@ -183,18 +198,13 @@ impl ConsumerCore {
         if self.fetched && now >= until {
             return Ok(Action::Deliver(Records::default()));
         }
-        Ok(self.fetch(until.min(self.look_again(now))))
-    }
-
-    /// When to look anew for what no append tells of. Without such there is no point in waking up before the poll's end.
-    fn look_again(&self, now: Instant) -> Instant {
-        let held_back = self.config.fetch_min_bytes > 1;
-        if held_back { now.plus(self.config.fetch_max_wait) } else { Instant::MAX }
+        let deadline = if self.hurries { now } else { until.min(self.look_again(now)) };
+        Ok(self.fetch(deadline))
     }
 
     /// What has to be known before anything can be fetched.
     fn question(&mut self) -> Result<Option<Request>> {
-        if !self.unresolved.is_empty() {
+        if self.looks_for_topics() {
             self.asked = Asked::Metadata;
             return Ok(Some(MetadataRequest { topics: Some(self.unresolved()) }.into()));
         }
@@ -297,9 +307,13 @@ impl ConsumerCore {
         }
     }
 
-    /// The topics that a broker is to be asked for.
-    pub(super) fn unresolved(&self) -> Vec<String> {
-        self.unresolved.iter().cloned().collect()
+    fn refused(&mut self, error: Error) -> Result<()> {
+        match (std::mem::take(&mut self.asked), error) {
+            (Asked::Offset(of) | Asked::EpochEnd(of, _), error @ Error::UnknownTopicId { .. }) => {
+                self.failed(&of, error)
+            }
+            (_, error) => Err(error),
+        }
     }
 
     fn place(&mut self, of: &TopicPartition, place: Place) {
@@ -307,49 +321,6 @@ impl ConsumerCore {
             partition.place = place;
             partition.buffer = None;
         }
-    }
-
-    /// Takes in what a broker says of the topics it was asked for.
-    pub(super) fn learn(&mut self, metadata: MetadataResponse) -> Result<()> {
-        for name in std::mem::take(&mut self.unresolved) {
-            let topic = metadata.topics.iter().find(|topic| *topic.name == *name);
-            if let Err(error) = self.learn_topic(&name, topic) {
-                self.unresolved.insert(name);
-                return Err(error);
-            }
-        }
-        Ok(())
-    }
-
-    fn learn_topic(&mut self, name: &str, topic: Option<&TopicMetadata>) -> Result<()> {
-        let unknown = |partition| Error::UnknownTopicOrPartition { topic: name.to_owned(), partition };
-        let topic = topic.ok_or_else(|| unknown(None))?;
-        let numbers: Vec<i32> = match &self.wanted {
-            Wanted::Topics(_) => topic.partitions.iter().map(|there| there.partition.partition).collect(),
-            Wanted::Partitions(some) => {
-                some.iter().filter(|of| of.topic() == name).map(|of| of.partition()).collect()
-            }
-        };
-        let mut learnt = Vec::new();
-        for number in numbers {
-            let there = usize::try_from(number).ok().and_then(|number| topic.partitions.get(number));
-            let there = there.ok_or_else(|| unknown(Some(number)))?;
-            let (reference, leader, leader_epoch) = (there.partition, there.leader, there.leader_epoch);
-            let of = TopicPartition::shared(topic.name.clone(), number);
-            // Another leader of the same topic: the place stays what it was.
-            let known =
-                self.partitions.get(&of).filter(|known| known.reference.topic_id == reference.topic_id);
-            let place = known.map_or(Place::Unknown, |known| known.place.clone());
-            let began = known.and_then(|known| known.began);
-            let paused = self.partitions.get(&of).is_some_and(|known| known.paused);
-            learnt.push((
-                of,
-                Partition { reference, leader, leader_epoch, place, buffer: None, paused, began },
-            ));
-        }
-        self.partitions.retain(|of, _| of.topic() != name);
-        self.partitions.extend(learnt);
-        Ok(())
     }
 
     fn start_from(&mut self, partitions: Vec<TopicPartition>, committed: OffsetFetchResponse) -> Result<()> {
@@ -372,12 +343,24 @@ impl ConsumerCore {
         nowhere.map_or(Ok(()), |partition| Err(Error::NoOffsetForPartition { partition }))
     }
 
+    /// What the broker held back for want of bytes is fetched once more, without waiting.
+    fn timed_out(&mut self) {
+        let fetch = matches!(std::mem::take(&mut self.asked), Asked::Fetch(_));
+        self.hurries = fetch && !self.hurries && self.config.fetch_min_bytes > 1;
+        self.fetched &= !self.hurries;
+    }
+
     fn fetched(&mut self, response: FetchResponse) -> Result<()> {
         let Asked::Fetch(asked) = std::mem::take(&mut self.asked) else {
             return Err(Error::IllegalState("records that nobody asked for".to_owned()));
         };
+        self.hurries = false;
         let mut first_error = None;
         for (of, result) in asked.iter().zip(response.partitions) {
+            // Topics that are gone are told of one at a time: the next fetch tells of another one.
+            if first_error.is_some() && matches!(result, Err(Error::UnknownTopicId { .. })) {
+                continue;
+            }
             if let Err(error) =
                 result.and_then(|fetched| self.buffer(of, fetched)).or_else(|e| self.failed(of, e))
             {
@@ -410,12 +393,7 @@ impl ConsumerCore {
                 self.unresolved.insert(of.topic().to_owned());
                 Ok(())
             }
-            // Rule 11: what was known of the old topic does not apply to the new one.
-            Error::UnknownTopicId { .. } => {
-                self.unresolved.insert(of.topic().to_owned());
-                self.place(of, Place::Unknown);
-                Err(Error::UnknownTopicId { topic: of.topic().to_owned() })
-            }
+            Error::UnknownTopicId { .. } => Err(self.forget_topic(of.topic())),
             other => Err(other),
         }
     }
@@ -478,7 +456,7 @@ impl ConsumerCore {
     /// The broker's name for a partition of the assignment.
     pub(super) fn reference(&self, of: &TopicPartition) -> Result<PartitionRef> {
         let known = self.partitions.get(of).map(|partition| partition.reference);
-        known.ok_or_else(|| Error::IllegalState(format!("{of} is not assigned to this consumer")))
+        known.ok_or_else(|| self.not_here(of))
     }
 
     /// Goes back in all partitions: to what is committed, else to where the consumer began. A partition of which nothing

@@ -423,6 +423,8 @@ fn a_poll_that_does_not_wait_takes_what_there_is(backend: &mut Backend) {
     let config = ConsumerConfig::standalone().fetch_min_bytes(10_000).fetch_max_wait(Duration::MAX);
     let mut consumer = client.consumer(config).subscribe("t").unwrap();
     assert_eq!(consumer.poll(Duration::ZERO).unwrap().len(), 1);
+    put(&client, "t", "still too little");
+    assert_eq!(consumer.poll(Duration::from_millis(5)).unwrap().len(), 1, "as its time is up");
 }
 
 fn a_poll_without_an_end_is_given_up_on_a_clock_that_nobody_moves(backend: &mut Backend) {

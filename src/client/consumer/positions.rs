@@ -2,7 +2,7 @@
 
 use super::{super::consumer_core::Event, Consumer};
 use crate::{
-    error::{Error, Result},
+    error::Result,
     rpc::ListOffsetsRequest,
     types::{Offset, OffsetSpec, TopicPartition},
 };
@@ -11,7 +11,7 @@ impl Consumer {
     /// The offset of the next record that `poll` hands out of a partition.
     ///
     /// # Errors
-    /// [`Error::IllegalState`] if the partition is not assigned; those of [`poll`](Self::poll).
+    /// [`Error::IllegalState`](crate::Error::IllegalState) if the partition is not assigned; those of [`poll`](Self::poll).
     ///
     /// ```
     /// # use brooklet::*;
@@ -31,7 +31,7 @@ impl Consumer {
         let of = of.into();
         let positions = self.core.borrow().positions();
         let position = positions.get(&of).map(|position| position.offset);
-        position.ok_or_else(|| Error::IllegalState(format!("{of} is not assigned to this consumer")))
+        position.ok_or_else(|| self.core.borrow().not_here(&of))
     }
 
     /// The offset that `spec` names in a partition of the assignment, without going there: [`seek`](Self::seek) does.
@@ -42,7 +42,7 @@ impl Consumer {
     /// the first record of that time or a later one, and `None` if no record is that young (rule 8).
     ///
     /// # Errors
-    /// [`Error::IllegalState`] if the partition is not assigned; those of [`poll`](Self::poll).
+    /// [`Error::IllegalState`](crate::Error::IllegalState) if the partition is not assigned; those of [`poll`](Self::poll).
     ///
     /// ```
     /// # use brooklet::*;
@@ -79,7 +79,7 @@ impl Consumer {
     /// The lag of the group is another one: that counts from what is [`committed`](Self::committed).
     ///
     /// # Errors
-    /// [`Error::IllegalState`] if the partition is not assigned; those of [`poll`](Self::poll).
+    /// [`Error::IllegalState`](crate::Error::IllegalState) if the partition is not assigned; those of [`poll`](Self::poll).
     ///
     /// ```
     /// # use brooklet::*;
@@ -154,7 +154,7 @@ impl Consumer {
     /// Moves the position of a partition: the next poll begins there. To commit it is another matter.
     ///
     /// # Errors
-    /// [`Error::IllegalState`] if the partition is not assigned, or for a negative offset; those of
+    /// [`Error::IllegalState`](crate::Error::IllegalState) if the partition is not assigned, or for a negative offset; those of
     /// [`poll`](Self::poll). An offset outside the log is noticed by the next poll, which resets (rule 2).
     ///
     /// ```

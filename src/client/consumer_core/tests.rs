@@ -5,7 +5,9 @@ use crate::{
     config::TopicConfig,
     env::Bytes,
     record::BatchWriter,
-    rpc::{ListOffsetsResponse, OffsetForLeaderEpochResponse, PartitionMetadata},
+    rpc::{
+        ListOffsetsResponse, MetadataResponse, OffsetForLeaderEpochResponse, PartitionMetadata, TopicMetadata,
+    },
     types::{Timestamp, TopicId},
 };
 
@@ -537,7 +539,103 @@ fn a_fetch_is_held_back_for_so_many_bytes_and_so_long() {
     let held_back = std::time::Duration::from_nanos(500);
     let mut core = at(0, ConsumerConfig::standalone().fetch_min_bytes(7).fetch_max_wait(held_back));
     assert_eq!(wait(&mut core, 9000), (7, Instant::from_nanos(500)));
-    let again = core.step(Event::TimedOut, Instant::from_nanos(500)).unwrap();
-    assert!(matches!(&again, Action::Fetch(_, request) if request.deadline == Instant::from_nanos(1000)));
+    let until = |action: &Action, nanos: u64| matches!(action, Action::Fetch(_, request) if request.deadline == Instant::from_nanos(nanos));
+    let now = Instant::from_nanos(500);
+    assert!(until(&core.step(Event::TimedOut, now).unwrap(), 500), "it takes what there is");
+    let nothing = FetchResponse { partitions: vec![fetched([])] };
+    assert!(until(&core.step(Event::Fetched(nothing), now).unwrap(), 1000), "and waits again");
+    let end = Instant::from_nanos(9000);
+    assert!(until(&core.step(Event::TimedOut, end).unwrap(), 9000), "at the end of the poll too");
+    assert_eq!(gives(core.step(Event::TimedOut, end).unwrap()), [] as [i64; 0], "but once");
     assert_eq!(wait(&mut core, 300), (7, Instant::from_nanos(300)), "never longer than the poll");
+}
+
+fn no_such_topic() -> Response {
+    Response::Metadata(MetadataResponse { topics: Vec::new() })
+}
+
+/// The names of the topics that a broker is asked for.
+#[track_caller]
+fn looks_for(action: Result<Action>) -> Vec<String> {
+    match action {
+        Ok(Action::Call(Request::Metadata(request))) => request.topics.unwrap(),
+        other => panic!("not a look for topics: {other:?}"),
+    }
+}
+
+#[test]
+fn a_topic_that_is_gone_is_told_of_once_and_looked_for_by_each_poll() {
+    let mut core = at(7, ConsumerConfig::standalone());
+    asks(poll(&mut core).unwrap());
+    let gone = || Err(Error::UnknownTopicId { topic: "by its id".to_owned() });
+    assert!(matches!(answer(&mut core, vec![gone()]), Err(Error::UnknownTopicId { topic }) if topic == "t"));
+    assert!(core.assignment().is_empty());
+    for _ in 0..2 {
+        assert_eq!(looks_for(poll(&mut core)), ["t"]);
+        let waits = core.step(Event::Answered(no_such_topic()), NOW).unwrap();
+        assert!(matches!(waits, Action::Wait(LATER)), "{waits:?}");
+        assert_eq!(looks_for(core.step(Event::TimedOut, LATER)), ["t"]);
+        assert_eq!(gives(core.step(Event::Answered(no_such_topic()), LATER).unwrap()), []);
+    }
+    assert_eq!(looks_for(poll(&mut core)), ["t"]);
+    let asked = core.step(Event::Answered(Response::Metadata(metadata(2, 1))), NOW).unwrap();
+    assert!(matches!(asked, Action::Call(Request::ListOffsets(_))), "it is begun anew: {asked:?}");
+    assert_eq!(core.assignment(), [("t", 0).into()]);
+}
+
+#[test]
+fn a_poll_that_waits_looks_for_what_is_gone_now_and_then() {
+    let mut core = at(7, ConsumerConfig::standalone());
+    asks(poll(&mut core).unwrap());
+    answer(&mut core, vec![Err(Error::UnknownTopicId { topic: String::new() })]).unwrap_err();
+    let mut now = NOW;
+    let mut action = core.step(Event::Poll { deadline: Instant::MAX, most: 1 }, now);
+    for _ in 0..3 {
+        assert_eq!(looks_for(action), ["t"]);
+        let Action::Wait(until) = core.step(Event::Answered(no_such_topic()), now).unwrap() else { panic!() };
+        assert_eq!(until.since(now), std::time::Duration::from_secs(1));
+        now = until;
+        action = core.step(Event::TimedOut, now);
+    }
+}
+
+#[test]
+fn a_topic_that_is_gone_before_its_first_record_is_told_of_once() {
+    let mut core = core(ConsumerConfig::standalone(), 1);
+    let asked = poll(&mut core).unwrap();
+    assert!(matches!(asked, Action::Call(Request::ListOffsets(_))), "{asked:?}");
+    let gone = Error::UnknownTopicId { topic: "t".to_owned() };
+    let error = core.step(Event::Failed(gone), NOW).unwrap_err();
+    assert!(matches!(error, Error::UnknownTopicId { .. }), "{error:?}");
+    assert_eq!(looks_for(poll(&mut core)), ["t"]);
+    assert!(matches!(core.step(Event::Answered(no_such_topic()), NOW).unwrap(), Action::Wait(_)));
+}
+
+#[test]
+fn an_assigned_partition_that_a_new_topic_does_not_have_does_not_keep_the_others_from_being_read() {
+    let wanted = [("t", 0).into(), ("t", 2).into()].into();
+    let mut core = ConsumerCore::new(ConsumerConfig::standalone(), Wanted::Partitions(wanted));
+    core.learn(metadata(1, 3)).unwrap();
+    assert_eq!(core.assignment(), [("t", 0).into(), ("t", 2).into()]);
+    [0, 2].into_iter().for_each(|n| core.seek(&("t", n).into(), OffsetSpec::At(5)).unwrap());
+    asks(poll(&mut core).unwrap());
+    let gone = || Err(Error::UnknownTopicId { topic: String::new() });
+    answer(&mut core, vec![gone(), gone()]).unwrap_err();
+    looks_for(poll(&mut core));
+    core.step(Event::Answered(Response::Metadata(metadata(2, 1))), NOW).unwrap();
+    let error = core.reference(&("t", 2).into()).unwrap_err();
+    assert!(matches!(error, Error::UnknownTopicOrPartition { partition: Some(2), .. }), "{error:?}");
+    assert_eq!(core.assignment(), [("t", 0).into()]);
+    core.seek(&("t", 0).into(), OffsetSpec::At(1)).unwrap();
+    for offset in [1, 3] {
+        looks_for(poll(&mut core));
+        assert_eq!(
+            asks(core.step(Event::Answered(Response::Metadata(metadata(2, 1))), NOW).unwrap()),
+            [(0, offset)]
+        );
+        assert_eq!(
+            gives(answer(&mut core, vec![fetched(batch(offset, 2, 0))]).unwrap()),
+            [offset, offset + 1]
+        );
+    }
 }
