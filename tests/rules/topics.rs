@@ -11,6 +11,7 @@ on_every_backend![
     rule_11_an_old_position_never_applies_to_a_new_topic,
     rule_11_a_deleted_topic_is_told_of_once_and_does_not_disturb_the_others,
     rule_11_each_deleted_topic_is_told_of,
+    rule_11_offsets_of_an_old_topic_are_not_committed_for_a_new_one,
     rule_11_committed_offsets_go_with_their_topic,
     rule_11_committed_offsets_of_other_topics_stay,
     rule_21_names_that_no_topic_can_have_are_refused,
@@ -119,6 +120,32 @@ fn rule_11_each_deleted_topic_is_told_of(backend: &mut Backend) {
         return;
     }
     assert_refused!(consumer.poll(Duration::MAX), Error::Timeout);
+}
+
+fn rule_11_offsets_of_an_old_topic_are_not_committed_for_a_new_one(backend: &mut Backend) {
+    let client = backend.client();
+    topic(&client, "t", 1);
+    put_numbers(&client, "t", 5);
+    let config = ConsumerConfig::new("auto").enable_auto_commit(true).auto_commit_interval(Duration::ZERO);
+    let mut automatic = client.consumer(config).subscribe("t").unwrap();
+    let mut by_hand = client.consumer("g").subscribe("t").unwrap();
+    automatic.poll(Duration::ZERO).unwrap();
+    let old = by_hand.poll(Duration::ZERO).unwrap();
+    client.admin().delete_topic("t").unwrap();
+    topic(&client, "t", 1);
+    put_numbers(&client, "t", 9);
+    assert_refused!(by_hand.commit_offset(), Error::UnknownTopicId { topic, .. } if topic == "t");
+    assert_refused!(by_hand.commit_offsets(&old), Error::UnknownTopicId { .. });
+    for consumer in [&mut automatic, &mut by_hand] {
+        assert_refused!(consumer.poll(Duration::ZERO), Error::UnknownTopicId { .. });
+        assert_eq!(committed(consumer, "t", 0), None);
+        assert_eq!(rest(consumer).len(), 9, "from the new topic's start");
+    }
+    automatic.close().unwrap();
+    by_hand.commit_offset().unwrap();
+    assert_eq!(committed(&by_hand, "t", 0), Some(9));
+    let automatic = client.consumer("auto").subscribe("t").unwrap();
+    assert_eq!(committed(&automatic, "t", 0), Some(9));
 }
 
 fn rule_11_committed_offsets_go_with_their_topic(backend: &mut Backend) {

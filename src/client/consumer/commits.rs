@@ -40,7 +40,8 @@ impl Consumer {
     /// Commits just these: records that are done, or offsets to go on at.
     ///
     /// # Errors
-    /// As [`commit_offset`](Self::commit_offset), and [`Error::UnknownTopicOrPartition`],
+    /// As [`commit_offset`](Self::commit_offset), and [`Error::UnknownTopicOrPartition`], [`Error::UnknownTopicId`] if a
+    /// topic was deleted and made again since it was read (rule 11),
     /// [`Error::OffsetMetadataTooLarge`], and [`Error::IllegalState`] for a negative offset.
     ///
     /// ```
@@ -59,7 +60,8 @@ impl Consumer {
     /// ```
     pub fn commit_offsets(&self, done: impl Into<Offsets>) -> Result<()> {
         let group = self.group()?;
-        let request = OffsetCommitRequest { group, member: self.member.clone(), offsets: done.into() };
+        let (member, topic_ids) = (self.member.clone(), self.core.borrow().topic_ids());
+        let request = OffsetCommitRequest { group, member, offsets: done.into(), topic_ids };
         self.client.call_to(self.coordinator, request)?;
         Ok(())
     }

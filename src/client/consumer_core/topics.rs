@@ -5,7 +5,7 @@ use super::{ConsumerCore, Partition, Place, Wanted};
 use crate::{
     error::{Error, Result},
     rpc::{MetadataResponse, PartitionMetadata, TopicMetadata},
-    types::{Instant, TopicPartition},
+    types::{Instant, TopicId, TopicPartition},
 };
 use std::{collections::BTreeMap, time::Duration};
 
@@ -16,6 +16,17 @@ impl ConsumerCore {
     /// The topics that a broker is to be asked for.
     pub(in crate::client) fn unresolved(&self) -> Vec<String> {
         self.unresolved.iter().cloned().collect()
+    }
+
+    /// Which topics the consumer reads: offsets of theirs are meant for no others of their names.
+    pub(in crate::client) fn topic_ids(&self) -> BTreeMap<String, TopicId> {
+        let mut ids = BTreeMap::new();
+        for (of, partition) in &self.partitions {
+            if !ids.contains_key(of.topic()) {
+                ids.insert(of.topic().to_owned(), partition.reference.topic_id);
+            }
+        }
+        ids
     }
 
     /// Whether to ask for them now. Those that are known to be gone are looked for once a call, not over and over.
