@@ -22,8 +22,8 @@ pub(super) struct AutoCommit {
 impl AutoCommit {
     pub(super) fn new(config: &ConsumerConfig) -> Option<Self> {
         let wanted = config.enable_auto_commit && config.group.is_some();
-        let (asked, last) = (Offsets::new(), Offsets::new());
-        wanted.then(|| Self { interval: config.auto_commit_interval, due: None, asked, last })
+        let interval = config.auto_commit_interval;
+        wanted.then_some(Self { interval, due: None, asked: Offsets::new(), last: Offsets::new() })
     }
 
     fn ended(&mut self, result: Result<()>, now: Instant) -> Result<()> {
