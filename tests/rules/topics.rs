@@ -133,19 +133,19 @@ fn rule_11_offsets_of_an_old_topic_are_not_committed_for_a_new_one(backend: &mut
     let old = by_hand.poll(Duration::ZERO).unwrap();
     client.admin().delete_topic("t").unwrap();
     topic(&client, "t", 1);
-    put_numbers(&client, "t", 9);
+    put_numbers(&client, "t", 5);
     assert_refused!(by_hand.commit_offset(), Error::UnknownTopicId { topic, .. } if topic == "t");
     assert_refused!(by_hand.commit_offsets(&old), Error::UnknownTopicId { .. });
     for consumer in [&mut automatic, &mut by_hand] {
         assert_refused!(consumer.poll(Duration::ZERO), Error::UnknownTopicId { .. });
         assert_eq!(committed(consumer, "t", 0), None);
-        assert_eq!(rest(consumer).len(), 9, "from the new topic's start");
+        assert_eq!(rest(consumer).len(), 5, "from the new topic's start");
     }
     automatic.close().unwrap();
     by_hand.commit_offset().unwrap();
-    assert_eq!(committed(&by_hand, "t", 0), Some(9));
+    assert_eq!(committed(&by_hand, "t", 0), Some(5));
     let automatic = client.consumer("auto").subscribe("t").unwrap();
-    assert_eq!(committed(&automatic, "t", 0), Some(9));
+    assert_eq!(committed(&automatic, "t", 0), Some(5));
 }
 
 fn rule_11_committed_offsets_go_with_their_topic(backend: &mut Backend) {

@@ -40,11 +40,12 @@ impl AutoCommit {
 impl ConsumerCore {
     /// What to commit as a poll begins, if that is due.
     pub(super) fn commit_that_is_due(&mut self, now: Instant) -> Option<Offsets> {
-        let positions = self.auto_commit.is_some().then(|| self.positions())?;
         let auto = self.auto_commit.as_mut()?;
         if now < *auto.due.get_or_insert(now.plus(auto.interval)) {
             return None;
         }
+        let positions = self.positions();
+        let auto = self.auto_commit.as_mut()?;
         if positions == auto.last {
             auto.due = Some(now.plus(auto.interval));
             return None;
@@ -56,6 +57,13 @@ impl ConsumerCore {
     /// Takes in how an automatic commit ended.
     pub(super) fn auto_committed(&mut self, result: Result<()>, now: Instant) -> Result<()> {
         self.auto_commit.as_mut().map_or(Ok(()), |auto| auto.ended(result, now))
+    }
+
+    /// A position in a new topic may be the same number as one in an old topic, whose commit went with it.
+    pub(super) fn forget_last_commit(&mut self) {
+        if let Some(auto) = &mut self.auto_commit {
+            auto.last = Offsets::new();
+        }
     }
 
     /// What to commit as the consumer is closed, due or not.

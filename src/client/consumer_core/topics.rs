@@ -85,6 +85,7 @@ impl ConsumerCore {
         self.partitions.retain(|of, _| of.topic() != name);
         self.unresolved.insert(name.to_owned());
         self.gone.insert(name.to_owned());
+        self.forget_last_commit();
         Error::UnknownTopicId { topic: name.to_owned() }
     }
 
