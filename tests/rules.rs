@@ -9,6 +9,8 @@ mod append;
 mod common;
 #[path = "rules/consumers.rs"]
 mod consumers;
+#[path = "rules/consuming.rs"]
+mod consuming;
 #[path = "rules/groups.rs"]
 mod groups;
 #[path = "rules/lifetimes.rs"]

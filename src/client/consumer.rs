@@ -1,21 +1,23 @@
 //! The consumer: a blocking shell over its core.
 
+mod commits;
+mod pausing;
+mod positions;
+
 use super::{
-    Client, REQUEST_TIMEOUT, Records,
+    Client, OwnedRecord, REQUEST_TIMEOUT, Records,
     consumer_core::{Action, ConsumerCore, Event, Wanted},
 };
 use crate::{
     config::ConsumerConfig,
+    env::Slot,
     error::{Error, Result},
     rpc::{
         Answer, FetchRequest, FetchResponse, FindCoordinatorRequest, JoinGroupRequest, LeaveGroupRequest,
-        ListOffsetsRequest, MemberIdentity, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest,
-        Request, Ticket,
+        MemberIdentity, MetadataRequest, Request, Ticket,
     },
     sync::{AtomicBool, Mutex, Ordering},
-    types::{
-        BrokerId, Instant, IsolationLevel, Offset, OffsetAndMetadata, OffsetSpec, Offsets, TopicPartition,
-    },
+    types::{BrokerId, Instant, TopicPartition},
 };
 use std::{cell::RefCell, sync::Arc, time::Duration};
 
@@ -204,8 +206,11 @@ impl Consumer {
     /// - [`Error::Wakeup`]: from [`ConsumerHandle::wakeup`], once.
     /// - [`Error::CorruptMessage`], which says how to go on behind it.
     /// - [`Error::OffsetOutOfRange`] and [`Error::NoOffsetForPartition`]: only without an `auto_offset_reset`.
-    /// - [`Error::UnknownTopicId`]: a topic was deleted. The next poll looks for a new one of that name.
+    /// - [`Error::UnknownTopicId`] or [`Error::UnknownTopicOrPartition`]: a topic was deleted; told once. The polls after it
+    ///   go on with the other topics, and each looks for a new one of that name, once a second while it waits.
     /// - [`Error::Timeout`]: only on a [`ManualClock`](crate::ManualClock), after a day of its time, if `timeout` has no end.
+    /// - Those of [`commit_offset`](Self::commit_offset), with
+    ///   [`enable_auto_commit`](ConsumerConfig::enable_auto_commit); the next poll goes on without the commit.
     /// - [`Error::Closed`].
     ///
     /// ```
@@ -223,11 +228,46 @@ impl Consumer {
     /// # Ok(()) }
     /// ```
     pub fn poll(&mut self, timeout: Duration) -> Result<Records> {
-        let deadline = self.now().plus(timeout);
-        match self.run(Event::Poll { deadline })? {
-            Action::Deliver(records) => Ok(records),
-            _ => Ok(Records::default()),
-        }
+        self.poll_some(timeout, usize::MAX)
+    }
+
+    /// Hands out one record, and moves the position of its partition by this one only, so that
+    /// [`commit_offset`](Self::commit_offset) between two calls commits record by record. Waits as [`poll`](Self::poll)
+    /// does; `None` when `timeout` is up. What was fetched with the record is kept for the next calls, and partitions
+    /// take turns.
+    ///
+    /// # Errors
+    /// Those of [`poll`](Self::poll).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// # broker.produce(Record::to("orders").value("3 apples"))?;
+    /// # broker.produce(Record::to("orders").value("2 pears"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// while let Some(record) = consumer.poll_one(Duration::ZERO)? {
+    ///     assert_eq!(consumer.position(record.topic_partition())?, record.offset() + 1);
+    ///     consumer.commit_offset()?;
+    /// }
+    /// # assert_eq!(consumer.committed(("orders", 0))?.map(|o| o.offset), Some(2));
+    /// # Ok(()) }
+    /// ```
+    pub fn poll_one(&mut self, timeout: Duration) -> Result<Option<OwnedRecord>> {
+        Ok(self.poll_some(timeout, 1)?.into_iter().next())
+    }
+
+    fn poll_some(&mut self, timeout: Duration, most: usize) -> Result<Records> {
+        let (now, clock) = (self.now(), self.client.service.clock());
+        let deadline = clock.patience(now.plus(timeout));
+        let Action::Deliver(records) = self.run(Event::Poll { deadline, most })? else {
+            return Ok(Records::default());
+        };
+        // Only a manual clock gives up on a wait without an end.
+        let gave_up = records.is_empty() && deadline < now.plus(timeout);
+        if gave_up { Err(Error::Timeout) } else { Ok(records) }
     }
 
     /// Does what the core says, until it is done.
@@ -247,10 +287,15 @@ impl Consumer {
                     let of_the_group = matches!(request, Request::OffsetFetch(_));
                     let to = if of_the_group { self.coordinator } else { self.client.bootstrap };
                     let answer = service.call(to, request);
-                    Event::Answered(answer.wait(service.clock(), deadline)?)
+                    answer.wait(service.clock(), deadline).map_or_else(Event::Failed, Event::Answered)
                 }
                 Action::Fetch(leader, request) => {
                     self.fetch(leader, &request)?.map_or(Event::TimedOut, Event::Fetched)
+                }
+                Action::Commit(offsets) => Event::Committed(self.commit_what_is_there(offsets)),
+                Action::Wait(until) => {
+                    self.wait(&Ticket::new(Slot::new()), until)?;
+                    Event::TimedOut
                 }
                 done => return Ok(done),
             };
@@ -264,11 +309,17 @@ impl Consumer {
             Answer::Ready(response) => return response.map(Some).map_err(|error| *error),
             Answer::Parked(ticket) => ticket,
         };
-        *self.shared.waiting.lock() = Some(Arc::clone(&ticket));
+        self.wait(&ticket, request.deadline)
+    }
+
+    /// Waits for what may come into the ticket, at most until `deadline`. A wakeup ends it.
+    fn wait(&self, ticket: &Ticket<FetchResponse>, deadline: Instant) -> Result<Option<FetchResponse>> {
+        let service = &self.client.service;
+        *self.shared.waiting.lock() = Some(Arc::clone(ticket));
         if self.shared.woken.load(Ordering::Acquire) {
             ticket.fill(Err(Error::Wakeup));
         }
-        let response = ticket.wait(service.clock(), request.deadline);
+        let response = ticket.wait(service.clock(), deadline);
         *self.shared.waiting.lock() = None;
         match response {
             Some(Err(Error::Wakeup)) => {
@@ -279,255 +330,13 @@ impl Consumer {
             None => {
                 // Whoever would answer now need not.
                 ticket.fill(Err(Error::Timeout));
-                // Only a manual clock gives up on a wait without an end.
-                if request.deadline == Instant::MAX { Err(Error::Timeout) } else { Ok(None) }
+                Ok(None)
             }
         }
     }
 
     fn now(&self) -> Instant {
         self.client.service.clock().now()
-    }
-
-    /// Commits the positions: all that `poll` has handed out is done. They are in the log when this returns, flushed
-    /// within the flush interval.
-    ///
-    /// # Errors
-    /// - [`Error::IllegalState`]: the consumer has no group.
-    /// - [`Error::UnknownMemberId`], [`Error::IllegalGeneration`]: the group knows this consumer no more, or, for an
-    ///   assigned one, has a member now.
-    /// - The disk's, and [`Error::Closed`].
-    ///
-    /// ```
-    /// # use brooklet::*;
-    /// # use std::time::Duration;
-    /// # fn main() -> Result<()> {
-    /// # let broker = Broker::temporary()?;
-    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
-    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
-    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
-    /// consumer.poll(Duration::ZERO)?;
-    /// consumer.commit_offset()?;
-    /// drop(consumer);
-    /// let mut next = broker.consumer("billing").subscribe("orders")?;
-    /// assert!(next.poll(Duration::ZERO)?.is_empty(), "it goes on where the last one stopped");
-    /// # Ok(()) }
-    /// ```
-    pub fn commit_offset(&self) -> Result<()> {
-        let positions = self.core.borrow().positions();
-        self.commit_offsets(positions)
-    }
-
-    /// Commits just these: records that are done, or offsets to go on at.
-    ///
-    /// # Errors
-    /// As [`commit_offset`](Self::commit_offset), and [`Error::UnknownTopicOrPartition`],
-    /// [`Error::OffsetMetadataTooLarge`], and [`Error::IllegalState`] for a negative offset.
-    ///
-    /// ```
-    /// # use brooklet::{Broker, Record, TopicConfig};
-    /// # use std::time::Duration;
-    /// # fn main() -> brooklet::Result<()> {
-    /// # let broker = Broker::temporary()?;
-    /// # broker.create_topic("orders", TopicConfig::new())?;
-    /// # broker.produce(Record::to("orders").value("3 apples"))?;
-    /// let mut consumer = broker.consumer("billing").subscribe("orders")?;
-    /// for record in &consumer.poll(Duration::from_millis(100))? {
-    ///     consumer.commit_offsets(record)?; // through this one; no "+ 1"
-    /// }
-    /// assert_eq!(consumer.committed(("orders", 0))?.map(|o| o.offset), Some(1));
-    /// # Ok(()) }
-    /// ```
-    pub fn commit_offsets(&self, done: impl Into<Offsets>) -> Result<()> {
-        let group = self.group()?;
-        let request = OffsetCommitRequest { group, member: self.member.clone(), offsets: done.into() };
-        self.client.call_to(self.coordinator, request)?;
-        Ok(())
-    }
-
-    fn isolation(&self) -> IsolationLevel {
-        self.core.borrow().isolation()
-    }
-
-    fn group(&self) -> Result<String> {
-        let none = || Error::IllegalState("a consumer without a group has no committed offsets".to_owned());
-        self.group.clone().ok_or_else(none)
-    }
-
-    /// What the group has committed for a partition: the next offset to read. `None` if nothing.
-    ///
-    /// # Errors
-    /// [`Error::IllegalState`] without a group; [`Error::Closed`].
-    ///
-    /// ```
-    /// # use brooklet::*;
-    /// # use std::time::Duration;
-    /// # fn main() -> Result<()> {
-    /// # let broker = Broker::temporary()?;
-    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
-    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
-    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
-    /// assert_eq!(consumer.committed(("orders", 0))?, None);
-    /// consumer.commit_offsets(Offsets::from([(("orders", 0), 0)]))?;
-    /// assert_eq!(consumer.committed(("orders", 0))?.map(|o| o.offset), Some(0));
-    /// # Ok(()) }
-    /// ```
-    pub fn committed(&self, of: impl Into<TopicPartition>) -> Result<Option<OffsetAndMetadata>> {
-        let request = OffsetFetchRequest { group: self.group()?, partitions: vec![of.into()] };
-        Ok(self.client.call_to(self.coordinator, request)?.offsets.into_iter().next().flatten())
-    }
-
-    /// The offset of the next record that `poll` hands out of a partition.
-    ///
-    /// # Errors
-    /// [`Error::IllegalState`] if the partition is not assigned; those of [`poll`](Self::poll).
-    ///
-    /// ```
-    /// # use brooklet::*;
-    /// # use std::time::Duration;
-    /// # fn main() -> Result<()> {
-    /// # let broker = Broker::temporary()?;
-    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
-    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
-    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
-    /// let records = consumer.poll(Duration::ZERO)?;
-    /// let partition = records.partitions().next().unwrap();
-    /// assert_eq!(consumer.position(partition)?, 1);
-    /// # Ok(()) }
-    /// ```
-    pub fn position(&self, of: impl Into<TopicPartition>) -> Result<i64> {
-        self.run(Event::Locate)?;
-        let of = of.into();
-        let positions = self.core.borrow().positions();
-        let position = positions.get(&of).map(|position| position.offset);
-        position.ok_or_else(|| Error::IllegalState(format!("{of} is not assigned to this consumer")))
-    }
-
-    /// The offset that `spec` names in a partition of the assignment. `None`: no record is that young.
-    ///
-    /// # Errors
-    /// [`Error::IllegalState`] if the partition is not assigned; those of [`poll`](Self::poll).
-    ///
-    /// ```
-    /// # use brooklet::*;
-    /// # use std::time::Duration;
-    /// # fn main() -> Result<()> {
-    /// # let broker = Broker::temporary()?;
-    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
-    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
-    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
-    /// assert_eq!(consumer.offset(("orders", 0), OffsetSpec::Earliest)?, Some(0));
-    /// assert_eq!(consumer.offset(("orders", 0), broker.now() + Duration::from_secs(60))?, None);
-    /// # Ok(()) }
-    /// ```
-    pub fn offset(&self, of: impl Into<TopicPartition>, spec: impl Into<OffsetSpec>) -> Result<Option<i64>> {
-        self.run(Event::Assign)?;
-        let partition = self.core.borrow().reference(&of.into())?;
-        let answer = self.client.call(ListOffsetsRequest {
-            partition,
-            spec: spec.into(),
-            isolation: self.isolation(),
-        })?;
-        Ok(answer.offset.map(Offset::get))
-    }
-
-    /// The partitions that this consumer reads, sorted.
-    ///
-    /// ```
-    /// # use brooklet::*;
-    /// # use std::time::Duration;
-    /// # fn main() -> Result<()> {
-    /// # let broker = Broker::temporary()?;
-    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
-    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
-    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
-    /// assert_eq!(consumer.assignment(), [("orders", 0).into(), ("orders", 1).into()]);
-    /// # Ok(()) }
-    /// ```
-    pub fn assignment(&self) -> Vec<TopicPartition> {
-        self.core.borrow().assignment()
-    }
-
-    /// Whether there is nothing left to poll now: each position is at its partition's high watermark.
-    ///
-    /// # Errors
-    /// Those of [`poll`](Self::poll).
-    ///
-    /// ```
-    /// # use brooklet::*;
-    /// # use std::time::Duration;
-    /// # fn main() -> Result<()> {
-    /// # let broker = Broker::temporary()?;
-    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
-    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
-    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
-    /// assert!(!consumer.is_caught_up()?);
-    /// consumer.poll(Duration::ZERO)?;
-    /// assert!(consumer.is_caught_up()?);
-    /// # Ok(()) }
-    /// ```
-    pub fn is_caught_up(&self) -> Result<bool> {
-        self.run(Event::Locate)?;
-        let (positions, core) = (self.core.borrow().positions(), self.core.borrow());
-        for (of, position) in positions.iter() {
-            let (partition, spec, isolation) = (core.reference(of)?, OffsetSpec::Latest, core.isolation());
-            let request = ListOffsetsRequest { partition, spec, isolation };
-            let end = self.client.call(request)?.offset;
-            if end.is_some_and(|end| end.get() > position.offset) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Moves the position of a partition: the next poll begins there. To commit it is another matter.
-    ///
-    /// # Errors
-    /// [`Error::IllegalState`] if the partition is not assigned, or for a negative offset; those of
-    /// [`poll`](Self::poll). An offset outside the log is noticed by the next poll, which resets (rule 2).
-    ///
-    /// ```
-    /// # use brooklet::{Broker, ConsumerConfig, OffsetSpec, Record, TopicConfig};
-    /// # use std::time::Duration;
-    /// # fn main() -> brooklet::Result<()> {
-    /// # let broker = Broker::temporary()?;
-    /// # broker.create_topic("orders", TopicConfig::new())?;
-    /// # broker.produce(Record::to("orders").value("3 apples"))?;
-    /// # let mut consumer = broker.consumer(ConsumerConfig::standalone()).subscribe("orders")?;
-    /// # consumer.poll(Duration::ZERO)?;
-    /// consumer.seek(("orders", 0), OffsetSpec::Earliest)?;
-    /// assert_eq!(consumer.poll(Duration::from_millis(100))?.len(), 1);
-    /// # Ok(()) }
-    /// ```
-    pub fn seek(&mut self, of: impl Into<TopicPartition>, to: impl Into<OffsetSpec>) -> Result<()> {
-        self.run(Event::Assign)?;
-        self.core.borrow_mut().seek(&of.into(), to.into())
-    }
-
-    /// Moves the position of every partition of the assignment, as [`seek`](Self::seek) does.
-    ///
-    /// # Errors
-    /// As [`seek`](Self::seek).
-    ///
-    /// ```
-    /// # use brooklet::*;
-    /// # use std::time::Duration;
-    /// # fn main() -> Result<()> {
-    /// # let broker = Broker::temporary()?;
-    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
-    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
-    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
-    /// consumer.poll(Duration::ZERO)?;
-    /// consumer.seek_all(OffsetSpec::Earliest)?;
-    /// assert_eq!(consumer.poll(Duration::ZERO)?.len(), 1);
-    /// # Ok(()) }
-    /// ```
-    pub fn seek_all(&mut self, to: impl Into<OffsetSpec>) -> Result<()> {
-        let to = to.into();
-        self.run(Event::Assign)?;
-        let assignment = self.assignment();
-        let mut core = self.core.borrow_mut();
-        assignment.iter().try_for_each(|of| core.seek(of, to))
     }
 
     /// What other threads may do with this consumer.
@@ -549,10 +358,12 @@ impl Consumer {
         ConsumerHandle { shared: Arc::clone(&self.shared) }
     }
 
-    /// Leaves the group. Nothing is committed.
+    /// Leaves the group. With [`enable_auto_commit`](ConsumerConfig::enable_auto_commit) the positions are committed
+    /// before: to close is to say that all that `poll` has handed out is done. Without it nothing is.
     ///
     /// # Errors
-    /// [`Error::Closed`], and others if the group could not be left; the consumer is gone all the same.
+    /// [`Error::Closed`], and others if the commit failed or the group could not be left; the consumer is gone all the
+    /// same.
     ///
     /// ```
     /// # use brooklet::*;
@@ -567,7 +378,9 @@ impl Consumer {
     /// # Ok(()) }
     /// ```
     pub fn close(mut self) -> Result<()> {
-        self.leave()
+        let offsets = self.core.borrow().last_commit();
+        let committed = offsets.map_or(Ok(()), |offsets| self.commit_what_is_there(offsets));
+        committed.and(self.leave())
     }
 
     fn leave(&mut self) -> Result<()> {

@@ -1,9 +1,13 @@
 //! The consumer's pure core: where it stands, what to ask next, what to hand out. Events go in, what to do next comes
 //! out; no clock, no thread, no service.
 
+mod auto_commit;
+mod pausing;
 #[cfg(test)]
 mod tests;
+mod topics;
 
+use self::auto_commit::AutoCommit;
 use super::{
     buffer::Buffer,
     records::{Part, Records},
@@ -13,8 +17,8 @@ use crate::{
     error::{Error, Result},
     rpc::{
         FetchPartition, FetchRequest, FetchResponse, Fetched, ListOffsetsRequest, MetadataRequest,
-        MetadataResponse, OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest, PartitionRef,
-        Request, Response, TopicMetadata,
+        OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest, PartitionRef, Request,
+        Response,
     },
     types::{
         BrokerId, Instant, IsolationLevel, LeaderEpoch, Offset, OffsetAndMetadata, OffsetSpec, Offsets,
@@ -26,9 +30,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What happens to a consumer.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// The application wants records, and waits for them until the deadline.
+    /// The application wants records, `most` of them at most, and waits for them until the deadline.
     Poll {
         deadline: Instant,
+        most: usize,
     },
     /// The application wants to know its partitions.
     Assign,
@@ -36,8 +41,12 @@ pub(super) enum Event {
     Locate,
     /// What was asked was answered.
     Answered(Response),
+    /// What was asked was answered with an error.
+    Failed(Error),
     Fetched(FetchResponse),
-    /// A fetch was not answered in the time of the poll.
+    /// How an automatic commit ended.
+    Committed(Result<()>),
+    /// A fetch was not answered by its deadline, or a wait is over.
     TimedOut,
 }
 
@@ -45,7 +54,11 @@ pub(super) enum Event {
 #[derive(Debug)]
 pub(super) enum Action {
     Call(Request),
+    /// An automatic commit.
+    Commit(Offsets),
     Fetch(BrokerId, FetchRequest),
+    /// There is nothing to ask for until then.
+    Wait(Instant),
     /// The poll is at its end; no records if its time is up.
     Deliver(Records),
     /// What the application wants to know is known.
@@ -66,13 +79,20 @@ pub(super) struct ConsumerCore {
     wanted: Wanted,
     /// Topics that a broker is to be asked for.
     unresolved: BTreeSet<String>,
+    /// Those among them that are gone, which the application was told.
+    gone: BTreeSet<String>,
+    /// Whether they were looked for since the application's last call, or since the last fetch.
+    looked: bool,
     partitions: BTreeMap<TopicPartition, Partition>,
     asks_for: Purpose,
     /// Whether this poll has fetched.
     fetched: bool,
+    /// Whether the next fetch takes what there is.
+    hurries: bool,
     asked: Asked,
     /// The partition that was served last; the next one goes first.
     served: Option<TopicPartition>,
+    auto_commit: Option<AutoCommit>,
 }
 
 /// What the application waits for.
@@ -80,7 +100,7 @@ pub(super) struct ConsumerCore {
 enum Purpose {
     Partitions,
     Positions,
-    Records { until: Instant },
+    Records { until: Instant, most: usize },
 }
 
 /// What an answer is awaited for.
@@ -102,6 +122,9 @@ struct Partition {
     leader_epoch: LeaderEpoch,
     place: Place,
     buffer: Option<Buffer>,
+    paused: bool,
+    /// The lowest place that records were handed out from.
+    began: Option<(Offset, i32)>,
 }
 
 /// Where a consumer stands in a partition.
@@ -124,12 +147,16 @@ impl ConsumerCore {
             Wanted::Partitions(partitions) => partitions.iter().map(|p| p.topic().to_owned()).collect(),
         };
         Self {
+            auto_commit: AutoCommit::new(&config),
             config,
             wanted,
             unresolved,
+            gone: BTreeSet::new(),
+            looked: false,
             partitions: BTreeMap::new(),
             asks_for: Purpose::Partitions,
             fetched: false,
+            hurries: false,
             asked: Asked::Nothing,
             served: None,
         }
@@ -137,25 +164,29 @@ impl ConsumerCore {
 
     /// Takes an event in, and says what to do next. After an error the next poll goes on from where this one was.
     pub(super) fn step(&mut self, event: Event, now: Instant) -> Result<Action> {
+        self.looked &= matches!(event, Event::Answered(_) | Event::Failed(_) | Event::Committed(_));
         match event {
-            Event::Poll { deadline } => {
-                (self.asks_for, self.fetched) = (Purpose::Records { until: deadline }, false)
+            Event::Poll { deadline: until, most } => {
+                self.asks_for = Purpose::Records { until, most };
+                (self.fetched, self.hurries) = (false, false);
+                if let Some(offsets) = self.commit_that_is_due(now) {
+                    return Ok(Action::Commit(offsets));
+                }
             }
             Event::Assign => self.asks_for = Purpose::Partitions,
             Event::Locate => self.asks_for = Purpose::Positions,
             Event::Answered(response) => self.answered(response)?,
+            Event::Failed(error) => self.refused(error)?,
             Event::Fetched(response) => self.fetched(response)?,
-            Event::TimedOut => {
-                self.asked = Asked::Nothing;
-                return Ok(Action::Deliver(Records::default()));
-            }
+            Event::Committed(result) => self.auto_committed(result, now)?,
+            Event::TimedOut => self.timed_out(),
         }
         self.next(now)
     }
 
     fn next(&mut self, now: Instant) -> Result<Action> {
-        if let Purpose::Records { .. } = self.asks_for {
-            let records = self.drain()?;
+        if let Purpose::Records { most, .. } = self.asks_for {
+            let records = self.drain(most)?;
             if !records.is_empty() {
                 return Ok(Action::Deliver(records));
             }
@@ -163,16 +194,17 @@ impl ConsumerCore {
         if let Some(request) = self.question()? {
             return Ok(Action::Call(request));
         }
-        let Purpose::Records { until } = self.asks_for else { return Ok(Action::Located) };
+        let Purpose::Records { until, .. } = self.asks_for else { return Ok(Action::Located) };
         if self.fetched && now >= until {
             return Ok(Action::Deliver(Records::default()));
         }
-        Ok(self.fetch(until))
+        let deadline = if self.hurries { now } else { until.min(self.look_again(now)) };
+        Ok(self.fetch(deadline))
     }
 
     /// What has to be known before anything can be fetched.
     fn question(&mut self) -> Result<Option<Request>> {
-        if !self.unresolved.is_empty() {
+        if self.looks_for_topics() {
             self.asked = Asked::Metadata;
             return Ok(Some(MetadataRequest { topics: Some(self.unresolved()) }.into()));
         }
@@ -214,9 +246,11 @@ impl ConsumerCore {
 
     /// A fetch for the partitions of one leader, beginning behind the one that was served last.
     fn fetch(&mut self, deadline: Instant) -> Action {
+        self.fetched = true;
         let order = self.in_turn();
-        let leader =
-            order.first().and_then(|of| self.partitions.get(of)).map_or(BrokerId::from(-1), |p| p.leader);
+        let Some(leader) = order.first().and_then(|of| self.partitions.get(of)).map(|p| p.leader) else {
+            return Action::Wait(deadline);
+        };
         let mut asked = Vec::new();
         let mut partitions = Vec::new();
         for of in order {
@@ -237,24 +271,16 @@ impl ConsumerCore {
             }
         }
         self.asked = Asked::Fetch(asked);
-        self.fetched = true;
         Action::Fetch(
             leader,
             FetchRequest {
                 isolation: self.config.isolation_level,
                 deadline,
-                min_bytes: 1,
+                min_bytes: self.config.fetch_min_bytes,
                 max_bytes: self.config.fetch_max_bytes,
                 partitions,
             },
         )
-    }
-
-    /// All partitions, beginning behind the one that was served last.
-    fn in_turn(&self) -> Vec<TopicPartition> {
-        let (first, then): (Vec<_>, Vec<_>) =
-            self.partitions.keys().cloned().partition(|of| Some(of) > self.served.as_ref());
-        first.into_iter().chain(then).collect()
     }
 
     fn answered(&mut self, response: Response) -> Result<()> {
@@ -281,9 +307,13 @@ impl ConsumerCore {
         }
     }
 
-    /// The topics that a broker is to be asked for.
-    pub(super) fn unresolved(&self) -> Vec<String> {
-        self.unresolved.iter().cloned().collect()
+    fn refused(&mut self, error: Error) -> Result<()> {
+        match (std::mem::take(&mut self.asked), error) {
+            (Asked::Offset(of) | Asked::EpochEnd(of, _), error @ Error::UnknownTopicId { .. }) => {
+                self.failed(&of, error)
+            }
+            (_, error) => Err(error),
+        }
     }
 
     fn place(&mut self, of: &TopicPartition, place: Place) {
@@ -293,53 +323,12 @@ impl ConsumerCore {
         }
     }
 
-    /// Takes in what a broker says of the topics it was asked for.
-    pub(super) fn learn(&mut self, metadata: MetadataResponse) -> Result<()> {
-        for name in std::mem::take(&mut self.unresolved) {
-            let topic = metadata.topics.iter().find(|topic| *topic.name == *name);
-            if let Err(error) = self.learn_topic(&name, topic) {
-                self.unresolved.insert(name);
-                return Err(error);
-            }
-        }
-        Ok(())
-    }
-
-    fn learn_topic(&mut self, name: &str, topic: Option<&TopicMetadata>) -> Result<()> {
-        let unknown = |partition| Error::UnknownTopicOrPartition { topic: name.to_owned(), partition };
-        let topic = topic.ok_or_else(|| unknown(None))?;
-        let numbers: Vec<i32> = match &self.wanted {
-            Wanted::Topics(_) => topic.partitions.iter().map(|there| there.partition.partition).collect(),
-            Wanted::Partitions(some) => {
-                some.iter().filter(|of| of.topic() == name).map(|of| of.partition()).collect()
-            }
-        };
-        let mut learnt = Vec::new();
-        for number in numbers {
-            let there = usize::try_from(number).ok().and_then(|number| topic.partitions.get(number));
-            let there = there.ok_or_else(|| unknown(Some(number)))?;
-            let (reference, leader, leader_epoch) = (there.partition, there.leader, there.leader_epoch);
-            let of = TopicPartition::shared(topic.name.clone(), number);
-            // Another leader of the same topic: the place stays what it was.
-            let known =
-                self.partitions.get(&of).filter(|known| known.reference.topic_id == reference.topic_id);
-            let place = known.map_or(Place::Unknown, |known| known.place.clone());
-            learnt.push((of, Partition { reference, leader, leader_epoch, place, buffer: None }));
-        }
-        self.partitions.retain(|of, _| of.topic() != name);
-        self.partitions.extend(learnt);
-        Ok(())
-    }
-
     fn start_from(&mut self, partitions: Vec<TopicPartition>, committed: OffsetFetchResponse) -> Result<()> {
         let reset = self.config.auto_offset_reset;
         let mut nowhere = None;
         for (of, committed) in partitions.into_iter().zip(committed.offsets) {
             let place = match committed {
-                Some(OffsetAndMetadata { offset, leader_epoch: Some(epoch), .. }) => {
-                    Place::Unchecked(Offset::new(offset), LeaderEpoch(epoch))
-                }
-                Some(committed) => Place::At(Offset::new(committed.offset), -1),
+                Some(committed) => Place::committed(&committed),
                 None => match reset_to(reset) {
                     Some(spec) => Place::Named(spec),
                     // An error, now and of each later poll, since the place stays unknown: until somebody seeks.
@@ -354,12 +343,24 @@ impl ConsumerCore {
         nowhere.map_or(Ok(()), |partition| Err(Error::NoOffsetForPartition { partition }))
     }
 
+    /// What the broker held back for want of bytes is fetched once more, without waiting.
+    fn timed_out(&mut self) {
+        let fetch = matches!(std::mem::take(&mut self.asked), Asked::Fetch(_));
+        self.hurries = fetch && !self.hurries && self.config.fetch_min_bytes > 1;
+        self.fetched &= !self.hurries;
+    }
+
     fn fetched(&mut self, response: FetchResponse) -> Result<()> {
         let Asked::Fetch(asked) = std::mem::take(&mut self.asked) else {
             return Err(Error::IllegalState("records that nobody asked for".to_owned()));
         };
+        self.hurries = false;
         let mut first_error = None;
         for (of, result) in asked.iter().zip(response.partitions) {
+            // Topics that are gone are told of one at a time: the next fetch tells of another one.
+            if first_error.is_some() && matches!(result, Err(Error::UnknownTopicId { .. })) {
+                continue;
+            }
             if let Err(error) =
                 result.and_then(|fetched| self.buffer(of, fetched)).or_else(|e| self.failed(of, e))
             {
@@ -392,19 +393,14 @@ impl ConsumerCore {
                 self.unresolved.insert(of.topic().to_owned());
                 Ok(())
             }
-            // Rule 11: what was known of the old topic does not apply to the new one.
-            Error::UnknownTopicId { .. } => {
-                self.unresolved.insert(of.topic().to_owned());
-                self.place(of, Place::Unknown);
-                Err(Error::UnknownTopicId { topic: of.topic().to_owned() })
-            }
+            Error::UnknownTopicId { .. } => Err(self.forget_topic(of.topic())),
             other => Err(other),
         }
     }
 
-    /// Hands out what was fetched, as many records as one poll may have.
-    fn drain(&mut self) -> Result<Records> {
-        let mut left = self.config.max_poll_records;
+    /// Hands out what was fetched, as many records as one poll may have and wants.
+    fn drain(&mut self, most: usize) -> Result<Records> {
+        let mut left = self.config.max_poll_records.min(most);
         let mut parts = Vec::new();
         for of in self.in_turn() {
             if left == 0 {
@@ -460,7 +456,19 @@ impl ConsumerCore {
     /// The broker's name for a partition of the assignment.
     pub(super) fn reference(&self, of: &TopicPartition) -> Result<PartitionRef> {
         let known = self.partitions.get(of).map(|partition| partition.reference);
-        known.ok_or_else(|| Error::IllegalState(format!("{of} is not assigned to this consumer")))
+        known.ok_or_else(|| self.not_here(of))
+    }
+
+    /// Goes back in all partitions: to what is committed, else to where the consumer began. A partition of which nothing
+    /// was handed out stays where it is.
+    pub(super) fn seek_to_committed(&mut self, committed: &Offsets) {
+        let back = |(of, partition): (&TopicPartition, &Partition)| {
+            let committed = committed.get(of).map(Place::committed);
+            let place = committed.or_else(|| partition.began.map(|(offset, epoch)| Place::At(offset, epoch)));
+            Some((of.clone(), place?))
+        };
+        let places: Vec<_> = self.partitions.iter().filter_map(back).collect();
+        places.into_iter().for_each(|(of, place)| self.place(&of, place));
     }
 
     /// Goes elsewhere in a partition.
@@ -486,6 +494,15 @@ fn reset_to(reset: AutoOffsetReset) -> Option<OffsetSpec> {
     }
 }
 
+impl Place {
+    fn committed(committed: &OffsetAndMetadata) -> Self {
+        let offset = Offset::new(committed.offset);
+        committed
+            .leader_epoch
+            .map_or(Self::At(offset, -1), |epoch| Self::Unchecked(offset, LeaderEpoch(epoch)))
+    }
+}
+
 impl Partition {
     /// Takes up to `limit` records out of the buffer, and moves the position behind them.
     fn take(&mut self, of: &TopicPartition, limit: usize) -> Result<Option<Part>> {
@@ -494,6 +511,10 @@ impl Partition {
         };
         let mut next = (*offset, *epoch);
         let (part, exhausted) = buffer.take(of, &mut next, limit)?;
+        if part.is_some() {
+            let here = (*offset, *epoch);
+            self.began = Some(self.began.map_or(here, |began| if here.0 < began.0 { here } else { began }));
+        }
         if exhausted {
             self.buffer = None;
         }

@@ -4,6 +4,7 @@ use crate::{
     error::{Error, Result},
     types::{IsolationLevel, check_group_id},
 };
+use std::time::Duration;
 
 /// Where a partition without a usable position begins: one that has no committed offset, or whose position lies
 /// outside the log (rule 2).
@@ -40,10 +41,14 @@ pub struct ConsumerConfig {
     pub(crate) group: Option<String>,
     pub(crate) auto_offset_reset: AutoOffsetReset,
     pub(crate) max_poll_records: usize,
+    pub(crate) fetch_min_bytes: usize,
+    pub(crate) fetch_max_wait: Duration,
     pub(crate) fetch_max_bytes: usize,
     pub(crate) max_partition_fetch_bytes: usize,
     pub(crate) isolation_level: IsolationLevel,
     pub(crate) max_decompressed_bytes: usize,
+    pub(crate) enable_auto_commit: bool,
+    pub(crate) auto_commit_interval: Duration,
 }
 
 impl Default for ConsumerConfig {
@@ -52,10 +57,14 @@ impl Default for ConsumerConfig {
             group: None,
             auto_offset_reset: AutoOffsetReset::default(),
             max_poll_records: 500,
+            fetch_min_bytes: 1,
+            fetch_max_wait: Duration::from_millis(500),
             fetch_max_bytes: 50 << 20,
             max_partition_fetch_bytes: 1 << 20,
             isolation_level: IsolationLevel::default(),
             max_decompressed_bytes: 128 << 20,
+            enable_auto_commit: false,
+            auto_commit_interval: Duration::from_secs(5),
         }
     }
 }
@@ -120,6 +129,32 @@ impl ConsumerConfig {
         self
     }
 
+    /// How many bytes of batches a fetch waits for, from all partitions together, at least 1. Default 1: records come as
+    /// soon as they are there. More makes fewer and fuller polls; it holds back none for longer than
+    /// [`fetch_max_wait`](Self::fetch_max_wait), or than the poll's own timeout.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let config = ConsumerConfig::new("billing").fetch_min_bytes(64 << 10);
+    /// ```
+    pub fn fetch_min_bytes(mut self, bytes: usize) -> Self {
+        self.fetch_min_bytes = bytes;
+        self
+    }
+
+    /// How long a fetch waits for [`fetch_min_bytes`](Self::fetch_min_bytes) before it takes what there is. Default
+    /// 500 ms. With a minimum of 1 byte it changes nothing.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// let config = ConsumerConfig::new("billing").fetch_min_bytes(64 << 10).fetch_max_wait(Duration::from_secs(2));
+    /// ```
+    pub fn fetch_max_wait(mut self, wait: Duration) -> Self {
+        self.fetch_max_wait = wait;
+        self
+    }
+
     /// About how many bytes one fetch takes from all partitions together, at least 1. The first batch of the first
     /// partition that has one comes even if it is larger (rule 5). Default 50 MiB.
     ///
@@ -166,9 +201,59 @@ impl ConsumerConfig {
         self
     }
 
+    /// Whether positions are committed without being asked for. Default `false`; Kafka's is `true`, by which records
+    /// that are handed out but not done yet are easily taken for done.
+    ///
+    /// If so, a [`poll`](crate::Consumer::poll) commits as it begins what *earlier* polls have handed out, once the
+    /// [interval](Self::auto_commit_interval) has passed: to poll again is to say that all of it is done. So what is
+    /// taken to another thread, and not done as the next poll begins, may be lost in a crash; keep to
+    /// [`commit_offsets`](crate::Consumer::commit_offsets) there. [`close`](crate::Consumer::close) commits too, and a
+    /// drop never does. Nothing is written while the positions stay as they were at the last automatic commit.
+    ///
+    /// A commit that fails with a [retriable](Error::is_retriable) error is tried again by the next poll. Another error
+    /// comes out of the poll, which has handed out nothing then; the polls after it go on, and the commit is tried
+    /// again when the interval has passed. Topics that were deleted are left out.
+    ///
+    /// Needs a group: else [`Error::InvalidConfig`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// # broker.produce(Record::to("orders").value("3 apples"))?;
+    /// let config = ConsumerConfig::new("billing").enable_auto_commit(true);
+    /// let mut consumer = broker.consumer(config.clone()).subscribe("orders")?;
+    /// assert_eq!(consumer.poll(Duration::ZERO)?.len(), 1);
+    /// consumer.close()?;
+    /// let mut next = broker.consumer(config).subscribe("orders")?;
+    /// assert!(next.poll(Duration::ZERO)?.is_empty());
+    /// # Ok(()) }
+    /// ```
+    pub fn enable_auto_commit(mut self, enable: bool) -> Self {
+        self.enable_auto_commit = enable;
+        self
+    }
+
+    /// How long after an automatic commit, or after the first poll, the next one is due, by the broker's clock.
+    /// Default 5 s. With [`Duration::ZERO`] each poll commits. Without
+    /// [`enable_auto_commit`](Self::enable_auto_commit) it does nothing.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// let config = ConsumerConfig::new("billing").enable_auto_commit(true).auto_commit_interval(Duration::from_secs(1));
+    /// ```
+    pub fn auto_commit_interval(mut self, interval: Duration) -> Self {
+        self.auto_commit_interval = interval;
+        self
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
         let sizes = [
             ("max.poll.records", self.max_poll_records),
+            ("fetch.min.bytes", self.fetch_min_bytes),
             ("fetch.max.bytes", self.fetch_max_bytes),
             ("max.partition.fetch.bytes", self.max_partition_fetch_bytes),
             ("max.decompressed.bytes", self.max_decompressed_bytes),
@@ -176,6 +261,11 @@ impl ConsumerConfig {
         if let Some((key, value)) = sizes.into_iter().find(|(_, value)| *value == 0) {
             let reason = "at least 1 is needed".to_owned();
             return Err(Error::InvalidConfig { key: key.to_owned(), value: value.to_string(), reason });
+        }
+        if self.enable_auto_commit && self.group.is_none() {
+            let (key, value) = ("enable.auto.commit".to_owned(), "true".to_owned());
+            let reason = "a consumer without a group commits nothing".to_owned();
+            return Err(Error::InvalidConfig { key, value, reason });
         }
         self.group.as_deref().map_or(Ok(()), check_group_id)
     }

@@ -21,6 +21,15 @@ impl Clock {
         Self::System(SystemClock { start: std::time::Instant::now() })
     }
 
+    /// When a wait that may last until `deadline` is given up. Where the waiting itself moves the time, one without an end
+    /// would never be.
+    pub(crate) fn patience(&self, deadline: Instant) -> Instant {
+        match self {
+            Self::Manual(_) if deadline == Instant::MAX => self.now().plus(PATIENCE),
+            _ => deadline,
+        }
+    }
+
     /// For timers: never goes back.
     pub(crate) fn now(&self) -> Instant {
         match self {

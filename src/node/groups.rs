@@ -77,7 +77,12 @@ impl Node {
                 let (topic, partition) = (partition.topic().to_owned(), Some(partition.partition()));
                 return Err(Error::UnknownTopicOrPartition { topic, partition });
             }
-            topic_ids.extend(self.topic_id(partition.topic()).map(|id| (partition.topic().to_owned(), id)));
+            let (topic, id) = (partition.topic().to_owned(), self.topic_id(partition.topic()));
+            // Rule 11: an offset of an old topic says nothing of the new one.
+            if request.topic_ids.get(&topic).is_some_and(|meant| Some(*meant) != id) {
+                return Err(Error::UnknownTopicId { topic });
+            }
+            topic_ids.extend(id.map(|id| (topic, id)));
         }
         if request.offsets.is_empty() {
             return Ok(Done);

@@ -13,6 +13,7 @@ use crate::{
     },
     types::{Generation, IsolationLevel, LeaderEpoch, Offset, Offsets, TopicId},
 };
+use std::collections::BTreeMap;
 
 /// A broker on a disk, with a clock that nobody moves.
 fn open(disk: &SimDisk) -> Result<(Arc<Node>, RecoveryReport)> {
@@ -74,7 +75,8 @@ fn rule_44_a_commit_is_refused_for_the_group_then_the_member_then_the_generation
         let member =
             Some(MemberIdentity { member_id: member_id.to_owned(), generation: Generation(generation) });
         let offsets = Offsets::from([(("t", 0), 1)]);
-        call(&node, OffsetCommitRequest { group: group.to_owned(), member, offsets })
+        let (group, topic_ids) = (group.to_owned(), BTreeMap::new());
+        call(&node, OffsetCommitRequest { group, member, offsets, topic_ids })
     };
     let refused = |result: Result<Response>| result.unwrap_err();
     assert!(matches!(refused(commit("g", "nobody", 99)), Error::GroupIdNotFound { .. }));

@@ -1,6 +1,7 @@
 //! Groups and their offsets.
 
-use crate::types::{BrokerId, Generation, OffsetAndMetadata, Offsets, TopicPartition};
+use crate::types::{BrokerId, Generation, OffsetAndMetadata, Offsets, TopicId, TopicPartition};
+use std::collections::BTreeMap;
 
 #[derive(Debug, Clone)]
 pub(crate) struct FindCoordinatorRequest {
@@ -41,6 +42,8 @@ pub(crate) struct OffsetCommitRequest {
     /// `None`: from outside the group, which passes only while it has no members (rule 46).
     pub(crate) member: Option<MemberIdentity>,
     pub(crate) offsets: Offsets,
+    /// By name, of those topics whose records the committer has read: what is committed is meant for no other topic.
+    pub(crate) topic_ids: BTreeMap<String, TopicId>,
 }
 
 #[derive(Debug, Clone)]

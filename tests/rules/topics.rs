@@ -9,6 +9,9 @@ use std::time::Duration;
 on_every_backend![
     rule_11_a_topic_made_again_has_a_new_id_and_none_of_the_old_records,
     rule_11_an_old_position_never_applies_to_a_new_topic,
+    rule_11_a_deleted_topic_is_told_of_once_and_does_not_disturb_the_others,
+    rule_11_each_deleted_topic_is_told_of,
+    rule_11_offsets_of_an_old_topic_are_not_committed_for_a_new_one,
     rule_11_committed_offsets_go_with_their_topic,
     rule_11_committed_offsets_of_other_topics_stay,
     rule_21_names_that_no_topic_can_have_are_refused,
@@ -58,6 +61,91 @@ fn rule_11_an_old_position_never_applies_to_a_new_topic(backend: &mut Backend) {
         let first = consumer.poll(Duration::ZERO).unwrap();
         assert_eq!(first.iter().map(|r| r.offset()).collect::<Vec<_>>(), (0..7).collect::<Vec<_>>());
     }
+}
+
+fn rule_11_a_deleted_topic_is_told_of_once_and_does_not_disturb_the_others(backend: &mut Backend) {
+    let client = backend.client();
+    for read_before in [true, false] {
+        topic(&client, "gone", 2);
+        put_numbers(&client, "gone", 3);
+        client.ensure_topic("other", TopicConfig::new()).unwrap();
+        let mut consumer = client.consumer("g").subscribe(["gone", "other"]).unwrap();
+        if read_before {
+            rest(&mut consumer);
+        }
+        client.admin().delete_topic("gone").unwrap();
+        assert_refused!(consumer.poll(Duration::ZERO), Error::UnknownTopicId { topic, .. } if topic == "gone");
+        for n in 0..3 {
+            put(&client, "other", &n.to_string());
+            assert_eq!(
+                consumer.poll(Duration::ZERO).unwrap().iter().last().unwrap().value_str(),
+                Ok(n.to_string().as_str())
+            );
+            assert!(consumer.poll(Duration::from_millis(1)).unwrap().is_empty());
+            consumer.commit_offset().unwrap();
+        }
+        assert_eq!(consumer.assignment(), [("other", 0).into()]);
+        assert_refused!(consumer.position(("gone", 0)), Error::UnknownTopicOrPartition { topic, .. } if topic == "gone");
+        assert!(consumer.is_caught_up().unwrap());
+        topic(&client, "gone", 1);
+        put(&client, "gone", "anew");
+        assert_eq!(values(&rest(&mut consumer)), ["anew"]);
+        assert_eq!(consumer.assignment(), [("gone", 0).into(), ("other", 0).into()]);
+        client.admin().delete_topic("gone").unwrap();
+    }
+}
+
+fn rule_11_each_deleted_topic_is_told_of(backend: &mut Backend) {
+    let client = backend.client();
+    for name in ["a", "b", "c"] {
+        topic(&client, name, 2);
+    }
+    let mut consumer = client.consumer("g").subscribe(["a", "b", "c"]).unwrap();
+    assert!(consumer.poll(Duration::ZERO).unwrap().is_empty());
+    for name in ["a", "c"] {
+        client.admin().delete_topic(name).unwrap();
+    }
+    let mut told = Vec::new();
+    for _ in 0..4 {
+        if let Err(Error::UnknownTopicId { topic, .. }) = consumer.poll(Duration::ZERO) {
+            told.push(topic);
+        }
+    }
+    told.sort();
+    assert_eq!(told, ["a", "c"]);
+    client.admin().delete_topic("b").unwrap();
+    assert_refused!(consumer.poll(Duration::ZERO), Error::UnknownTopicId { .. });
+    assert!(consumer.poll(Duration::from_millis(1)).unwrap().is_empty(), "there is nothing left to read");
+    if !backend.is_virtual() {
+        return;
+    }
+    assert_refused!(consumer.poll(Duration::MAX), Error::Timeout);
+}
+
+fn rule_11_offsets_of_an_old_topic_are_not_committed_for_a_new_one(backend: &mut Backend) {
+    let client = backend.client();
+    topic(&client, "t", 1);
+    put_numbers(&client, "t", 5);
+    let config = ConsumerConfig::new("auto").enable_auto_commit(true).auto_commit_interval(Duration::ZERO);
+    let mut automatic = client.consumer(config).subscribe("t").unwrap();
+    let mut by_hand = client.consumer("g").subscribe("t").unwrap();
+    automatic.poll(Duration::ZERO).unwrap();
+    let old = by_hand.poll(Duration::ZERO).unwrap();
+    client.admin().delete_topic("t").unwrap();
+    topic(&client, "t", 1);
+    put_numbers(&client, "t", 5);
+    assert_refused!(by_hand.commit_offset(), Error::UnknownTopicId { topic, .. } if topic == "t");
+    assert_refused!(by_hand.commit_offsets(&old), Error::UnknownTopicId { .. });
+    for consumer in [&mut automatic, &mut by_hand] {
+        assert_refused!(consumer.poll(Duration::ZERO), Error::UnknownTopicId { .. });
+        assert_eq!(committed(consumer, "t", 0), None);
+        assert_eq!(rest(consumer).len(), 5, "from the new topic's start");
+    }
+    automatic.close().unwrap();
+    by_hand.commit_offset().unwrap();
+    assert_eq!(committed(&by_hand, "t", 0), Some(5));
+    let automatic = client.consumer("auto").subscribe("t").unwrap();
+    assert_eq!(committed(&automatic, "t", 0), Some(5));
 }
 
 fn rule_11_committed_offsets_go_with_their_topic(backend: &mut Backend) {
@@ -242,6 +330,7 @@ fn settings_out_of_range_are_refused_by_name(backend: &mut Backend) {
     topic(&client, "t", 1);
     let consumers = [
         (ConsumerConfig::new("g").max_poll_records(0), "max.poll.records"),
+        (ConsumerConfig::new("g").fetch_min_bytes(0), "fetch.min.bytes"),
         (ConsumerConfig::new("g").fetch_max_bytes(0), "fetch.max.bytes"),
         (ConsumerConfig::new("g").max_partition_fetch_bytes(0), "max.partition.fetch.bytes"),
     ];

@@ -5,7 +5,9 @@ use crate::{
     config::TopicConfig,
     env::Bytes,
     record::BatchWriter,
-    rpc::{ListOffsetsResponse, OffsetForLeaderEpochResponse, PartitionMetadata},
+    rpc::{
+        ListOffsetsResponse, MetadataResponse, OffsetForLeaderEpochResponse, PartitionMetadata, TopicMetadata,
+    },
     types::{Timestamp, TopicId},
 };
 
@@ -70,7 +72,7 @@ fn at(offset: i64, config: ConsumerConfig) -> ConsumerCore {
 }
 
 fn poll(core: &mut ConsumerCore) -> Result<Action> {
-    core.step(Event::Poll { deadline: LATER }, NOW)
+    core.step(Event::Poll { deadline: LATER, most: usize::MAX }, NOW)
 }
 
 /// The partitions and offsets that a fetch asks for.
@@ -250,7 +252,7 @@ fn rule_02_a_position_out_of_range_is_reset_and_fetched_in_the_same_poll() {
         Err(Error::OffsetOutOfRange { partition, offset: 9, log_start_offset: 2, log_end_offset: 5 })
     };
     let mut core = at(9, ConsumerConfig::standalone());
-    core.step(Event::Poll { deadline: NOW }, NOW).unwrap();
+    core.step(Event::Poll { deadline: NOW, most: usize::MAX }, NOW).unwrap();
     let asked = answer(&mut core, vec![out_of_range()]).unwrap();
     assert!(matches!(&asked, Action::Call(Request::ListOffsets(_))), "{asked:?}");
     let earliest = Response::ListOffsets(ListOffsetsResponse { offset: Some(Offset::new(2)) });
@@ -342,7 +344,7 @@ fn a_poll_ends_when_its_time_is_up() {
     let response = FetchResponse { partitions: vec![fetched([])] };
     assert_eq!(gives(core.step(Event::Fetched(response), LATER).unwrap()), []);
     asks(poll(&mut core).unwrap());
-    assert_eq!(gives(core.step(Event::TimedOut, NOW).unwrap()), []);
+    assert_eq!(gives(core.step(Event::TimedOut, LATER).unwrap()), []);
     assert_eq!(asks(poll(&mut core).unwrap()), [(0, 0)]);
 }
 
@@ -379,4 +381,261 @@ fn an_answer_to_another_question_is_an_error() {
     assert!(core.step(Event::Answered(committed(1, None)), NOW).is_err());
     assert!(answer(&mut core, vec![fetched(batch(0, 1, 0))]).is_err(), "nobody waits for it any more");
     assert_eq!(asks(poll(&mut core).unwrap()), [(0, 0)]);
+}
+
+#[test]
+fn what_was_fetched_of_a_paused_partition_is_kept_and_comes_after_the_resume() {
+    let mut core = core(ConsumerConfig::standalone().max_poll_records(2), 2);
+    (0..2).for_each(|n| core.seek(&("t", n).into(), OffsetSpec::At(0)).unwrap());
+    poll(&mut core).unwrap();
+    let both = vec![fetched(batch(0, 4, 0)), fetched(batch(0, 1, 0))];
+    assert_eq!(gives(answer(&mut core, both).unwrap()), [0, 1], "of the first");
+    core.set_paused(&[("t", 0).into()], true).unwrap();
+    assert_eq!(core.paused(), [("t", 0).into()]);
+    assert_eq!(gives(poll(&mut core).unwrap()), [0], "of the second");
+    assert_eq!(asks(poll(&mut core).unwrap()), [(1, 1)], "the first is not fetched");
+    assert_eq!(position(&core).0, 2);
+    core.set_paused(&[("t", 0).into()], false).unwrap();
+    assert_eq!(gives(poll(&mut core).unwrap()), [2, 3], "without another fetch");
+}
+
+#[test]
+fn a_poll_with_all_paused_waits_until_its_time_is_up() {
+    let mut core = at(5, ConsumerConfig::standalone());
+    core.set_paused(&[("t", 0).into()], true).unwrap();
+    let waits = poll(&mut core).unwrap();
+    assert!(matches!(waits, Action::Wait(until) if until == LATER), "{waits:?}");
+    assert_eq!(gives(core.step(Event::TimedOut, LATER).unwrap()), []);
+    assert_eq!(position(&core).0, 5);
+    core.seek(&("t", 0).into(), OffsetSpec::At(7)).unwrap();
+    assert!(matches!(poll(&mut core).unwrap(), Action::Wait(_)), "a seek resumes nothing");
+    core.set_paused(&[("t", 0).into()], false).unwrap();
+    assert_eq!(asks(poll(&mut core).unwrap()), [(0, 7)]);
+}
+
+#[test]
+fn a_partition_stays_paused_under_a_new_leader() {
+    let mut core = at(7, ConsumerConfig::standalone());
+    poll(&mut core).unwrap();
+    answer(&mut core, vec![Err(Error::FencedLeaderEpoch)]).unwrap();
+    core.set_paused(&[("t", 0).into()], true).unwrap();
+    let waits = core.step(Event::Answered(Response::Metadata(metadata(1, 1))), NOW).unwrap();
+    assert!(matches!(waits, Action::Wait(_)), "{waits:?}");
+}
+
+#[test]
+fn nothing_is_paused_if_one_of_them_is_not_assigned() {
+    let mut core = core(ConsumerConfig::standalone(), 2);
+    let error = core.set_paused(&[("t", 0).into(), ("t", 2).into()], true).unwrap_err();
+    assert!(matches!(error, Error::IllegalState(_)), "{error:?}");
+    assert!(core.paused().is_empty());
+}
+
+#[test]
+fn a_poll_for_one_record_moves_the_position_by_one_and_keeps_the_rest() {
+    let mut core = at(0, ConsumerConfig::standalone());
+    let one = |core: &mut ConsumerCore| core.step(Event::Poll { deadline: LATER, most: 1 }, NOW).unwrap();
+    asks(one(&mut core));
+    assert_eq!(gives(answer(&mut core, vec![fetched(batch(0, 5, 0))]).unwrap()), [0]);
+    assert_eq!(position(&core).0, 1);
+    assert_eq!(gives(one(&mut core)), [1]);
+    assert_eq!(position(&core).0, 2);
+    assert_eq!(gives(poll(&mut core).unwrap()), [2, 3, 4]);
+}
+
+/// A consumer that commits every 1000 ns, and has handed out three of five records at 0 ns.
+fn committing() -> ConsumerCore {
+    let interval = std::time::Duration::from_nanos(1000);
+    let config = ConsumerConfig::new("g").enable_auto_commit(true).auto_commit_interval(interval);
+    let mut core = at(0, config.max_poll_records(3));
+    asks(poll(&mut core).unwrap());
+    assert_eq!(gives(answer(&mut core, vec![fetched(batch(0, 5, 0))]).unwrap()), [0, 1, 2]);
+    core
+}
+
+fn poll_at(core: &mut ConsumerCore, nanos: u64) -> Action {
+    let now = Instant::from_nanos(nanos);
+    core.step(Event::Poll { deadline: now, most: usize::MAX }, now).unwrap()
+}
+
+/// The offset that a poll commits first of all.
+#[track_caller]
+fn commits(action: &Action) -> i64 {
+    let Action::Commit(offsets) = action else { panic!("not a commit: {action:?}") };
+    offsets.get(("t", 0)).unwrap().offset
+}
+
+#[test]
+fn an_automatic_commit_is_due_after_its_interval_and_names_what_was_handed_out() {
+    let mut core = committing();
+    assert_eq!(gives(poll_at(&mut core, 999)), [3, 4], "not yet");
+    assert_eq!(commits(&poll_at(&mut core, 1500)), 5);
+    let now = Instant::from_nanos(1500);
+    assert_eq!(asks(core.step(Event::Committed(Ok(())), now).unwrap()), [(0, 5)]);
+    assert_eq!(gives(answer(&mut core, vec![fetched(batch(5, 1, 0))]).unwrap()), [5]);
+    assert_eq!(asks(poll_at(&mut core, 2499)), [(0, 6)]);
+    assert_eq!(commits(&poll_at(&mut core, 2500)), 6, "the interval counts from the last commit");
+    core.step(Event::Committed(Ok(())), Instant::from_nanos(2500)).unwrap();
+    assert_eq!(core.last_commit(), None);
+    assert_eq!(asks(poll_at(&mut core, 9000)), [(0, 6)], "nothing moved");
+}
+
+#[test]
+fn an_automatic_commit_that_may_succeed_later_is_tried_again_by_the_next_poll() {
+    let mut core = committing();
+    assert_eq!(commits(&poll_at(&mut core, 1000)), 3);
+    let failed = core.step(Event::Committed(Err(Error::Timeout)), Instant::from_nanos(1000));
+    assert_eq!(gives(failed.unwrap()), [3, 4], "and this poll goes on");
+    assert_eq!(commits(&poll_at(&mut core, 1001)), 5);
+    assert_eq!(core.last_commit().unwrap().get(("t", 0)).unwrap().offset, 5);
+}
+
+#[test]
+fn an_automatic_commit_that_is_refused_fails_its_poll_and_waits_for_its_next_time() {
+    let mut core = committing();
+    assert_eq!(commits(&poll_at(&mut core, 1000)), 3);
+    let refused = Err(Error::UnknownMemberId { group: "g".to_owned() });
+    let error = core.step(Event::Committed(refused), Instant::from_nanos(1000)).unwrap_err();
+    assert!(error.is_fenced(), "{error:?}");
+    assert_eq!(gives(poll_at(&mut core, 1999)), [3, 4], "no record was spent");
+    assert_eq!(commits(&poll_at(&mut core, 2000)), 5);
+}
+
+#[test]
+fn the_way_back_leads_to_the_commit_else_to_the_lowest_place_that_was_served() {
+    let mut core = at(3, ConsumerConfig::new("g").max_poll_records(2));
+    core.seek_to_committed(&Offsets::new());
+    assert_eq!(position(&core).0, 3, "nothing was handed out");
+    asks(poll(&mut core).unwrap());
+    assert_eq!(gives(answer(&mut core, vec![fetched(batch(0, 9, 5))]).unwrap()), [3, 4]);
+    for to in [6, 1, 7] {
+        core.seek(&("t", 0).into(), OffsetSpec::At(to)).unwrap();
+        asks(poll(&mut core).unwrap());
+        assert_eq!(gives(answer(&mut core, vec![fetched(batch(0, 9, 5))]).unwrap()), [to, to + 1]);
+    }
+    core.seek_to_committed(&Offsets::new());
+    assert_eq!(asks(poll(&mut core).unwrap()), [(0, 1)], "what was fetched further on does not count");
+    core.seek_to_committed(&Offsets::from([(("t", 0), 4)]));
+    assert_eq!(position(&core).0, 4);
+    let with_epoch = OffsetAndMetadata::with_epoch(4, 5);
+    core.seek_to_committed(&[(TopicPartition::new("t", 0), with_epoch)].into_iter().collect());
+    let asked = poll(&mut core).unwrap();
+    assert!(
+        matches!(asked, Action::Call(Request::OffsetForLeaderEpoch(_))),
+        "it may have been cut: {asked:?}"
+    );
+}
+
+#[test]
+fn a_fetch_is_held_back_for_so_many_bytes_and_so_long() {
+    let wait = |core: &mut ConsumerCore, until: u64| {
+        let deadline = Instant::from_nanos(until);
+        let action = core.step(Event::Poll { deadline, most: usize::MAX }, NOW).unwrap();
+        let Action::Fetch(_, request) = action else { panic!("not a fetch: {action:?}") };
+        (request.min_bytes, request.deadline)
+    };
+    let mut core = at(0, ConsumerConfig::standalone());
+    assert_eq!(wait(&mut core, 9000), (1, Instant::from_nanos(9000)));
+    let held_back = std::time::Duration::from_nanos(500);
+    let mut core = at(0, ConsumerConfig::standalone().fetch_min_bytes(7).fetch_max_wait(held_back));
+    assert_eq!(wait(&mut core, 9000), (7, Instant::from_nanos(500)));
+    let until = |action: &Action, nanos: u64| matches!(action, Action::Fetch(_, request) if request.deadline == Instant::from_nanos(nanos));
+    let now = Instant::from_nanos(500);
+    assert!(until(&core.step(Event::TimedOut, now).unwrap(), 500), "it takes what there is");
+    let nothing = FetchResponse { partitions: vec![fetched([])] };
+    assert!(until(&core.step(Event::Fetched(nothing), now).unwrap(), 1000), "and waits again");
+    let end = Instant::from_nanos(9000);
+    assert!(until(&core.step(Event::TimedOut, end).unwrap(), 9000), "at the end of the poll too");
+    assert_eq!(gives(core.step(Event::TimedOut, end).unwrap()), [] as [i64; 0], "but once");
+    assert_eq!(wait(&mut core, 300), (7, Instant::from_nanos(300)), "never longer than the poll");
+}
+
+fn no_such_topic() -> Response {
+    Response::Metadata(MetadataResponse { topics: Vec::new() })
+}
+
+/// The names of the topics that a broker is asked for.
+#[track_caller]
+fn looks_for(action: Result<Action>) -> Vec<String> {
+    match action {
+        Ok(Action::Call(Request::Metadata(request))) => request.topics.unwrap(),
+        other => panic!("not a look for topics: {other:?}"),
+    }
+}
+
+#[test]
+fn a_topic_that_is_gone_is_told_of_once_and_looked_for_by_each_poll() {
+    let mut core = at(7, ConsumerConfig::standalone());
+    asks(poll(&mut core).unwrap());
+    let gone = || Err(Error::UnknownTopicId { topic: "by its id".to_owned() });
+    assert!(matches!(answer(&mut core, vec![gone()]), Err(Error::UnknownTopicId { topic }) if topic == "t"));
+    assert!(core.assignment().is_empty());
+    for _ in 0..2 {
+        assert_eq!(looks_for(poll(&mut core)), ["t"]);
+        let waits = core.step(Event::Answered(no_such_topic()), NOW).unwrap();
+        assert!(matches!(waits, Action::Wait(LATER)), "{waits:?}");
+        assert_eq!(looks_for(core.step(Event::TimedOut, LATER)), ["t"]);
+        assert_eq!(gives(core.step(Event::Answered(no_such_topic()), LATER).unwrap()), []);
+    }
+    assert_eq!(looks_for(poll(&mut core)), ["t"]);
+    let asked = core.step(Event::Answered(Response::Metadata(metadata(2, 1))), NOW).unwrap();
+    assert!(matches!(asked, Action::Call(Request::ListOffsets(_))), "it is begun anew: {asked:?}");
+    assert_eq!(core.assignment(), [("t", 0).into()]);
+}
+
+#[test]
+fn a_poll_that_waits_looks_for_what_is_gone_now_and_then() {
+    let mut core = at(7, ConsumerConfig::standalone());
+    asks(poll(&mut core).unwrap());
+    answer(&mut core, vec![Err(Error::UnknownTopicId { topic: String::new() })]).unwrap_err();
+    let mut now = NOW;
+    let mut action = core.step(Event::Poll { deadline: Instant::MAX, most: 1 }, now);
+    for _ in 0..3 {
+        assert_eq!(looks_for(action), ["t"]);
+        let Action::Wait(until) = core.step(Event::Answered(no_such_topic()), now).unwrap() else { panic!() };
+        assert_eq!(until.since(now), std::time::Duration::from_secs(1));
+        now = until;
+        action = core.step(Event::TimedOut, now);
+    }
+}
+
+#[test]
+fn a_topic_that_is_gone_before_its_first_record_is_told_of_once() {
+    let mut core = core(ConsumerConfig::standalone(), 1);
+    let asked = poll(&mut core).unwrap();
+    assert!(matches!(asked, Action::Call(Request::ListOffsets(_))), "{asked:?}");
+    let gone = Error::UnknownTopicId { topic: "t".to_owned() };
+    let error = core.step(Event::Failed(gone), NOW).unwrap_err();
+    assert!(matches!(error, Error::UnknownTopicId { .. }), "{error:?}");
+    assert_eq!(looks_for(poll(&mut core)), ["t"]);
+    assert!(matches!(core.step(Event::Answered(no_such_topic()), NOW).unwrap(), Action::Wait(_)));
+}
+
+#[test]
+fn an_assigned_partition_that_a_new_topic_does_not_have_does_not_keep_the_others_from_being_read() {
+    let wanted = [("t", 0).into(), ("t", 2).into()].into();
+    let mut core = ConsumerCore::new(ConsumerConfig::standalone(), Wanted::Partitions(wanted));
+    core.learn(metadata(1, 3)).unwrap();
+    assert_eq!(core.assignment(), [("t", 0).into(), ("t", 2).into()]);
+    [0, 2].into_iter().for_each(|n| core.seek(&("t", n).into(), OffsetSpec::At(5)).unwrap());
+    asks(poll(&mut core).unwrap());
+    let gone = || Err(Error::UnknownTopicId { topic: String::new() });
+    answer(&mut core, vec![gone(), gone()]).unwrap_err();
+    looks_for(poll(&mut core));
+    core.step(Event::Answered(Response::Metadata(metadata(2, 1))), NOW).unwrap();
+    let error = core.reference(&("t", 2).into()).unwrap_err();
+    assert!(matches!(error, Error::UnknownTopicOrPartition { partition: Some(2), .. }), "{error:?}");
+    assert_eq!(core.assignment(), [("t", 0).into()]);
+    core.seek(&("t", 0).into(), OffsetSpec::At(1)).unwrap();
+    for offset in [1, 3] {
+        looks_for(poll(&mut core));
+        assert_eq!(
+            asks(core.step(Event::Answered(Response::Metadata(metadata(2, 1))), NOW).unwrap()),
+            [(0, offset)]
+        );
+        assert_eq!(
+            gives(answer(&mut core, vec![fetched(batch(offset, 2, 0))]).unwrap()),
+            [offset, offset + 1]
+        );
+    }
 }

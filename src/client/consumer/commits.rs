@@ -1,0 +1,120 @@
+//! What a consumer commits, and what its group has committed.
+
+use super::Consumer;
+use crate::{
+    error::{Error, Result},
+    rpc::{OffsetCommitRequest, OffsetFetchRequest},
+    types::{OffsetAndMetadata, Offsets, TopicPartition},
+};
+
+impl Consumer {
+    /// Commits the positions: all that `poll` has handed out is done. They are in the log when this returns, flushed
+    /// within the flush interval.
+    ///
+    /// # Errors
+    /// - [`Error::IllegalState`]: the consumer has no group.
+    /// - [`Error::UnknownMemberId`], [`Error::IllegalGeneration`]: the group knows this consumer no more, or, for an
+    ///   assigned one, has a member now.
+    /// - The disk's, and [`Error::Closed`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// consumer.poll(Duration::ZERO)?;
+    /// consumer.commit_offset()?;
+    /// drop(consumer);
+    /// let mut next = broker.consumer("billing").subscribe("orders")?;
+    /// assert!(next.poll(Duration::ZERO)?.is_empty(), "it goes on where the last one stopped");
+    /// # Ok(()) }
+    /// ```
+    pub fn commit_offset(&self) -> Result<()> {
+        let positions = self.core.borrow().positions();
+        self.commit_offsets(positions)
+    }
+
+    /// Commits just these: records that are done, or offsets to go on at.
+    ///
+    /// # Errors
+    /// As [`commit_offset`](Self::commit_offset), and [`Error::UnknownTopicOrPartition`], [`Error::UnknownTopicId`] if a
+    /// topic was deleted and made again since it was read (rule 11),
+    /// [`Error::OffsetMetadataTooLarge`], and [`Error::IllegalState`] for a negative offset.
+    ///
+    /// ```
+    /// # use brooklet::{Broker, Record, TopicConfig};
+    /// # use std::time::Duration;
+    /// # fn main() -> brooklet::Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// # broker.produce(Record::to("orders").value("3 apples"))?;
+    /// let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// for record in &consumer.poll(Duration::from_millis(100))? {
+    ///     consumer.commit_offsets(record)?; // through this one; no "+ 1"
+    /// }
+    /// assert_eq!(consumer.committed(("orders", 0))?.map(|o| o.offset), Some(1));
+    /// # Ok(()) }
+    /// ```
+    pub fn commit_offsets(&self, done: impl Into<Offsets>) -> Result<()> {
+        let group = self.group()?;
+        let (member, topic_ids) = (self.member.clone(), self.core.borrow().topic_ids());
+        let request = OffsetCommitRequest { group, member, offsets: done.into(), topic_ids };
+        self.client.call_to(self.coordinator, request)?;
+        Ok(())
+    }
+
+    /// Commits for those topics that are still there: what was read of a topic that is gone by now cannot be committed,
+    /// and must not keep the others from it. The next poll tells that it is gone.
+    pub(super) fn commit_what_is_there(&self, mut offsets: Offsets) -> Result<()> {
+        loop {
+            let gone = match self.commit_offsets(offsets.clone()) {
+                Err(Error::UnknownTopicOrPartition { topic, .. } | Error::UnknownTopicId { topic }) => topic,
+                other => return other,
+            };
+            let before = offsets.len();
+            offsets = offsets.into_iter().filter(|(of, _)| of.topic() != gone).collect();
+            if offsets.len() == before {
+                return Err(Error::UnknownTopicOrPartition { topic: gone, partition: None });
+            }
+        }
+    }
+
+    /// What the group has committed for a partition: the next offset to read. `None` if nothing.
+    ///
+    /// # Errors
+    /// [`Error::IllegalState`] without a group; [`Error::Closed`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// assert_eq!(consumer.committed(("orders", 0))?, None);
+    /// consumer.commit_offsets(Offsets::from([(("orders", 0), 0)]))?;
+    /// assert_eq!(consumer.committed(("orders", 0))?.map(|o| o.offset), Some(0));
+    /// # Ok(()) }
+    /// ```
+    pub fn committed(&self, of: impl Into<TopicPartition>) -> Result<Option<OffsetAndMetadata>> {
+        let request = OffsetFetchRequest { group: self.group()?, partitions: vec![of.into()] };
+        Ok(self.client.call_to(self.coordinator, request)?.offsets.into_iter().next().flatten())
+    }
+
+    /// Nothing, for a consumer without a group.
+    pub(super) fn committed_of_all(&self, partitions: Vec<TopicPartition>) -> Result<Offsets> {
+        let Some(group) = self.group.clone() else { return Ok(Offsets::new()) };
+        let request = OffsetFetchRequest { group, partitions: partitions.clone() };
+        let offsets = self.client.call_to(self.coordinator, request)?.offsets;
+        Ok(partitions.into_iter().zip(offsets).filter_map(|(of, committed)| Some((of, committed?))).collect())
+    }
+
+    fn group(&self) -> Result<String> {
+        let none = || Error::IllegalState("a consumer without a group has no committed offsets".to_owned());
+        self.group.clone().ok_or_else(none)
+    }
+}
