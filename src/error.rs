@@ -99,6 +99,15 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// A number of partitions that the topic cannot get: it only grows.
+    #[error("invalid number of partitions for {topic}: {reason}")]
+    #[non_exhaustive]
+    InvalidPartitions {
+        /// The topic.
+        topic: String,
+        /// Why not.
+        reason: String,
+    },
     /// What was asked for is not allowed by the topic's settings.
     #[error("{topic}: {reason}")]
     #[non_exhaustive]
@@ -354,6 +363,7 @@ impl Error {
             Self::UnknownMemberId { .. } => 25,
             Self::InvalidTimestamp { .. } => 32,
             Self::TopicAlreadyExists { .. } => 36,
+            Self::InvalidPartitions { .. } => 37,
             Self::InvalidConfig { .. } => 40,
             Self::PolicyViolation { .. } => 44,
             Self::KafkaStorageError { .. } | Self::Io { .. } => 56,

@@ -11,6 +11,8 @@ mod common;
 mod consumers;
 #[path = "rules/groups.rs"]
 mod groups;
+#[path = "rules/growing.rs"]
+mod growing;
 #[path = "rules/lifetimes.rs"]
 mod lifetimes;
 #[path = "rules/offsets.rs"]

@@ -1,5 +1,7 @@
 //! What is done to topics, and asked of them.
 
+mod partitions;
+
 use super::Client;
 use crate::{
     config::TopicConfig,
@@ -8,7 +10,7 @@ use crate::{
     types::{BrokerId, IsolationLevel, OffsetSpec, TopicId, TopicPartition},
 };
 
-/// Topics: list, describe, delete, and delete their records. From [`Client::admin`](crate::Client::admin).
+/// Topics: list, describe, grow, delete, and delete their records. From [`Client::admin`](crate::Client::admin).
 ///
 /// ```
 /// # use brooklet::{Broker, TopicConfig};

@@ -467,17 +467,25 @@ impl Consumer {
     /// # Ok(()) }
     /// ```
     pub fn is_caught_up(&self) -> Result<bool> {
-        self.run(Event::Locate)?;
-        let (positions, core) = (self.core.borrow().positions(), self.core.borrow());
-        for (of, position) in positions.iter() {
-            let (partition, spec, isolation) = (core.reference(of)?, OffsetSpec::Latest, core.isolation());
-            let request = ListOffsetsRequest { partition, spec, isolation };
-            let end = self.client.call(request)?.offset;
-            if end.is_some_and(|end| end.get() > position.offset) {
-                return Ok(false);
+        loop {
+            self.run(Event::Locate)?;
+            let positions = self.core.borrow().positions();
+            let mut versions = Vec::new();
+            for (of, position) in positions.iter() {
+                let partition = self.core.borrow().reference(of)?;
+                let (spec, isolation) = (OffsetSpec::Latest, self.isolation());
+                let answer = self.client.call(ListOffsetsRequest { partition, spec, isolation })?;
+                if answer.offset.is_some_and(|end| end.get() > position.offset) {
+                    return Ok(false);
+                }
+                versions.push(answer.metadata_version);
+            }
+            // There may be partitions that this consumer does not know yet.
+            let newest = versions.pop();
+            if !newest.is_some_and(|newest| self.core.borrow_mut().check_version(newest)) {
+                return Ok(true);
             }
         }
-        Ok(true)
     }
 
     /// Moves the position of a partition: the next poll begins there. To commit it is another matter.

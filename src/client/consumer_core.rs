@@ -66,6 +66,8 @@ pub(super) struct ConsumerCore {
     wanted: Wanted,
     /// Topics that a broker is to be asked for.
     unresolved: BTreeSet<String>,
+    /// That of what is known of the topics; 0 is nobody's.
+    metadata_version: u64,
     partitions: BTreeMap<TopicPartition, Partition>,
     asks_for: Purpose,
     /// Whether this poll has fetched.
@@ -127,6 +129,7 @@ impl ConsumerCore {
             config,
             wanted,
             unresolved,
+            metadata_version: 0,
             partitions: BTreeMap::new(),
             asks_for: Purpose::Partitions,
             fetched: false,
@@ -246,6 +249,7 @@ impl ConsumerCore {
                 min_bytes: 1,
                 max_bytes: self.config.fetch_max_bytes,
                 partitions,
+                metadata_version: self.wants_all().then_some(self.metadata_version),
             },
         )
     }
@@ -281,6 +285,24 @@ impl ConsumerCore {
         }
     }
 
+    /// Whether all partitions of its topics are read, also those that come.
+    fn wants_all(&self) -> bool {
+        matches!(self.wanted, Wanted::Topics(_))
+    }
+
+    /// Has the broker asked again for the topics, if what is known of them is not what holds now. `true`: it has to be.
+    pub(super) fn check_version(&mut self, now: u64) -> bool {
+        match &self.wanted {
+            Wanted::Topics(topics) if now != self.metadata_version => {
+                self.unresolved.extend(topics.iter().cloned());
+                // A poll that does not wait has not looked at what is new yet.
+                self.fetched = false;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// The topics that a broker is to be asked for.
     pub(super) fn unresolved(&self) -> Vec<String> {
         self.unresolved.iter().cloned().collect()
@@ -295,12 +317,16 @@ impl ConsumerCore {
 
     /// Takes in what a broker says of the topics it was asked for.
     pub(super) fn learn(&mut self, metadata: MetadataResponse) -> Result<()> {
+        let all = matches!(&self.wanted, Wanted::Topics(topics) if *topics == self.unresolved);
         for name in std::mem::take(&mut self.unresolved) {
             let topic = metadata.topics.iter().find(|topic| *topic.name == *name);
             if let Err(error) = self.learn_topic(&name, topic) {
                 self.unresolved.insert(name);
                 return Err(error);
             }
+        }
+        if all {
+            self.metadata_version = metadata.version;
         }
         Ok(())
     }
@@ -358,6 +384,7 @@ impl ConsumerCore {
         let Asked::Fetch(asked) = std::mem::take(&mut self.asked) else {
             return Err(Error::IllegalState("records that nobody asked for".to_owned()));
         };
+        self.check_version(response.metadata_version);
         let mut first_error = None;
         for (of, result) in asked.iter().zip(response.partitions) {
             if let Err(error) =

@@ -6,7 +6,7 @@
 //! Locks are taken in this order, each at most once. None is held while user code runs, and none of a partition's while a
 //! ticket is filled:
 //!
-//! 1. `admin`: one topic is made or deleted at a time
+//! 1. `admin`: one topic is made, changed or deleted at a time
 //! 2. `groups`: all groups
 //! 3. `topics`: which topics there are
 //! 4. `starts`: the starts of logs are moved, noted and acted upon by one at a time, then `checkpoint`: one checkpoint is
@@ -28,6 +28,7 @@ mod fetch;
 pub(crate) mod fuzz;
 mod group_commit;
 mod groups;
+mod grow;
 mod open;
 mod parked;
 mod partition;
@@ -105,6 +106,8 @@ pub(crate) struct Node {
     topics: RwLock<Topics>,
     /// That of the topics' slots, to be read without the lock.
     slots: Arc<Version>,
+    /// Of what clients know of topics: changes when one gets partitions.
+    metadata: Version,
     starts: Mutex<()>,
     checkpoint: Mutex<Written>,
     parked: Parked,
@@ -210,6 +213,9 @@ impl Node {
         Ok(match request {
             Request::Metadata(request) => Response::Metadata(self.handle_metadata(&request)),
             Request::CreateTopic(request) => Response::CreateTopic(self.handle_create_topic(&request)?),
+            Request::CreatePartitions(request) => {
+                Response::CreatePartitions(self.handle_create_partitions(&request)?)
+            }
             Request::DeleteTopic(request) => Response::DeleteTopic(self.handle_delete_topic(&request)?),
             Request::DeleteRecords(request) => Response::DeleteRecords(self.handle_delete_records(request)?),
             Request::ListOffsets(request) => Response::ListOffsets(self.handle_list_offsets(request)?),

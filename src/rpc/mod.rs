@@ -11,9 +11,10 @@ pub(crate) mod metadata_record;
 mod produce;
 
 pub(crate) use admin::{
-    CreateTopicRequest, CreateTopicResponse, DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicRequest,
-    Done, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
-    OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, PartitionMetadata, TopicMetadata,
+    CreatePartitionsRequest, CreateTopicRequest, CreateTopicResponse, DeleteRecordsRequest,
+    DeleteRecordsResponse, DeleteTopicRequest, Done, ListOffsetsRequest, ListOffsetsResponse,
+    MetadataRequest, MetadataResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+    PartitionMetadata, TopicMetadata,
 };
 pub(crate) use fetch::{AbortedTransaction, FetchPartition, FetchRequest, FetchResponse, Fetched};
 pub(crate) use group::{
@@ -125,6 +126,7 @@ macro_rules! calls {
 calls! {
     Metadata(MetadataRequest) -> MetadataResponse,
     CreateTopic(CreateTopicRequest) -> CreateTopicResponse,
+    CreatePartitions(CreatePartitionsRequest) -> Done,
     DeleteTopic(DeleteTopicRequest) -> Done,
     DeleteRecords(DeleteRecordsRequest) -> DeleteRecordsResponse,
     ListOffsets(ListOffsetsRequest) -> ListOffsetsResponse,
