@@ -7,6 +7,8 @@
 #[path = "rules/append.rs"]
 mod append;
 mod common;
+#[path = "rules/configs.rs"]
+mod configs;
 #[path = "rules/consumers.rs"]
 mod consumers;
 #[path = "rules/groups.rs"]

@@ -1,5 +1,6 @@
 //! What is done to topics, and asked of them.
 
+mod configs;
 mod partitions;
 
 use super::Client;
@@ -10,7 +11,7 @@ use crate::{
     types::{BrokerId, IsolationLevel, OffsetSpec, TopicId, TopicPartition},
 };
 
-/// Topics: list, describe, grow, delete, and delete their records. From [`Client::admin`](crate::Client::admin).
+/// Topics: list, describe, grow, alter, delete, and delete their records. From [`Client::admin`](crate::Client::admin).
 ///
 /// ```
 /// # use brooklet::{Broker, TopicConfig};

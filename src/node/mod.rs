@@ -22,6 +22,7 @@ mod admin;
 mod adopt;
 mod background;
 mod checkpoints;
+mod configs;
 mod directory;
 mod fetch;
 #[cfg(any(test, fuzzing))]
@@ -216,6 +217,7 @@ impl Node {
             Request::CreatePartitions(request) => {
                 Response::CreatePartitions(self.handle_create_partitions(&request)?)
             }
+            Request::AlterConfigs(request) => Response::AlterConfigs(self.handle_alter_configs(&request)?),
             Request::DeleteTopic(request) => Response::DeleteTopic(self.handle_delete_topic(&request)?),
             Request::DeleteRecords(request) => Response::DeleteRecords(self.handle_delete_records(request)?),
             Request::ListOffsets(request) => Response::ListOffsets(self.handle_list_offsets(request)?),

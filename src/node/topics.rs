@@ -144,6 +144,13 @@ impl Topics {
         }
     }
 
+    /// Has a topic be as `entry` says, and gives its partitions.
+    pub(super) fn alter(&mut self, entry: TopicEntry) -> Vec<Arc<Partition>> {
+        let Some(topic) = self.by_name.get_mut(&entry.name) else { return Vec::new() };
+        topic.entry = entry;
+        topic.partitions.clone()
+    }
+
     fn take_slot(&mut self, partition: &Arc<Partition>) -> u32 {
         let slot = self.free.pop().unwrap_or(self.slots.len() as u32);
         match self.slots.get_mut(slot as usize) {

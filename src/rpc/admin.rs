@@ -64,6 +64,13 @@ pub(crate) struct CreatePartitionsRequest {
     pub(crate) total: i32,
 }
 
+#[derive(Debug, Clone)]
+pub(crate) struct AlterConfigsRequest {
+    pub(crate) topic: String,
+    /// What is set here is set there; the rest stays.
+    pub(crate) config: TopicConfig,
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ListOffsetsRequest {
     pub(crate) partition: PartitionRef,

@@ -11,10 +11,10 @@ pub(crate) mod metadata_record;
 mod produce;
 
 pub(crate) use admin::{
-    CreatePartitionsRequest, CreateTopicRequest, CreateTopicResponse, DeleteRecordsRequest,
-    DeleteRecordsResponse, DeleteTopicRequest, Done, ListOffsetsRequest, ListOffsetsResponse,
-    MetadataRequest, MetadataResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
-    PartitionMetadata, TopicMetadata,
+    AlterConfigsRequest, CreatePartitionsRequest, CreateTopicRequest, CreateTopicResponse,
+    DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicRequest, Done, ListOffsetsRequest,
+    ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetForLeaderEpochRequest,
+    OffsetForLeaderEpochResponse, PartitionMetadata, TopicMetadata,
 };
 pub(crate) use fetch::{AbortedTransaction, FetchPartition, FetchRequest, FetchResponse, Fetched};
 pub(crate) use group::{
@@ -127,6 +127,7 @@ calls! {
     Metadata(MetadataRequest) -> MetadataResponse,
     CreateTopic(CreateTopicRequest) -> CreateTopicResponse,
     CreatePartitions(CreatePartitionsRequest) -> Done,
+    AlterConfigs(AlterConfigsRequest) -> Done,
     DeleteTopic(DeleteTopicRequest) -> Done,
     DeleteRecords(DeleteRecordsRequest) -> DeleteRecordsResponse,
     ListOffsets(ListOffsetsRequest) -> ListOffsetsResponse,

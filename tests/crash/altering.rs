@@ -2,6 +2,7 @@
 
 use crate::{check::read_partition, replay::Replay};
 use brooklet::{Broker, DiskFault, DiskOp, Durability, ManualClock, Record, SimDisk, TopicConfig, seeds};
+use std::time::Duration;
 
 fn open(disk: &SimDisk) -> Broker {
     Broker::builder().disk(disk).clock(&ManualClock::new()).open("data").unwrap()
@@ -102,4 +103,53 @@ fn partitions_that_could_not_be_made_are_made_later() {
             }
         }
     }
+}
+
+#[test]
+fn settings_are_altered_together_or_not_at_all_and_what_was_readable_is_flushed() {
+    for seed in seeds(20) {
+        for n in 0.. {
+            let _replay =
+                Replay { test: "settings_are_altered_together", seed, what: format!("operation {n}") };
+            let disk = SimDisk::new(seed.wrapping_mul(1000) + n);
+            let broker = with_topic(&disk);
+            let buffered = broker.produce(Record::to("t").value("buffered").partition(0)).unwrap();
+            assert_eq!(buffered.durability, Durability::Buffered);
+            let cut = disk.intercept(DiskOp::Any).skip(n).power_cut();
+            let config = TopicConfig::new().durability(Durability::Flushed).max_message_bytes(500);
+            let altered = broker.admin().alter_configs("t", config);
+            let ended = cut.hits() == 0;
+            cut.remove();
+            disk.power_cut();
+            drop(broker);
+            let broker = open(&disk);
+            let there = broker.admin().describe_configs("t").unwrap();
+            let values = ["flush.messages", "max.message.bytes"].map(|key| there.get(key).unwrap());
+            let new = values == ["1", "500"];
+            assert!(new || values == ["9223372036854775807", "1048588"], "{values:?}");
+            assert!(new || altered.is_err(), "what was told did not last");
+            let records = read_partition(&broker, "t", 0).unwrap().len();
+            assert!(records == 2 || altered.is_err(), "what was readable is gone: {records}");
+            broker.admin().alter_configs("t", TopicConfig::new().max_message_bytes(600)).unwrap();
+            broker.produce(flushed("new", 0)).unwrap();
+            if ended {
+                altered.unwrap();
+                assert!(n > 3, "settings are durable after {n} operations");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_flush_that_was_far_off_comes_as_soon_as_the_topic_says() {
+    let (disk, clock) = (SimDisk::new(1), ManualClock::new());
+    let broker = Broker::builder().disk(&disk).clock(&clock).open("data").unwrap();
+    broker.create_topic("t", TopicConfig::new().flush_interval(Duration::MAX)).unwrap();
+    broker.produce(Record::to("t")).unwrap();
+    clock.advance(Duration::from_secs(3600));
+    assert_eq!(broker.durable_offset("t", 0).unwrap(), 0);
+    broker.admin().alter_configs("t", TopicConfig::new().flush_interval(Duration::from_secs(1))).unwrap();
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(broker.durable_offset("t", 0).unwrap(), 1);
 }
