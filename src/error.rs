@@ -194,10 +194,17 @@ pub enum Error {
         /// How many members it may have.
         limit: usize,
     },
-    /// A generation was given, and there is no such group.
+    /// There is no such group: nobody is a member of it, and nothing is committed.
     #[error("the group {group} does not exist")]
     #[non_exhaustive]
     GroupIdNotFound {
+        /// The group.
+        group: String,
+    },
+    /// The group has a member, and what was asked for would change its offsets behind that member's back.
+    #[error("the group {group} has a member")]
+    #[non_exhaustive]
+    NonEmptyGroup {
         /// The group.
         group: String,
     },
@@ -367,6 +374,7 @@ impl Error {
             Self::InvalidConfig { .. } => 40,
             Self::PolicyViolation { .. } => 44,
             Self::KafkaStorageError { .. } | Self::Io { .. } => 56,
+            Self::NonEmptyGroup { .. } => 68,
             Self::GroupIdNotFound { .. } => 69,
             Self::FencedLeaderEpoch => 74,
             Self::UnknownLeaderEpoch => 75,

@@ -114,8 +114,9 @@ pub use broker::{Broker, BrokerBuilder};
 #[doc(hidden)]
 pub use bugs::BUGS;
 pub use client::{
-    Admin, Client, Consumer, ConsumerBuilder, ConsumerHandle, ConsumerRecord, OwnedRecord,
-    PartitionDescription, Records, RecordsIter, SharedBytes, Subscription, TopicDescription,
+    Admin, Client, Consumer, ConsumerBuilder, ConsumerHandle, ConsumerRecord, GroupDescription,
+    GroupPartition, MemberDescription, OwnedRecord, PartitionDescription, Records, RecordsIter, SharedBytes,
+    Subscription, TopicDescription,
 };
 pub use config::{AutoOffsetReset, ConsumerConfig, TopicConfig};
 pub use env::{DiskFault, DiskOp, DiskOperation, Fault, Intercept, ManualClock, SimDisk};
@@ -127,6 +128,7 @@ pub use node::{
 pub use prng::seeds;
 pub use record::{Header, HeaderIter, Headers, Record};
 pub use types::{
-    BrokerId, CleanupPolicy, Compression, Durability, IsolationLevel, OffsetAndMetadata, OffsetSpec, Offsets,
-    ParseTimestampError, RecordMetadata, Timestamp, TimestampType, TopicId, TopicPartition,
+    BrokerId, CleanupPolicy, Compression, Durability, GroupState, IsolationLevel, OffsetAndMetadata,
+    OffsetSpec, Offsets, ParseTimestampError, RecordMetadata, Timestamp, TimestampType, TopicId,
+    TopicPartition,
 };

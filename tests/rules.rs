@@ -11,6 +11,8 @@ mod common;
 mod configs;
 #[path = "rules/consumers.rs"]
 mod consumers;
+#[path = "rules/group_admin.rs"]
+mod group_admin;
 #[path = "rules/groups.rs"]
 mod groups;
 #[path = "rules/growing.rs"]

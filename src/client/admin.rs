@@ -1,7 +1,10 @@
 //! What is done to topics, and asked of them.
 
 mod configs;
+mod groups;
 mod partitions;
+
+pub use groups::{GroupDescription, GroupPartition, MemberDescription};
 
 use super::Client;
 use crate::{
@@ -11,7 +14,8 @@ use crate::{
     types::{BrokerId, IsolationLevel, OffsetSpec, TopicId, TopicPartition},
 };
 
-/// Topics: list, describe, grow, alter, delete, and delete their records. From [`Client::admin`](crate::Client::admin).
+/// Topics: list, describe, grow, alter, delete, and delete their records. Groups: list, describe,
+/// delete, and read, alter, delete and reset their offsets. From [`Client::admin`](crate::Client::admin).
 ///
 /// ```
 /// # use brooklet::{Broker, TopicConfig};

@@ -11,7 +11,9 @@ mod produce;
 mod producer;
 mod records;
 
-pub use admin::{Admin, PartitionDescription, TopicDescription};
+pub use admin::{
+    Admin, GroupDescription, GroupPartition, MemberDescription, PartitionDescription, TopicDescription,
+};
 pub use consumer::{Consumer, ConsumerBuilder, ConsumerHandle, Subscription};
 pub use owned::{OwnedRecord, SharedBytes};
 pub use records::{ConsumerRecord, Records, RecordsIter};

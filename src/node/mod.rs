@@ -27,6 +27,7 @@ mod directory;
 mod fetch;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod group_admin;
 mod group_commit;
 mod groups;
 mod grow;
@@ -230,6 +231,10 @@ impl Node {
             Request::JoinGroup(request) => Response::JoinGroup(self.handle_join_group(&request)?),
             Request::LeaveGroup(request) => Response::LeaveGroup(self.handle_leave_group(request)?),
             Request::OffsetCommit(request) => Response::OffsetCommit(self.handle_offset_commit(request)?),
+            Request::ListGroups(_) => Response::ListGroups(self.handle_list_groups()?),
+            Request::DescribeGroup(request) => Response::DescribeGroup(self.handle_describe_group(&request)?),
+            Request::DeleteGroup(request) => Response::DeleteGroup(self.handle_delete_group(&request)?),
+            Request::OffsetDelete(request) => Response::OffsetDelete(self.handle_offset_delete(request)?),
             Request::OffsetFetch(request) => Response::OffsetFetch(self.handle_offset_fetch(&request)?),
         })
     }

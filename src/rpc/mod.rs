@@ -18,8 +18,10 @@ pub(crate) use admin::{
 };
 pub(crate) use fetch::{AbortedTransaction, FetchPartition, FetchRequest, FetchResponse, Fetched};
 pub(crate) use group::{
-    FindCoordinatorRequest, FindCoordinatorResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
-    MemberIdentity, OffsetCommitRequest, OffsetFetchRequest, OffsetFetchResponse,
+    DeleteGroupRequest, DescribeGroupRequest, DescribeGroupResponse, FindCoordinatorRequest,
+    FindCoordinatorResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, ListGroupsRequest,
+    ListGroupsResponse, MemberIdentity, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
+    OffsetFetchResponse,
 };
 pub(crate) use produce::{Acks, ProduceRequest, ProduceResponse};
 
@@ -137,4 +139,8 @@ calls! {
     LeaveGroup(LeaveGroupRequest) -> Done,
     OffsetCommit(OffsetCommitRequest) -> Done,
     OffsetFetch(OffsetFetchRequest) -> OffsetFetchResponse,
+    ListGroups(ListGroupsRequest) -> ListGroupsResponse,
+    DescribeGroup(DescribeGroupRequest) -> DescribeGroupResponse,
+    DeleteGroup(DeleteGroupRequest) -> Done,
+    OffsetDelete(OffsetDeleteRequest) -> Done,
 }
