@@ -88,7 +88,7 @@
 //! # Layout
 //!
 //! [`Broker`] owns a directory. [`Client`] is what application code takes. [`Record`] goes in, [`Records`] come out of a [`Consumer`]. [`Admin`] is for
-//! topics. [`ManualClock`] and [`SimDisk`] are for tests. [`docs::architecture`] tells how it is built, [`docs::format`] what its files are.
+//! topics and groups. [`ManualClock`] and [`SimDisk`] are for tests. [`docs::architecture`] tells how it is built, [`docs::format`] what its files are.
 
 mod broker;
 mod bugs;
@@ -115,8 +115,8 @@ pub use broker::{Broker, BrokerBuilder};
 pub use bugs::BUGS;
 pub use client::{
     Admin, Client, Consumer, ConsumerBuilder, ConsumerHandle, ConsumerRecord, GroupDescription,
-    GroupPartition, MemberDescription, OwnedRecord, PartitionDescription, Records, RecordsIter, SharedBytes,
-    Subscription, TopicDescription,
+    GroupPartition, LogDescription, MemberDescription, OwnedRecord, PartitionDescription, Records,
+    RecordsIter, SharedBytes, Subscription, TopicDescription,
 };
 pub use config::{AutoOffsetReset, ConsumerConfig, TopicConfig};
 pub use env::{DiskFault, DiskOp, DiskOperation, Fault, Intercept, ManualClock, SimDisk};

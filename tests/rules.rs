@@ -19,6 +19,8 @@ mod groups;
 mod growing;
 #[path = "rules/lifetimes.rs"]
 mod lifetimes;
+#[path = "rules/log_dirs.rs"]
+mod log_dirs;
 #[path = "rules/offsets.rs"]
 mod offsets;
 #[path = "rules/partitions.rs"]

@@ -2,9 +2,11 @@
 
 mod configs;
 mod groups;
+mod log_dirs;
 mod partitions;
 
 pub use groups::{GroupDescription, GroupPartition, MemberDescription};
+pub use log_dirs::LogDescription;
 
 use super::Client;
 use crate::{

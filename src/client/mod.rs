@@ -12,7 +12,8 @@ mod producer;
 mod records;
 
 pub use admin::{
-    Admin, GroupDescription, GroupPartition, MemberDescription, PartitionDescription, TopicDescription,
+    Admin, GroupDescription, GroupPartition, LogDescription, MemberDescription, PartitionDescription,
+    TopicDescription,
 };
 pub use consumer::{Consumer, ConsumerBuilder, ConsumerHandle, Subscription};
 pub use owned::{OwnedRecord, SharedBytes};

@@ -31,6 +31,7 @@ mod group_admin;
 mod group_commit;
 mod groups;
 mod grow;
+mod log_dirs;
 mod open;
 mod parked;
 mod partition;
@@ -221,6 +222,7 @@ impl Node {
             Request::AlterConfigs(request) => Response::AlterConfigs(self.handle_alter_configs(&request)?),
             Request::DeleteTopic(request) => Response::DeleteTopic(self.handle_delete_topic(&request)?),
             Request::DeleteRecords(request) => Response::DeleteRecords(self.handle_delete_records(request)?),
+            Request::DescribeLogDirs(_) => Response::DescribeLogDirs(self.handle_describe_log_dirs()?),
             Request::ListOffsets(request) => Response::ListOffsets(self.handle_list_offsets(request)?),
             Request::OffsetForLeaderEpoch(request) => {
                 Response::OffsetForLeaderEpoch(self.handle_offset_for_leader_epoch(request)?)

@@ -3,7 +3,7 @@
 use super::PartitionRef;
 use crate::{
     config::TopicConfig,
-    types::{BrokerId, IsolationLevel, LeaderEpoch, Offset, OffsetSpec, TopicId},
+    types::{BrokerId, IsolationLevel, LeaderEpoch, Offset, OffsetSpec, TopicId, TopicPartition},
 };
 use std::sync::Arc;
 
@@ -69,6 +69,26 @@ pub(crate) struct AlterConfigsRequest {
     pub(crate) topic: String,
     /// What is set here is set there; the rest stays.
     pub(crate) config: TopicConfig,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DescribeLogDirsRequest;
+
+/// The logs that are there, sorted by partition.
+#[derive(Debug, Clone)]
+pub(crate) struct DescribeLogDirsResponse {
+    pub(crate) logs: Vec<LogMetadata>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct LogMetadata {
+    pub(crate) partition: TopicPartition,
+    /// Of all segments' batches, in bytes.
+    pub(crate) size: u64,
+    pub(crate) segments: usize,
+    pub(crate) start: Offset,
+    pub(crate) high_watermark: Offset,
+    pub(crate) end: Offset,
 }
 
 #[derive(Debug, Clone, Copy)]

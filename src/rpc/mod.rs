@@ -12,9 +12,10 @@ mod produce;
 
 pub(crate) use admin::{
     AlterConfigsRequest, CreatePartitionsRequest, CreateTopicRequest, CreateTopicResponse,
-    DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicRequest, Done, ListOffsetsRequest,
-    ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetForLeaderEpochRequest,
-    OffsetForLeaderEpochResponse, PartitionMetadata, TopicMetadata,
+    DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicRequest, DescribeLogDirsRequest,
+    DescribeLogDirsResponse, Done, ListOffsetsRequest, ListOffsetsResponse, LogMetadata, MetadataRequest,
+    MetadataResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, PartitionMetadata,
+    TopicMetadata,
 };
 pub(crate) use fetch::{AbortedTransaction, FetchPartition, FetchRequest, FetchResponse, Fetched};
 pub(crate) use group::{
@@ -132,6 +133,7 @@ calls! {
     AlterConfigs(AlterConfigsRequest) -> Done,
     DeleteTopic(DeleteTopicRequest) -> Done,
     DeleteRecords(DeleteRecordsRequest) -> DeleteRecordsResponse,
+    DescribeLogDirs(DescribeLogDirsRequest) -> DescribeLogDirsResponse,
     ListOffsets(ListOffsetsRequest) -> ListOffsetsResponse,
     OffsetForLeaderEpoch(OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse,
     FindCoordinator(FindCoordinatorRequest) -> FindCoordinatorResponse,
