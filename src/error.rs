@@ -99,6 +99,15 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// A number of partitions that the topic cannot get: it only grows.
+    #[error("invalid number of partitions for {topic}: {reason}")]
+    #[non_exhaustive]
+    InvalidPartitions {
+        /// The topic.
+        topic: String,
+        /// Why not.
+        reason: String,
+    },
     /// What was asked for is not allowed by the topic's settings.
     #[error("{topic}: {reason}")]
     #[non_exhaustive]
@@ -185,10 +194,17 @@ pub enum Error {
         /// How many members it may have.
         limit: usize,
     },
-    /// A generation was given, and there is no such group.
+    /// There is no such group: nobody is a member of it, and nothing is committed.
     #[error("the group {group} does not exist")]
     #[non_exhaustive]
     GroupIdNotFound {
+        /// The group.
+        group: String,
+    },
+    /// The group has a member, and what was asked for would change its offsets behind that member's back.
+    #[error("the group {group} has a member")]
+    #[non_exhaustive]
+    NonEmptyGroup {
         /// The group.
         group: String,
     },
@@ -354,9 +370,11 @@ impl Error {
             Self::UnknownMemberId { .. } => 25,
             Self::InvalidTimestamp { .. } => 32,
             Self::TopicAlreadyExists { .. } => 36,
+            Self::InvalidPartitions { .. } => 37,
             Self::InvalidConfig { .. } => 40,
             Self::PolicyViolation { .. } => 44,
             Self::KafkaStorageError { .. } | Self::Io { .. } => 56,
+            Self::NonEmptyGroup { .. } => 68,
             Self::GroupIdNotFound { .. } => 69,
             Self::FencedLeaderEpoch => 74,
             Self::UnknownLeaderEpoch => 75,

@@ -88,7 +88,7 @@
 //! # Layout
 //!
 //! [`Broker`] owns a directory. [`Client`] is what application code takes. [`Record`] goes in, [`Records`] come out of a [`Consumer`]. [`Admin`] is for
-//! topics. [`ManualClock`] and [`SimDisk`] are for tests. [`docs::architecture`] tells how it is built, [`docs::format`] what its files are.
+//! topics and groups. [`ManualClock`] and [`SimDisk`] are for tests. [`docs::architecture`] tells how it is built, [`docs::format`] what its files are.
 
 mod broker;
 mod bugs;
@@ -114,9 +114,9 @@ pub use broker::{Broker, BrokerBuilder};
 #[doc(hidden)]
 pub use bugs::BUGS;
 pub use client::{
-    Admin, Client, Consumer, ConsumerBuilder, ConsumerHandle, ConsumerRecord, Delivery, OwnedRecord,
-    PartitionDescription, Producer, ProducerMetrics, Records, RecordsIter, SharedBytes, Subscription,
-    TopicDescription,
+    Admin, Client, Consumer, ConsumerBuilder, ConsumerHandle, ConsumerRecord, Delivery, GroupDescription,
+    GroupPartition, LogDescription, MemberDescription, OwnedRecord, PartitionDescription, Producer,
+    ProducerMetrics, Records, RecordsIter, SharedBytes, Subscription, TopicDescription,
 };
 pub use config::{AutoOffsetReset, ConsumerConfig, ProducerConfig, TopicConfig};
 pub use env::{DiskFault, DiskOp, DiskOperation, Fault, Intercept, ManualClock, SimDisk};
@@ -128,6 +128,7 @@ pub use node::{
 pub use prng::seeds;
 pub use record::{Header, HeaderIter, Headers, Record};
 pub use types::{
-    BrokerId, CleanupPolicy, Compression, Durability, IsolationLevel, OffsetAndMetadata, OffsetSpec, Offsets,
-    ParseTimestampError, RecordMetadata, Timestamp, TimestampType, TopicId, TopicPartition,
+    BrokerId, CleanupPolicy, Compression, Durability, GroupState, IsolationLevel, OffsetAndMetadata,
+    OffsetSpec, Offsets, ParseTimestampError, RecordMetadata, Timestamp, TimestampType, TopicId,
+    TopicPartition,
 };

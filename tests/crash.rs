@@ -6,6 +6,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+#[path = "crash/altering.rs"]
+mod altering;
 #[path = "crash/cases.rs"]
 mod cases;
 #[path = "crash/check.rs"]

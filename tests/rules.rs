@@ -7,14 +7,22 @@
 #[path = "rules/append.rs"]
 mod append;
 mod common;
+#[path = "rules/configs.rs"]
+mod configs;
 #[path = "rules/consumers.rs"]
 mod consumers;
 #[path = "rules/consuming.rs"]
 mod consuming;
+#[path = "rules/group_admin.rs"]
+mod group_admin;
 #[path = "rules/groups.rs"]
 mod groups;
+#[path = "rules/growing.rs"]
+mod growing;
 #[path = "rules/lifetimes.rs"]
 mod lifetimes;
+#[path = "rules/log_dirs.rs"]
+mod log_dirs;
 #[path = "rules/offsets.rs"]
 mod offsets;
 #[path = "rules/partitions.rs"]

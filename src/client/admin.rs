@@ -1,5 +1,13 @@
 //! What is done to topics, and asked of them.
 
+mod configs;
+mod groups;
+mod log_dirs;
+mod partitions;
+
+pub use groups::{GroupDescription, GroupPartition, MemberDescription};
+pub use log_dirs::LogDescription;
+
 use super::Client;
 use crate::{
     config::TopicConfig,
@@ -8,7 +16,8 @@ use crate::{
     types::{BrokerId, IsolationLevel, OffsetSpec, TopicId, TopicPartition},
 };
 
-/// Topics: list, describe, delete, and delete their records. From [`Client::admin`](crate::Client::admin).
+/// Topics: list, describe, grow, alter, delete, and delete their records. Groups: list, describe,
+/// delete, and read, alter, delete and reset their offsets. From [`Client::admin`](crate::Client::admin).
 ///
 /// ```
 /// # use brooklet::{Broker, TopicConfig};

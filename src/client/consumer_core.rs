@@ -83,6 +83,8 @@ pub(super) struct ConsumerCore {
     gone: BTreeSet<String>,
     /// Whether they were looked for since the application's last call, or since the last fetch.
     looked: bool,
+    /// That of what is known of the topics; 0 is nobody's.
+    metadata_version: u64,
     partitions: BTreeMap<TopicPartition, Partition>,
     asks_for: Purpose,
     /// Whether this poll has fetched.
@@ -153,6 +155,7 @@ impl ConsumerCore {
             unresolved,
             gone: BTreeSet::new(),
             looked: false,
+            metadata_version: 0,
             partitions: BTreeMap::new(),
             asks_for: Purpose::Partitions,
             fetched: false,
@@ -279,6 +282,7 @@ impl ConsumerCore {
                 min_bytes: self.config.fetch_min_bytes,
                 max_bytes: self.config.fetch_max_bytes,
                 partitions,
+                metadata_version: self.wants_all().then_some(self.metadata_version),
             },
         )
     }
@@ -313,6 +317,24 @@ impl ConsumerCore {
                 self.failed(&of, error)
             }
             (_, error) => Err(error),
+        }
+    }
+
+    /// Whether all partitions of its topics are read, also those that come.
+    fn wants_all(&self) -> bool {
+        matches!(self.wanted, Wanted::Topics(_))
+    }
+
+    /// Has the broker asked again for the topics, if what is known of them is not what holds now. `true`: it has to be.
+    pub(super) fn check_version(&mut self, now: u64) -> bool {
+        match &self.wanted {
+            Wanted::Topics(topics) if now != self.metadata_version => {
+                self.unresolved.extend(topics.iter().cloned());
+                // A poll that does not wait has not looked at what is new yet.
+                self.fetched = false;
+                true
+            }
+            _ => false,
         }
     }
 
@@ -355,6 +377,7 @@ impl ConsumerCore {
             return Err(Error::IllegalState("records that nobody asked for".to_owned()));
         };
         self.hurries = false;
+        self.check_version(response.metadata_version);
         let mut first_error = None;
         for (of, result) in asked.iter().zip(response.partitions) {
             // Topics that are gone are told of one at a time: the next fetch tells of another one.

@@ -12,7 +12,10 @@ mod producer;
 mod records;
 mod routing;
 
-pub use admin::{Admin, PartitionDescription, TopicDescription};
+pub use admin::{
+    Admin, GroupDescription, GroupPartition, LogDescription, MemberDescription, PartitionDescription,
+    TopicDescription,
+};
 pub use consumer::{Consumer, ConsumerBuilder, ConsumerHandle, Subscription};
 pub use owned::{OwnedRecord, SharedBytes};
 pub use producer::{Delivery, Producer, ProducerMetrics};

@@ -69,7 +69,9 @@ impl Client {
     #[cold]
     fn produce_again(&self, record: &Record<'_>, mut error: Error) -> Result<RecordMetadata> {
         for _ in 1..ATTEMPTS {
-            let Error::UnknownTopicId { .. } = error else { return Err(error) };
+            if !is_stale(&error) {
+                return Err(error);
+            }
             self.forget(record.topic);
             match self.try_produce(record) {
                 Ok(metadata) => return Ok(metadata),
@@ -175,7 +177,8 @@ impl Client {
         core.route(record)
     }
 
-    fn forget(&self, topic: &str) {
+    /// Has the broker asked again for a topic, before the next record for it.
+    pub(super) fn forget(&self, topic: &str) {
         let mut core = self.core();
         core.forget(topic);
         self.producer.version.change();
@@ -208,8 +211,7 @@ impl Client {
                     *slot = result;
                 }
             }
-            let is_stale = |n: &usize| matches!(results.get(*n), Some(Err(Error::UnknownTopicId { .. })));
-            left.retain(is_stale);
+            left.retain(|n| matches!(results.get(*n), Some(Err(error)) if is_stale(error)));
             let stale = left.iter().filter_map(|index| records.get(*index));
             stale.for_each(|record| self.forget(record.topic));
         }
@@ -282,6 +284,11 @@ impl Client {
         refused.extend(batch.into_iter().enumerate().map(told));
         (refused, rest)
     }
+}
+
+/// Whether what the producer knows of a topic may not hold any more: it is another one, or has got partitions.
+fn is_stale(error: &Error) -> bool {
+    matches!(error, Error::UnknownTopicId { .. } | Error::UnknownTopicOrPartition { partition: Some(_), .. })
 }
 
 /// Adds a record; one that no batch of the topic can hold is refused.

@@ -301,6 +301,12 @@ impl TopicConfig {
         self
     }
 
+    /// These settings, and what holds where these have none.
+    pub(crate) fn with_defaults(self) -> Self {
+        let values = DEFAULTS.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        self.or(&Self { partitions: Some(1), values })
+    }
+
     /// The first setting that differs from that of `other`, where it is set here.
     pub(crate) fn difference(&self, other: &Self) -> Option<(String, String, String)> {
         let counts = self.partitions.filter(|n| other.partitions.unwrap_or(1) != *n);
@@ -417,26 +423,27 @@ fn duration_value(span: Duration) -> i64 {
     if span == Duration::MAX { -1 } else { millis(span) }
 }
 
+/// What holds where nothing is set.
+const DEFAULTS: [(&str, &str); 15] = [
+    ("segment.bytes", "1073741824"),
+    ("index.interval.bytes", "4096"),
+    ("max.message.bytes", "1048588"),
+    ("retention.ms", "604800000"),
+    ("flush.messages", "9223372036854775807"),
+    ("flush.ms", "1000"),
+    ("retention.bytes", "-1"),
+    ("cleanup.policy", "delete"),
+    ("segment.ms", "604800000"),
+    ("segment.index.bytes", "10485760"),
+    ("file.delete.delay.ms", "60000"),
+    ("compression.type", "producer"),
+    ("message.timestamp.type", "CreateTime"),
+    ("message.timestamp.before.max.ms", "9223372036854775807"),
+    ("message.timestamp.after.max.ms", "3600000"),
+];
+
 fn default_of(key: &str) -> String {
-    match key {
-        "segment.bytes" => "1073741824",
-        "index.interval.bytes" => "4096",
-        "max.message.bytes" => "1048588",
-        "retention.ms" => "604800000",
-        "flush.messages" => "9223372036854775807",
-        "flush.ms" => "1000",
-        "retention.bytes" => "-1",
-        "cleanup.policy" => "delete",
-        "segment.ms" => "604800000",
-        "segment.index.bytes" => "10485760",
-        "file.delete.delay.ms" => "60000",
-        "compression.type" => "producer",
-        "message.timestamp.type" => "CreateTime",
-        "message.timestamp.before.max.ms" => "9223372036854775807",
-        "message.timestamp.after.max.ms" => "3600000",
-        _ => "",
-    }
-    .to_owned()
+    DEFAULTS.iter().find(|(name, _)| *name == key).map_or("", |(_, value)| value).to_owned()
 }
 
 fn invalid(key: &str, value: &str, reason: &str) -> Error {

@@ -12,13 +12,14 @@ pub(crate) mod fuzz;
 mod offset_record;
 
 pub(crate) use commit::{CommitRecord, Committed};
-pub(crate) use offset_record::partition_for_group;
+pub(crate) use offset_record::{group_metadata_key, partition_for_group};
 
 use crate::{
     error::{Error, Result},
     rpc::MemberIdentity,
     types::{
-        Generation, LeaderEpoch, Offset, OffsetAndMetadata, Offsets, Timestamp, TopicId, TopicPartition,
+        Generation, GroupState, LeaderEpoch, Offset, OffsetAndMetadata, Offsets, Timestamp, TopicId,
+        TopicPartition,
     },
 };
 use std::collections::BTreeMap;
@@ -40,6 +41,10 @@ pub(crate) enum Event {
     Commit { member: Option<MemberIdentity>, offsets: Offsets, topic_ids: BTreeMap<String, TopicId> },
     /// A topic was deleted (rule 11).
     TopicDeleted { topic: String },
+    /// Offsets are to be committed no more.
+    DeleteOffsets { partitions: Vec<TopicPartition> },
+    /// The group is to be no more.
+    Delete,
 }
 
 /// What is to be done about it.
@@ -49,6 +54,8 @@ pub(crate) struct Effects {
     pub(crate) records: Vec<CommitRecord>,
     /// Who the group's new member is.
     pub(crate) joined: Option<MemberIdentity>,
+    /// Whether the group is no more: that is appended, too, for a Kafka that has noted more of it than its offsets.
+    pub(crate) gone: bool,
 }
 
 /// One group.
@@ -73,8 +80,41 @@ impl Group {
             Event::Commit { member, offsets, topic_ids } => {
                 self.commit(member.as_ref(), offsets, &topic_ids, now)
             }
-            Event::TopicDeleted { topic } => Ok(self.forget_topic(&topic)),
+            Event::TopicDeleted { topic } => Ok(self.forget(|partition| partition.topic() == topic)),
+            Event::DeleteOffsets { partitions } => {
+                self.check_deletable()?;
+                Ok(self.forget(|partition| partitions.contains(partition)))
+            }
+            Event::Delete => {
+                self.check_deletable()?;
+                Ok(Effects { gone: true, ..self.forget(|_| true) })
+            }
         }
+    }
+
+    /// Whether there is such a group: one without a member and without offsets is nothing.
+    pub(crate) fn is_known(&self) -> bool {
+        self.member.is_some() || !self.offsets.is_empty()
+    }
+
+    pub(crate) fn state(&self) -> GroupState {
+        if self.member.is_some() { GroupState::Stable } else { GroupState::Empty }
+    }
+
+    /// The ids of its members.
+    pub(crate) fn members(&self) -> impl Iterator<Item = &str> {
+        self.member.as_deref().into_iter()
+    }
+
+    /// As Kafka does for a group whose members' topics it does not know.
+    fn check_deletable(&self) -> Result<()> {
+        if !self.is_known() {
+            return Err(Error::GroupIdNotFound { group: self.id.clone() });
+        }
+        if self.member.is_some() {
+            return Err(Error::NonEmptyGroup { group: self.id.clone() });
+        }
+        Ok(())
     }
 
     fn join(&mut self, member_id: String) -> Result<Effects> {
@@ -129,8 +169,8 @@ impl Group {
         Ok(Effects { records, ..Effects::default() })
     }
 
-    fn forget_topic(&self, topic: &str) -> Effects {
-        let gone = self.offsets.keys().filter(|partition| partition.topic() == topic);
+    fn forget(&self, which: impl Fn(&TopicPartition) -> bool) -> Effects {
+        let gone = self.offsets.keys().filter(|partition| which(partition));
         let tombstone = |partition: &TopicPartition| CommitRecord {
             group: self.id.clone(),
             partition: partition.clone(),
@@ -250,5 +290,26 @@ mod tests {
         effects.records.iter().for_each(|record| group.apply(record));
         assert!(group.committed(&("t", 0).into(), None).is_none());
         assert!(group.committed(&("u", 0).into(), None).is_some());
+    }
+
+    #[test]
+    fn a_group_is_deleted_only_if_it_is_there_and_has_no_member() {
+        let mut group = Group::new("g");
+        let delete = |group: &mut Group| group.step(Event::Delete, NOW);
+        assert!(matches!(delete(&mut group), Err(Error::GroupIdNotFound { .. })));
+        join(&mut group, "a").unwrap();
+        assert!(group.is_known() && group.state() == GroupState::Stable);
+        assert!(matches!(delete(&mut group), Err(Error::NonEmptyGroup { .. })));
+        let some = Event::DeleteOffsets { partitions: vec![("t", 0).into()] };
+        assert!(matches!(group.step(some.clone(), NOW), Err(Error::NonEmptyGroup { .. })));
+        group.step(Event::Leave { member_id: "a".to_owned() }, NOW).unwrap();
+        commit(&mut group, None, 3.into()).unwrap();
+        let other = Event::DeleteOffsets { partitions: vec![("t", 1).into()] };
+        assert!(group.step(other, NOW).unwrap().records.is_empty());
+        assert_eq!(group.step(some, NOW).unwrap().records.len(), 1);
+        let effects = delete(&mut group).unwrap();
+        assert!(effects.gone && effects.records.len() == 1);
+        effects.records.iter().for_each(|record| group.apply(record));
+        assert!(!group.is_known());
     }
 }

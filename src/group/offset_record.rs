@@ -17,6 +17,8 @@ type Result<T> = std::result::Result<T, MalformedOffsetsRecord>;
 
 const KEY_VERSION: i16 = 1;
 const VALUE_VERSION: i16 = 4;
+/// Of the record with a group's members.
+const GROUP_KEY_VERSION: i16 = 2;
 /// The only tagged field of a commit's value.
 const TOPIC_ID_TAG: u32 = 0;
 
@@ -180,6 +182,12 @@ impl<'a> GroupMetadataValue<'a> {
         let state_timestamp = Some(state_timestamp).filter(|ms| *ms >= 0).map(Timestamp::from_millis);
         Ok(Self { protocol_type, generation, protocol, leader, state_timestamp, members })
     }
+}
+
+/// The key of the record with a group's members. `None` for an id of more than 32,767 bytes.
+pub(crate) fn group_metadata_key(group: &str) -> Option<Vec<u8>> {
+    let length = i16::try_from(group.len()).ok()?;
+    Some([&GROUP_KEY_VERSION.to_be_bytes(), &length.to_be_bytes(), group.as_bytes()].concat())
 }
 
 /// The partition of `__consumer_offsets`, of `partitions` (`> 0`), that holds what `group` commits: by Java's hash

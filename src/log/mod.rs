@@ -147,6 +147,16 @@ impl Log {
         Ok(Appended { base, end: last.plus(1), rolled, run_ahead })
     }
 
+    pub(crate) fn settings(&self) -> &TopicSettings {
+        &self.config.settings
+    }
+
+    /// Has other settings hold from the next append on, and for what is there: its age, its size.
+    pub(crate) fn alter(&mut self, settings: TopicSettings, gaps: bool) {
+        self.config.settings = settings;
+        self.config.gaps |= gaps;
+    }
+
     /// After a flush that failed nobody knows what the disk holds: nothing more is taken.
     fn check_poison(&self) -> Result<()> {
         self.poison.clone().map_or(Ok(()), Err)

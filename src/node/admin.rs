@@ -44,7 +44,7 @@ impl Node {
             }
             None => topics.iter().map(|topic| topics.metadata(topic, self.id)).collect(),
         };
-        MetadataResponse { topics: described }
+        MetadataResponse { topics: described, version: self.metadata.get() }
     }
 
     /// Makes a topic: durable in the metadata file before anything else, then on the disk, then for clients to see.
@@ -116,7 +116,7 @@ impl Node {
         configs.into_iter().map(make).collect()
     }
 
-    fn make_log(&self, config: &LogConfig, id: TopicId) -> Result<Log> {
+    pub(super) fn make_log(&self, config: &LogConfig, id: TopicId) -> Result<Log> {
         write_partition_metadata(&*self.storage, &config.dir, id)?;
         Ok(Log::open(&self.storage, config.clone(), LoadedFrom::New, Some(Offset::ZERO))?.0)
     }
@@ -139,7 +139,7 @@ impl Node {
     }
 
     /// A directory that is there already and has records is somebody's: it is never taken over.
-    fn check_unused(&self, config: &LogConfig) -> Result<()> {
+    pub(super) fn check_unused(&self, config: &LogConfig) -> Result<()> {
         let entries = self.storage.list(&config.dir)?.unwrap_or_default();
         for log in entries.iter().filter(|entry| entry.name.ends_with(".log")) {
             let file = self.storage.open(&config.dir.join(&log.name), crate::env::Open::Read)?;
@@ -235,7 +235,8 @@ impl Node {
         let mut state = partition.lock();
         let Some(log) = state.log_if_any()? else {
             let known = !matches!(request.spec, OffsetSpec::Timestamp(_));
-            return Ok(ListOffsetsResponse { offset: known.then_some(Offset::ZERO) });
+            let offset = known.then_some(Offset::ZERO);
+            return Ok(ListOffsetsResponse { offset, metadata_version: self.metadata.get() });
         };
         let high_watermark = match (request.isolation, partition.high_watermark(log)) {
             (IsolationLevel::ReadUncommitted, high_watermark) => high_watermark,
@@ -247,7 +248,7 @@ impl Node {
             OffsetSpec::Timestamp(at) => log.find_time(at)?.filter(|found| *found < high_watermark),
             OffsetSpec::At(offset) => Some(Offset::new(offset)),
         };
-        Ok(ListOffsetsResponse { offset })
+        Ok(ListOffsetsResponse { offset, metadata_version: self.metadata.get() })
     }
 
     /// KIP-320.

@@ -13,7 +13,7 @@ use std::{cmp::Ordering, sync::Arc};
 impl Node {
     pub(super) fn handle_fetch(&self, request: &FetchRequest) -> Answer<FetchResponse> {
         let response = self.read(request);
-        if is_enough(request, &response) || request.deadline <= self.clock.now() {
+        if self.is_enough(request, &response) || request.deadline <= self.clock.now() {
             return Answer::Ready(Ok(response));
         }
         let Some(fetch) = self.parked.park(&self.me, request) else {
@@ -24,7 +24,7 @@ impl Node {
         // From here on others may answer it. What came before they could know of it is looked for once more.
         self.watch(&fetch);
         let response = self.read(request);
-        if is_enough(request, &response) {
+        if self.is_enough(request, &response) {
             self.answer_fetch(&fetch, Ok(response));
         } else if let Err(closed) = self.check_open() {
             self.answer_fetch(&fetch, Err(closed));
@@ -48,11 +48,11 @@ impl Node {
     /// Answers a parked fetch if there is enough by now, else it waits on.
     pub(super) fn retry_fetch(&self, fetch: &Arc<ParkedFetch>) {
         let mut response = self.read(&fetch.request);
-        if !is_enough(&fetch.request, &response) {
+        if !self.is_enough(&fetch.request, &response) {
             self.watch(fetch);
             response = self.read(&fetch.request);
         }
-        if is_enough(&fetch.request, &response) {
+        if self.is_enough(&fetch.request, &response) {
             self.answer_fetch(fetch, Ok(response));
         }
     }
@@ -72,8 +72,16 @@ impl Node {
         }
     }
 
+    fn is_enough(&self, request: &FetchRequest, response: &FetchResponse) -> bool {
+        let bytes: usize = response.partitions.iter().flatten().map(|fetched| fetched.records.len()).sum();
+        bytes >= request.min_bytes
+            || response.partitions.iter().any(Result::is_err)
+            || request.metadata_version.is_some_and(|known| known != response.metadata_version)
+    }
+
     /// What there is now.
     fn read(&self, request: &FetchRequest) -> FetchResponse {
+        let metadata_version = self.metadata.get();
         let mut left = request.max_bytes;
         let mut found = false;
         let mut read = |wanted: &FetchPartition| {
@@ -85,7 +93,7 @@ impl Node {
             found |= !fetched.records.is_empty();
             Ok(fetched)
         };
-        FetchResponse { partitions: request.partitions.iter().map(&mut read).collect() }
+        FetchResponse { partitions: request.partitions.iter().map(&mut read).collect(), metadata_version }
     }
 }
 
@@ -150,9 +158,4 @@ fn absent(partition: &TopicPartition, offset: Offset) -> Result<Fetched> {
         last_stable_offset: Offset::ZERO,
         aborted: Vec::new(),
     })
-}
-
-fn is_enough(request: &FetchRequest, response: &FetchResponse) -> bool {
-    let bytes: usize = response.partitions.iter().flatten().map(|fetched| fetched.records.len()).sum();
-    bytes >= request.min_bytes || response.partitions.iter().any(Result::is_err)
 }

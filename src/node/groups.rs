@@ -6,7 +6,7 @@
 use super::{Node, admin::OFFSETS_TOPIC, partition::Partition, report::GroupBeyondEnd};
 use crate::{
     error::{Error, Result},
-    group::{CommitRecord, Effects, Event, Group, partition_for_group},
+    group::{CommitRecord, Effects, Event, Group, group_metadata_key, partition_for_group},
     record::{Batch, BatchWriter, MAX_INFLATED},
     rpc::{
         Done, FindCoordinatorRequest, FindCoordinatorResponse, JoinGroupRequest, JoinGroupResponse,
@@ -25,7 +25,7 @@ const DEFAULT_PARTITIONS: i32 = 50;
 /// All groups that were asked for.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    by_id: BTreeMap<String, Group>,
+    pub(super) by_id: BTreeMap<String, Group>,
     /// The partitions of `__consumer_offsets` that were replayed.
     loaded: BTreeSet<i32>,
     /// Numbers the members.
@@ -97,21 +97,24 @@ impl Node {
 
     /// Gives an event to a group, has its records appended, and applies them. A group that is not there is made, unless
     /// the event is from somebody who thinks to be a member (rule 44).
-    fn step(&self, groups: &mut Groups, id: &str, event: Event, from_member: bool) -> Result<()> {
+    pub(super) fn step(&self, groups: &mut Groups, id: &str, event: Event, from_member: bool) -> Result<()> {
         if from_member && !groups.by_id.contains_key(id) {
             return Err(Error::GroupIdNotFound { group: id.to_owned() });
         }
         let group = groups.by_id.entry(id.to_owned()).or_insert_with(|| Group::new(id));
-        let Effects { records, .. } = group.step(event, self.clock.wall())?;
+        let Effects { records, gone, .. } = group.step(event, self.clock.wall())?;
         if records.is_empty() {
             return Ok(());
         }
-        self.append_offsets(id, &records)?;
+        self.append_offsets(id, &records, gone)?;
         records.iter().for_each(|record| group.apply(record));
+        if gone {
+            groups.by_id.remove(id);
+        }
         Ok(())
     }
 
-    fn append_offsets(&self, group: &str, records: &[CommitRecord]) -> Result<()> {
+    fn append_offsets(&self, group: &str, records: &[CommitRecord], gone: bool) -> Result<()> {
         let partition = self.offsets_partition(group).ok_or(Error::Closed)?;
         let now = self.clock.wall();
         let mut buffer = Vec::new();
@@ -119,6 +122,10 @@ impl Node {
         for record in records {
             let (key, value) = record.encode().map_err(Error::InvalidRecord)?;
             let pushed = writer.push(now, Some(&key), value.as_deref(), &[]);
+            pushed.map_err(|error| Error::InvalidRecord(error.to_string()))?;
+        }
+        if let Some(key) = group_metadata_key(group).filter(|_| gone) {
+            let pushed = writer.push(now, Some(&key), None, &[]);
             pushed.map_err(|error| Error::InvalidRecord(error.to_string()))?;
         }
         self.append(&partition, &mut writer.finish(), Durability::Buffered).map_err(|error| *error)?;
@@ -138,8 +145,7 @@ impl Node {
     /// Rule 11: what was committed for a topic goes with it.
     pub(super) fn forget_offsets(&self, topic: &str) -> Result<()> {
         let mut groups = self.groups.lock();
-        let Some(count) = self.offsets_partitions() else { return Ok(()) };
-        (0..count).try_for_each(|number| self.replay(&mut groups, number))?;
+        self.load_all_groups(&mut groups)?;
         let ids: Vec<String> = groups.by_id.keys().cloned().collect();
         for id in ids {
             self.step(&mut groups, &id, Event::TopicDeleted { topic: topic.to_owned() }, false)?;
@@ -156,9 +162,14 @@ impl Node {
     }
 
     /// Replays the partition that the group is kept in, unless that was done before.
-    fn load_group(&self, groups: &mut Groups, group: &str) -> Result<()> {
+    pub(super) fn load_group(&self, groups: &mut Groups, group: &str) -> Result<()> {
         let count = self.offsets_partitions().unwrap_or(DEFAULT_PARTITIONS);
         self.replay(groups, partition_for_group(group, count))
+    }
+
+    pub(super) fn load_all_groups(&self, groups: &mut Groups) -> Result<()> {
+        let count = self.offsets_partitions().unwrap_or(0);
+        (0..count).try_for_each(|number| self.replay(groups, number))
     }
 
     /// What groups have committed beyond what is left of the logs; nothing after a clean close.
@@ -167,8 +178,7 @@ impl Node {
             return Ok(Vec::new());
         }
         let mut groups = self.groups.lock();
-        let count = self.offsets_partitions().unwrap_or(0);
-        (0..count).try_for_each(|number| self.replay(&mut groups, number))?;
+        self.load_all_groups(&mut groups)?;
         let mut beyond = Vec::new();
         for (id, group) in &groups.by_id {
             for of in group.partitions() {

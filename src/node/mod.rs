@@ -6,7 +6,7 @@
 //! Locks are taken in this order, each at most once. None is held while user code runs, and none of a partition's while a
 //! ticket is filled:
 //!
-//! 1. `admin`: one topic is made or deleted at a time
+//! 1. `admin`: one topic is made, changed or deleted at a time
 //! 2. `groups`: all groups
 //! 3. `topics`: which topics there are
 //! 4. `starts`: the starts of logs are moved, noted and acted upon by one at a time, then `checkpoint`: one checkpoint is
@@ -22,12 +22,16 @@ mod admin;
 mod adopt;
 mod background;
 mod checkpoints;
+mod configs;
 mod directory;
 mod fetch;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod group_admin;
 mod group_commit;
 mod groups;
+mod grow;
+mod log_dirs;
 mod open;
 mod parked;
 mod partition;
@@ -105,6 +109,8 @@ pub(crate) struct Node {
     topics: RwLock<Topics>,
     /// That of the topics' slots, to be read without the lock.
     slots: Arc<Version>,
+    /// Of what clients know of topics: changes when one gets partitions.
+    metadata: Version,
     starts: Mutex<()>,
     checkpoint: Mutex<Written>,
     parked: Parked,
@@ -210,8 +216,13 @@ impl Node {
         Ok(match request {
             Request::Metadata(request) => Response::Metadata(self.handle_metadata(&request)),
             Request::CreateTopic(request) => Response::CreateTopic(self.handle_create_topic(&request)?),
+            Request::CreatePartitions(request) => {
+                Response::CreatePartitions(self.handle_create_partitions(&request)?)
+            }
+            Request::AlterConfigs(request) => Response::AlterConfigs(self.handle_alter_configs(&request)?),
             Request::DeleteTopic(request) => Response::DeleteTopic(self.handle_delete_topic(&request)?),
             Request::DeleteRecords(request) => Response::DeleteRecords(self.handle_delete_records(request)?),
+            Request::DescribeLogDirs(_) => Response::DescribeLogDirs(self.handle_describe_log_dirs()?),
             Request::ListOffsets(request) => Response::ListOffsets(self.handle_list_offsets(request)?),
             Request::OffsetForLeaderEpoch(request) => {
                 Response::OffsetForLeaderEpoch(self.handle_offset_for_leader_epoch(request)?)
@@ -222,6 +233,10 @@ impl Node {
             Request::JoinGroup(request) => Response::JoinGroup(self.handle_join_group(&request)?),
             Request::LeaveGroup(request) => Response::LeaveGroup(self.handle_leave_group(request)?),
             Request::OffsetCommit(request) => Response::OffsetCommit(self.handle_offset_commit(request)?),
+            Request::ListGroups(_) => Response::ListGroups(self.handle_list_groups()?),
+            Request::DescribeGroup(request) => Response::DescribeGroup(self.handle_describe_group(&request)?),
+            Request::DeleteGroup(request) => Response::DeleteGroup(self.handle_delete_group(&request)?),
+            Request::OffsetDelete(request) => Response::OffsetDelete(self.handle_offset_delete(request)?),
             Request::OffsetFetch(request) => Response::OffsetFetch(self.handle_offset_fetch(&request)?),
         })
     }

@@ -20,7 +20,7 @@ use crate::{
     env::{Driver, Open, Storage, replace_file},
     error::{Error, Result},
     log::{Extent, LoadedFrom, Log, LogConfig, bytes_to_scan},
-    sync::{AtomicBool, AtomicI64, Mutex, RwLock},
+    sync::{AtomicBool, AtomicI64, Mutex, RwLock, Version},
     types::{Offset, TopicId},
 };
 use std::{
@@ -65,6 +65,7 @@ impl Node {
             admin: Mutex::new(()),
             groups: Mutex::new(Groups::default()),
             slots: topics.version(),
+            metadata: Version::default(),
             topics: RwLock::new(topics),
             starts: Mutex::new(()),
             checkpoint: Mutex::new(Written::default()),

@@ -5,6 +5,7 @@ use super::{
     parked::ParkedFetch,
 };
 use crate::{
+    config::TopicSettings,
     env::Storage,
     error::{Error, Result},
     log::{Extent, LoadedFrom, Log, LogConfig},
@@ -17,8 +18,7 @@ use std::sync::{Arc, Weak};
 #[derive(Debug)]
 pub(super) struct Partition {
     pub(super) topic_id: TopicId,
-    config: LogConfig,
-    durability: Durability,
+    name: TopicPartition,
     storage: Arc<dyn Storage>,
     state: Mutex<State>,
     /// Claimed while the log is synced.
@@ -29,6 +29,8 @@ pub(super) struct Partition {
 
 #[derive(Debug)]
 pub(super) struct State {
+    /// The settings in it are those of the topic now.
+    config: LogConfig,
     log: LogState,
     waiting: Vec<Weak<ParkedFetch>>,
     /// Whether a background flush is on its way.
@@ -55,17 +57,16 @@ impl Partition {
         let log = log.map_or(LogState::Absent, |log| LogState::Open(Box::new(log)));
         Arc::new(Self {
             topic_id,
-            durability: config.settings.durability(),
-            config,
+            name: config.partition.clone(),
             storage: Arc::clone(storage),
-            state: Mutex::new(State { log, waiting: Vec::new(), flush_armed: false }),
+            state: Mutex::new(State { config, log, waiting: Vec::new(), flush_armed: false }),
             flushing: GroupCommit::default(),
             durable: AtomicI64::new(durable),
         })
     }
 
     pub(super) fn name(&self) -> &TopicPartition {
-        &self.config.partition
+        &self.name
     }
 
     /// Whether a client that names `of` means this one.
@@ -74,23 +75,14 @@ impl Partition {
         self.topic_id == of.topic_id && self.name().partition() == of.partition
     }
 
-    pub(super) fn config(&self) -> &LogConfig {
-        &self.config
-    }
-
     pub(super) fn storage(&self) -> &dyn Storage {
         &*self.storage
     }
 
-    /// What every record of the topic is promised.
-    pub(super) fn durability(&self) -> Durability {
-        self.durability
-    }
-
-    /// Whether as many records lie unflushed below `end` as the topic lets.
+    /// Whether `at_most` records, or more, lie unflushed below `end`.
     #[inline]
-    pub(super) fn owes_flush(&self, end: Offset) -> bool {
-        end.get() - self.durable.load(Ordering::Relaxed) >= self.config.settings.flush_messages
+    pub(super) fn owes_flush(&self, end: Offset, at_most: i64) -> bool {
+        end.get() - self.durable.load(Ordering::Relaxed) >= at_most
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -99,7 +91,7 @@ impl Partition {
 
     /// The offset below which consumers may read, exclusive: what is flushed, where all is promised to be.
     pub(super) fn high_watermark(&self, log: &Log) -> Offset {
-        match self.durability {
+        match log.settings().durability() {
             Durability::Flushed => log.durable(),
             Durability::Buffered => log.end(),
         }
@@ -127,9 +119,39 @@ impl Partition {
         let Some(log) = state.log_if_any()? else { return Ok(()) };
         log.end_flush(&flush, result)?;
         self.durable.store(log.synced().get(), Ordering::Release);
-        let woken = if self.durability == Durability::Flushed { state.take_waiting() } else { Vec::new() };
+        let woken = match state.settings().durability() {
+            Durability::Flushed => state.take_waiting(),
+            Durability::Buffered => Vec::new(),
+        };
         drop(state);
         woken.iter().for_each(|fetch| fetch.look_again());
+        Ok(())
+    }
+
+    /// Has other settings hold from now on. Where readers are to get only what is flushed, what they could get before is
+    /// flushed first: a high watermark does not go back. An error is that of this flush, and does not keep the settings
+    /// from holding.
+    pub(super) fn alter(&self, settings: &TopicSettings, gaps: bool) -> Result<()> {
+        let _no_flush = self.hold_flushes();
+        let mut state = self.lock();
+        let promises = settings.durability() > state.config.settings.durability();
+        state.config.settings = settings.clone();
+        state.config.gaps |= gaps;
+        let LogState::Open(log) = &mut state.log else { return Ok(()) };
+        let flushed = if promises { self.flush_held(log) } else { Ok(()) };
+        log.alter(settings.clone(), gaps);
+        let woken = state.take_waiting();
+        drop(state);
+        woken.iter().for_each(|fetch| fetch.look_again());
+        flushed
+    }
+
+    /// Syncs the records while nobody can append.
+    fn flush_held(&self, log: &mut Log) -> Result<()> {
+        let flush = log.begin_flush(Extent::Records)?;
+        let result = flush.run(&*self.storage);
+        log.end_flush(&flush, result)?;
+        self.durable.store(log.synced().get(), Ordering::Release);
         Ok(())
     }
 
@@ -151,16 +173,21 @@ impl Partition {
 }
 
 impl State {
+    /// Those of the topic now.
+    pub(super) fn settings(&self) -> &TopicSettings {
+        &self.config.settings
+    }
+
     /// The log, to be appended to; made now if there is none.
     pub(super) fn log_to_append(&mut self, partition: &Partition) -> Result<&mut Log> {
         if matches!(self.log, LogState::Absent) {
             super::directory::write_partition_metadata(
                 &*partition.storage,
-                &partition.config.dir,
+                &self.config.dir,
                 partition.topic_id,
             )?;
             let (log, _) =
-                Log::open(&partition.storage, partition.config.clone(), LoadedFrom::New, Some(Offset::ZERO))?;
+                Log::open(&partition.storage, self.config.clone(), LoadedFrom::New, Some(Offset::ZERO))?;
             self.log = LogState::Open(Box::new(log));
         }
         self.log_if_any()?.ok_or(Error::Closed)

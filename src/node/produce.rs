@@ -2,7 +2,11 @@
 //! replica is the leader itself, so that every `acks` is reached by the append.
 
 use super::{
-    Node, Task, admin::OFFSETS_TOPIC, background::Job, partition::Partition, topics::with_partition,
+    Node, Task,
+    admin::OFFSETS_TOPIC,
+    background::Job,
+    partition::{Partition, State},
+    topics::with_partition,
 };
 use crate::{
     bugs::{self, Bug},
@@ -11,7 +15,7 @@ use crate::{
     log::Extent,
     record::{Batch, ValidBatch},
     rpc::{Acks, ProduceRequest, ProduceResponse},
-    sync::Ordering,
+    sync::{MutexGuard, Ordering},
     types::{Durability, Timestamp, TimestampType, millis},
 };
 use std::{sync::Arc, time::Duration};
@@ -43,33 +47,37 @@ impl Node {
         batch: &mut ValidBatch<'_>,
         durability: Durability,
     ) -> Result<ProduceResponse, Box<Error>> {
-        let settings = &partition.config().settings;
-        if settings.is_plain() {
-            self.check_not_ahead(batch.header().max_timestamp, settings)?;
-            return self.append_checked(partition, batch, durability);
+        let state = partition.lock();
+        if state.settings().is_plain() {
+            self.check_not_ahead(batch.header().max_timestamp, state.settings())?;
+            return self.append_checked(partition, state, batch, durability);
         }
-        self.check_records(batch, settings)?;
+        let settings = state.settings().clone();
+        // What takes its time needs no lock.
+        drop(state);
+        self.check_records(batch, &settings)?;
         match settings.compression.filter(|codec| *codec != batch.header().attributes.codec()) {
             Some(codec) => {
-                check_size(batch, settings)?;
+                check_size(batch, &settings)?;
                 let mut buffer = Vec::new();
                 let recompressed = batch.recompress(codec, &mut buffer);
                 let mut batch = recompressed.map_err(|error| Error::InvalidRecord(error.to_string()))?;
-                self.append_checked(partition, &mut batch, durability)
+                self.append_checked(partition, partition.lock(), &mut batch, durability)
             }
-            None => self.append_checked(partition, batch, durability),
+            None => self.append_checked(partition, partition.lock(), batch, durability),
         }
     }
 
     fn append_checked(
         &self,
         partition: &Arc<Partition>,
+        mut state: MutexGuard<'_, State>,
         batch: &mut ValidBatch<'_>,
         durability: Durability,
     ) -> Result<ProduceResponse, Box<Error>> {
-        let durability = durability.max(partition.durability());
-        let mut state = partition.lock();
-        let by_broker = partition.config().settings.timestamp_type == TimestampType::LogAppendTime;
+        let (promised, flush_messages) = (state.settings().durability(), state.settings().flush_messages);
+        let durability = durability.max(promised);
+        let by_broker = state.settings().timestamp_type == TimestampType::LogAppendTime;
         // Under the lock, so that times do not go back within a log.
         let log_append_time = by_broker.then(|| self.clock.wall());
         if let Some(now) = log_append_time {
@@ -77,7 +85,7 @@ impl Node {
         }
         let appended = state.log_to_append(partition)?.append(batch)?;
         let arm = !std::mem::replace(&mut state.flush_armed, true) || appended.rolled;
-        let woken = match partition.durability() {
+        let woken = match promised {
             Durability::Buffered => state.take_waiting(),
             Durability::Flushed => Vec::new(),
         };
@@ -90,7 +98,8 @@ impl Node {
             self.offer(Job::RunAhead(Arc::downgrade(partition)));
         }
         woken.iter().for_each(|fetch| fetch.look_again());
-        let durability = if partition.owes_flush(appended.end) { Durability::Flushed } else { durability };
+        let owed = partition.owes_flush(appended.end, flush_messages);
+        let durability = if owed { Durability::Flushed } else { durability };
         if durability == Durability::Flushed && !bugs::is(Bug::AcknowledgeBeforeFlush) {
             partition.flush(appended.end, Extent::Records)?;
         }
@@ -99,8 +108,11 @@ impl Node {
 
     /// Sees to a flush in the background: soon, if a segment was closed.
     pub(super) fn arm_flush(&self, partition: &Arc<Partition>, soon: bool) {
-        let interval = partition.config().settings.flush_interval;
-        let within = match partition.durability() {
+        let (interval, promised) = {
+            let state = partition.lock();
+            (state.settings().flush_interval, state.settings().durability())
+        };
+        let within = match promised {
             _ if soon => Duration::ZERO,
             Durability::Buffered => interval,
             Durability::Flushed => interval.min(CHECKPOINT_WITHIN),

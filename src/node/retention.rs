@@ -69,7 +69,8 @@ impl Node {
             let reason = "records of an internal topic cannot be deleted".to_owned();
             return Err(Error::InvalidTopic { topic: topic(), reason });
         }
-        if partition.config().settings.cleanup_policy == CleanupPolicy::Compact {
+        let policy = partition.lock().settings().cleanup_policy;
+        if policy == CleanupPolicy::Compact {
             let reason =
                 "a topic with cleanup_policy compact does not delete records by their age".to_owned();
             return Err(Error::PolicyViolation { topic: topic(), reason });
@@ -92,7 +93,8 @@ impl Node {
         if paths.is_empty() {
             return Ok(());
         }
-        let at = self.clock.now().plus(partition.config().settings.file_delete_delay);
+        let delay = partition.lock().settings().file_delete_delay;
+        let at = self.clock.now().plus(delay);
         self.timers.arm(at, Task::Remove(paths));
         // The names, too, are to be durable at some time.
         let armed = std::mem::replace(&mut partition.lock().flush_armed, true);

@@ -64,6 +64,7 @@ fn fetch(partition: PartitionRef, offset: i64) -> FetchRequest {
         min_bytes: 1,
         max_bytes: 1 << 20,
         partitions: vec![wanted],
+        metadata_version: None,
     }
 }
 

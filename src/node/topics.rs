@@ -118,15 +118,7 @@ impl Topics {
     }
 
     pub(super) fn insert(&mut self, entry: TopicEntry, partitions: Vec<Arc<Partition>>) {
-        let mut slots = Vec::new();
-        for partition in &partitions {
-            let slot = self.free.pop().unwrap_or(self.slots.len() as u32);
-            match self.slots.get_mut(slot as usize) {
-                Some(free) => *free = Some(Arc::clone(partition)),
-                None => self.slots.push(Some(Arc::clone(partition))),
-            }
-            slots.push(slot);
-        }
+        let slots = partitions.iter().map(|partition| self.take_slot(partition)).collect();
         self.by_name.insert(Arc::clone(&entry.name), Topic { entry, partitions, slots });
     }
 
@@ -140,6 +132,32 @@ impl Topics {
             }
         }
         Some(topic)
+    }
+
+    /// Adds the partitions of a topic that has got some; `entry` says how many it has now.
+    pub(super) fn grow(&mut self, entry: TopicEntry, partitions: Vec<Arc<Partition>>) {
+        let mut slots: Vec<u32> = partitions.iter().map(|partition| self.take_slot(partition)).collect();
+        if let Some(topic) = self.by_name.get_mut(&entry.name) {
+            topic.entry = entry;
+            topic.partitions.extend(partitions);
+            topic.slots.append(&mut slots);
+        }
+    }
+
+    /// Has a topic be as `entry` says, and gives its partitions.
+    pub(super) fn alter(&mut self, entry: TopicEntry) -> Vec<Arc<Partition>> {
+        let Some(topic) = self.by_name.get_mut(&entry.name) else { return Vec::new() };
+        topic.entry = entry;
+        topic.partitions.clone()
+    }
+
+    fn take_slot(&mut self, partition: &Arc<Partition>) -> u32 {
+        let slot = self.free.pop().unwrap_or(self.slots.len() as u32);
+        match self.slots.get_mut(slot as usize) {
+            Some(free) => *free = Some(Arc::clone(partition)),
+            None => self.slots.push(Some(Arc::clone(partition))),
+        }
+        slot
     }
 
     /// Notes that the topics that were found on the disk are topics like any other. `false`: there was none.
@@ -179,6 +197,13 @@ impl Topics {
             config: topic.entry.config.clone(),
             partitions: topic.partitions.iter().zip(&topic.slots).map(partition).collect(),
         }
+    }
+
+    /// As `entries`, with one of the topics as it shall be.
+    pub(super) fn entries_with(&self, changed: &TopicEntry) -> Vec<TopicEntry> {
+        let mut entries = self.entries();
+        entries.iter_mut().filter(|entry| entry.id == changed.id).for_each(|entry| *entry = changed.clone());
+        entries
     }
 
     /// What the metadata file says: the topics that are there, and those that are not removed entirely.

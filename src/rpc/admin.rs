@@ -3,7 +3,7 @@
 use super::PartitionRef;
 use crate::{
     config::TopicConfig,
-    types::{BrokerId, IsolationLevel, LeaderEpoch, Offset, OffsetSpec, TopicId},
+    types::{BrokerId, IsolationLevel, LeaderEpoch, Offset, OffsetSpec, TopicId, TopicPartition},
 };
 use std::sync::Arc;
 
@@ -21,6 +21,8 @@ pub(crate) struct MetadataRequest {
 pub(crate) struct MetadataResponse {
     /// Ordered by name.
     pub(crate) topics: Vec<TopicMetadata>,
+    /// Another one when a topic has got partitions since: what a client knows is to be asked for again.
+    pub(crate) version: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -55,6 +57,40 @@ pub(crate) struct DeleteTopicRequest {
     pub(crate) name: String,
 }
 
+#[derive(Debug, Clone)]
+pub(crate) struct CreatePartitionsRequest {
+    pub(crate) topic: String,
+    /// How many there shall be, with those that are there.
+    pub(crate) total: i32,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct AlterConfigsRequest {
+    pub(crate) topic: String,
+    /// What is set here is set there; the rest stays.
+    pub(crate) config: TopicConfig,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DescribeLogDirsRequest;
+
+/// The logs that are there, sorted by partition.
+#[derive(Debug, Clone)]
+pub(crate) struct DescribeLogDirsResponse {
+    pub(crate) logs: Vec<LogMetadata>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct LogMetadata {
+    pub(crate) partition: TopicPartition,
+    /// Of all segments' batches, in bytes.
+    pub(crate) size: u64,
+    pub(crate) segments: usize,
+    pub(crate) start: Offset,
+    pub(crate) high_watermark: Offset,
+    pub(crate) end: Offset,
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ListOffsetsRequest {
     pub(crate) partition: PartitionRef,
@@ -67,6 +103,8 @@ pub(crate) struct ListOffsetsRequest {
 pub(crate) struct ListOffsetsResponse {
     /// `None`: no record is that young.
     pub(crate) offset: Option<Offset>,
+    /// That of the metadata now.
+    pub(crate) metadata_version: u64,
 }
 
 /// KIP-320: where did the records of this epoch end, here?

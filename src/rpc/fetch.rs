@@ -17,6 +17,9 @@ pub(crate) struct FetchRequest {
     /// For all partitions together; but the first batch of the first partition that has one always comes (rule 5).
     pub(crate) max_bytes: usize,
     pub(crate) partitions: Vec<FetchPartition>,
+    /// That of the metadata that the client knows: it is answered at once, with what there is, when another holds.
+    /// `None`: it does not want to know.
+    pub(crate) metadata_version: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -32,6 +35,8 @@ pub(crate) struct FetchPartition {
 #[derive(Debug)]
 pub(crate) struct FetchResponse {
     pub(crate) partitions: Vec<Result<Fetched>>,
+    /// That of the metadata now.
+    pub(crate) metadata_version: u64,
 }
 
 #[derive(Debug, Clone)]

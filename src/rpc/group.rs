@@ -1,6 +1,6 @@
 //! Groups and their offsets.
 
-use crate::types::{BrokerId, Generation, OffsetAndMetadata, Offsets, TopicId, TopicPartition};
+use crate::types::{BrokerId, Generation, GroupState, OffsetAndMetadata, Offsets, TopicId, TopicPartition};
 use std::collections::BTreeMap;
 
 #[derive(Debug, Clone)]
@@ -56,4 +56,38 @@ pub(crate) struct OffsetFetchRequest {
 #[derive(Debug, Clone)]
 pub(crate) struct OffsetFetchResponse {
     pub(crate) offsets: Vec<Option<OffsetAndMetadata>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ListGroupsRequest;
+
+/// The groups that the broker is the coordinator of, sorted.
+#[derive(Debug, Clone)]
+pub(crate) struct ListGroupsResponse {
+    pub(crate) groups: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct DescribeGroupRequest {
+    pub(crate) group: String,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct DescribeGroupResponse {
+    pub(crate) state: GroupState,
+    /// Their ids.
+    pub(crate) members: Vec<String>,
+    /// All that is committed for topics that are there.
+    pub(crate) offsets: Offsets,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct DeleteGroupRequest {
+    pub(crate) group: String,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct OffsetDeleteRequest {
+    pub(crate) group: String,
+    pub(crate) partitions: Vec<TopicPartition>,
 }

@@ -11,14 +11,18 @@ pub(crate) mod metadata_record;
 mod produce;
 
 pub(crate) use admin::{
-    CreateTopicRequest, CreateTopicResponse, DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicRequest,
-    Done, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
-    OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, PartitionMetadata, TopicMetadata,
+    AlterConfigsRequest, CreatePartitionsRequest, CreateTopicRequest, CreateTopicResponse,
+    DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicRequest, DescribeLogDirsRequest,
+    DescribeLogDirsResponse, Done, ListOffsetsRequest, ListOffsetsResponse, LogMetadata, MetadataRequest,
+    MetadataResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, PartitionMetadata,
+    TopicMetadata,
 };
 pub(crate) use fetch::{AbortedTransaction, FetchPartition, FetchRequest, FetchResponse, Fetched};
 pub(crate) use group::{
-    FindCoordinatorRequest, FindCoordinatorResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
-    MemberIdentity, OffsetCommitRequest, OffsetFetchRequest, OffsetFetchResponse,
+    DeleteGroupRequest, DescribeGroupRequest, DescribeGroupResponse, FindCoordinatorRequest,
+    FindCoordinatorResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, ListGroupsRequest,
+    ListGroupsResponse, MemberIdentity, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
+    OffsetFetchResponse,
 };
 pub(crate) use produce::{Acks, ProduceRequest, ProduceResponse};
 
@@ -125,8 +129,11 @@ macro_rules! calls {
 calls! {
     Metadata(MetadataRequest) -> MetadataResponse,
     CreateTopic(CreateTopicRequest) -> CreateTopicResponse,
+    CreatePartitions(CreatePartitionsRequest) -> Done,
+    AlterConfigs(AlterConfigsRequest) -> Done,
     DeleteTopic(DeleteTopicRequest) -> Done,
     DeleteRecords(DeleteRecordsRequest) -> DeleteRecordsResponse,
+    DescribeLogDirs(DescribeLogDirsRequest) -> DescribeLogDirsResponse,
     ListOffsets(ListOffsetsRequest) -> ListOffsetsResponse,
     OffsetForLeaderEpoch(OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse,
     FindCoordinator(FindCoordinatorRequest) -> FindCoordinatorResponse,
@@ -134,4 +141,8 @@ calls! {
     LeaveGroup(LeaveGroupRequest) -> Done,
     OffsetCommit(OffsetCommitRequest) -> Done,
     OffsetFetch(OffsetFetchRequest) -> OffsetFetchResponse,
+    ListGroups(ListGroupsRequest) -> ListGroupsResponse,
+    DescribeGroup(DescribeGroupRequest) -> DescribeGroupResponse,
+    DeleteGroup(DeleteGroupRequest) -> Done,
+    OffsetDelete(OffsetDeleteRequest) -> Done,
 }

@@ -1,12 +1,14 @@
 //! Words that every layer shares: what is counted, where, and when.
 
 mod choices;
+mod group_state;
 mod ids;
 mod numbers;
 mod offsets;
 mod timestamp;
 
 pub use choices::{CleanupPolicy, Compression, IsolationLevel, TimestampType};
+pub use group_state::GroupState;
 pub use ids::{BrokerId, TopicId, TopicPartition};
 pub(crate) use ids::{check_group_id, check_topic_name};
 pub(crate) use numbers::{Generation, LeaderEpoch, Offset};

@@ -3,7 +3,7 @@
 use super::{super::consumer_core::Event, Consumer};
 use crate::{
     error::Result,
-    rpc::ListOffsetsRequest,
+    rpc::{ListOffsetsRequest, ListOffsetsResponse},
     types::{Offset, OffsetSpec, TopicPartition},
 };
 
@@ -64,12 +64,15 @@ impl Consumer {
     }
 
     fn offset_in(&self, of: &TopicPartition, spec: OffsetSpec) -> Result<Option<i64>> {
+        Ok(self.list_offset(of, spec)?.offset.map(Offset::get))
+    }
+
+    fn list_offset(&self, of: &TopicPartition, spec: OffsetSpec) -> Result<ListOffsetsResponse> {
         let (partition, isolation) = {
             let core = self.core.borrow();
             (core.reference(of)?, core.isolation())
         };
-        let answer = self.client.call(ListOffsetsRequest { partition, spec, isolation })?;
-        Ok(answer.offset.map(Offset::get))
+        self.client.call(ListOffsetsRequest { partition, spec, isolation })
     }
 
     /// How far this consumer is behind in a partition: from its [`position`](Self::position) to the end of what it may
@@ -141,14 +144,22 @@ impl Consumer {
     /// # Ok(()) }
     /// ```
     pub fn is_caught_up(&self) -> Result<bool> {
-        self.run(Event::Locate)?;
-        let positions = self.core.borrow().positions();
-        for (of, position) in positions.iter() {
-            if self.offset_in(of, OffsetSpec::Latest)?.is_some_and(|end| end > position.offset) {
-                return Ok(false);
+        loop {
+            self.run(Event::Locate)?;
+            let positions = self.core.borrow().positions();
+            let mut newest = None;
+            for (of, position) in positions.iter() {
+                let answer = self.list_offset(of, OffsetSpec::Latest)?;
+                if answer.offset.is_some_and(|end| end.get() > position.offset) {
+                    return Ok(false);
+                }
+                newest = Some(answer.metadata_version);
+            }
+            // There may be partitions that this consumer does not know yet.
+            if !newest.is_some_and(|newest| self.core.borrow_mut().check_version(newest)) {
+                return Ok(true);
             }
         }
-        Ok(true)
     }
 
     /// Moves the position of a partition: the next poll begins there. To commit it is another matter.

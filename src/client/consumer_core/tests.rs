@@ -55,6 +55,7 @@ fn metadata(topic_id: u8, partitions: i32) -> MetadataResponse {
     let partitions = (0..partitions).map(partition).collect();
     MetadataResponse {
         topics: vec![TopicMetadata { name: "t".into(), id, config: TopicConfig::new(), partitions }],
+        version: 0,
     }
 }
 
@@ -93,7 +94,7 @@ fn gives(action: Action) -> Vec<i64> {
 }
 
 fn answer(core: &mut ConsumerCore, partitions: Vec<Result<Fetched>>) -> Result<Action> {
-    core.step(Event::Fetched(FetchResponse { partitions }), NOW)
+    core.step(Event::Fetched(FetchResponse { partitions, metadata_version: 0 }), NOW)
 }
 
 fn position(core: &ConsumerCore) -> (i64, Option<i32>) {
@@ -255,7 +256,8 @@ fn rule_02_a_position_out_of_range_is_reset_and_fetched_in_the_same_poll() {
     core.step(Event::Poll { deadline: NOW, most: usize::MAX }, NOW).unwrap();
     let asked = answer(&mut core, vec![out_of_range()]).unwrap();
     assert!(matches!(&asked, Action::Call(Request::ListOffsets(_))), "{asked:?}");
-    let earliest = Response::ListOffsets(ListOffsetsResponse { offset: Some(Offset::new(2)) });
+    let earliest =
+        Response::ListOffsets(ListOffsetsResponse { offset: Some(Offset::new(2)), metadata_version: 0 });
     assert_eq!(asks(core.step(Event::Answered(earliest), NOW).unwrap()), [(0, 2)]);
     assert_eq!(gives(answer(&mut core, vec![fetched(batch(2, 3, 0))]).unwrap()), [2, 3, 4]);
 
@@ -339,9 +341,11 @@ fn a_seek_forgets_what_was_fetched() {
 fn a_poll_ends_when_its_time_is_up() {
     let mut core = at(0, ConsumerConfig::standalone());
     asks(poll(&mut core).unwrap());
-    let too_early = core.step(Event::Fetched(FetchResponse { partitions: vec![fetched([])] }), NOW).unwrap();
+    let too_early = core
+        .step(Event::Fetched(FetchResponse { partitions: vec![fetched([])], metadata_version: 0 }), NOW)
+        .unwrap();
     assert_eq!(asks(too_early), [(0, 0)], "an empty answer before that is asked for again");
-    let response = FetchResponse { partitions: vec![fetched([])] };
+    let response = FetchResponse { partitions: vec![fetched([])], metadata_version: 0 };
     assert_eq!(gives(core.step(Event::Fetched(response), LATER).unwrap()), []);
     asks(poll(&mut core).unwrap());
     assert_eq!(gives(core.step(Event::TimedOut, LATER).unwrap()), []);
@@ -542,7 +546,7 @@ fn a_fetch_is_held_back_for_so_many_bytes_and_so_long() {
     let until = |action: &Action, nanos: u64| matches!(action, Action::Fetch(_, request) if request.deadline == Instant::from_nanos(nanos));
     let now = Instant::from_nanos(500);
     assert!(until(&core.step(Event::TimedOut, now).unwrap(), 500), "it takes what there is");
-    let nothing = FetchResponse { partitions: vec![fetched([])] };
+    let nothing = FetchResponse { partitions: vec![fetched([])], metadata_version: 0 };
     assert!(until(&core.step(Event::Fetched(nothing), now).unwrap(), 1000), "and waits again");
     let end = Instant::from_nanos(9000);
     assert!(until(&core.step(Event::TimedOut, end).unwrap(), 9000), "at the end of the poll too");
@@ -551,7 +555,7 @@ fn a_fetch_is_held_back_for_so_many_bytes_and_so_long() {
 }
 
 fn no_such_topic() -> Response {
-    Response::Metadata(MetadataResponse { topics: Vec::new() })
+    Response::Metadata(MetadataResponse { topics: Vec::new(), version: 0 })
 }
 
 /// The names of the topics that a broker is asked for.
@@ -638,4 +642,24 @@ fn an_assigned_partition_that_a_new_topic_does_not_have_does_not_keep_the_others
             [offset, offset + 1]
         );
     }
+}
+
+#[test]
+fn a_topic_that_got_partitions_is_asked_for_again_and_nothing_is_handed_out_twice() {
+    let mut core = core(ConsumerConfig::standalone(), 1);
+    core.seek(&("t", 0).into(), OffsetSpec::At(0)).unwrap();
+    assert_eq!(asks(poll(&mut core).unwrap()), [(0, 0)]);
+    let response = FetchResponse { partitions: vec![fetched(batch(0, 2, 0))], metadata_version: 7 };
+    assert_eq!(gives(core.step(Event::Fetched(response), NOW).unwrap()), [0, 1]);
+    let Action::Call(Request::Metadata(_)) = poll(&mut core).unwrap() else { panic!("not asked again") };
+    let grown = Response::Metadata(MetadataResponse { version: 7, ..metadata(1, 2) });
+    let Action::Call(Request::ListOffsets(asked)) = core.step(Event::Answered(grown), NOW).unwrap() else {
+        panic!("where does the new one begin?")
+    };
+    assert_eq!(asked.partition.partition, 1);
+    let start = ListOffsetsResponse { offset: Some(Offset::ZERO), metadata_version: 7 };
+    let action = core.step(Event::Answered(Response::ListOffsets(start)), NOW).unwrap();
+    let mut asked = asks(action);
+    asked.sort_unstable();
+    assert_eq!(asked, [(0, 2), (1, 0)]);
 }

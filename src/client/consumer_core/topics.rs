@@ -39,6 +39,9 @@ impl ConsumerCore {
     pub(in crate::client) fn learn(&mut self, metadata: MetadataResponse) -> Result<()> {
         self.looked = true;
         let mut told = None;
+        if matches!(&self.wanted, Wanted::Topics(topics) if *topics == self.unresolved) {
+            self.metadata_version = metadata.version;
+        }
         for name in std::mem::take(&mut self.unresolved) {
             let topic = metadata.topics.iter().find(|topic| *topic.name == *name);
             match self.learn_topic(&name, topic) {

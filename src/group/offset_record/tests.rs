@@ -207,3 +207,11 @@ proptest! {
         let _ = OffsetsRecord::decode(b"\0\x01\0\0\0\0\0\0\0\0", Some(&value));
     }
 }
+
+#[test]
+fn the_end_of_a_group_reads_back_as_one() {
+    let key = group_metadata_key("g\u{e9}").unwrap();
+    let gone = OffsetsRecord::GroupMetadata { group: "g\u{e9}", value: None };
+    assert_eq!(OffsetsRecord::decode(&key, None), Ok(gone));
+    assert_eq!(group_metadata_key(&"x".repeat(32_768)), None);
+}

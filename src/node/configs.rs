@@ -1,0 +1,63 @@
+//! A topic's settings are altered: durable in the metadata file before any of them holds.
+
+use super::{
+    Node,
+    admin::is_internal,
+    partition::Partition,
+    topics::{TopicEntry, write_metadata},
+};
+use crate::{
+    config::TopicConfig,
+    error::{Error, Result},
+    rpc::{AlterConfigsRequest, Done},
+};
+use std::sync::Arc;
+
+impl Node {
+    pub(super) fn handle_alter_configs(&self, request: &AlterConfigsRequest) -> Result<Done> {
+        let _one_at_a_time = self.admin.lock();
+        self.check_open()?;
+        let entry = self.altered(&request.topic, &request.config)?;
+        let (settings, gaps) = (entry.config.settings()?, entry.gaps);
+        let entries = self.topics.read().entries_with(&entry);
+        write_metadata(&*self.storage, &self.dir, &entries)?;
+        // The file says so: from here on every partition has to follow, whatever becomes of another.
+        let partitions = self.topics.write().alter(entry);
+        let altered: Vec<Result<()>> = partitions
+            .iter()
+            .map(|partition| {
+                let altered = partition.alter(&settings, gaps);
+                self.hasten_flush(partition);
+                altered
+            })
+            .collect();
+        altered.into_iter().collect::<Result<()>>().map(|()| Done)
+    }
+
+    /// The topic as it shall be.
+    fn altered(&self, name: &str, config: &TopicConfig) -> Result<TopicEntry> {
+        let topics = self.topics.read();
+        let unknown = || Error::UnknownTopicOrPartition { topic: name.to_owned(), partition: None };
+        let there = &topics.get(name).ok_or_else(unknown)?.entry;
+        if is_internal(name) {
+            let reason = "an internal topic has the settings that it has".to_owned();
+            return Err(Error::InvalidTopic { topic: name.to_owned(), reason });
+        }
+        let altered = config.clone().or(&there.config);
+        if altered.partition_count()? != there.config.partition_count()? {
+            let (key, value) = ("num.partitions".to_owned(), altered.partition_count()?.to_string());
+            let reason = "create_partitions adds partitions".to_owned();
+            return Err(Error::InvalidConfig { key, value, reason });
+        }
+        let gaps = there.gaps || altered.settings()?.cleanup_policy.compacts();
+        Ok(TopicEntry { config: altered, gaps, ..there.clone() })
+    }
+
+    /// A flush that is on its way may be further off than the topic lets by now.
+    fn hasten_flush(&self, partition: &Arc<Partition>) {
+        let armed = partition.lock().flush_armed;
+        if armed {
+            self.arm_flush(partition, false);
+        }
+    }
+}

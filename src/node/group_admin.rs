@@ -1,0 +1,61 @@
+//! Groups are listed, described and deleted, and what they have committed is deleted, from outside.
+
+use super::Node;
+use crate::{
+    error::{Error, Result},
+    group::Event,
+    rpc::{
+        DeleteGroupRequest, DescribeGroupRequest, DescribeGroupResponse, Done, ListGroupsResponse,
+        OffsetDeleteRequest,
+    },
+    types::check_group_id,
+};
+
+impl Node {
+    pub(super) fn handle_list_groups(&self) -> Result<ListGroupsResponse> {
+        let mut groups = self.groups.lock();
+        self.load_all_groups(&mut groups)?;
+        let there = groups.by_id.iter().filter(|(_, group)| group.is_known());
+        Ok(ListGroupsResponse { groups: there.map(|(id, _)| id.clone()).collect() })
+    }
+
+    pub(super) fn handle_describe_group(
+        &self,
+        request: &DescribeGroupRequest,
+    ) -> Result<DescribeGroupResponse> {
+        check_group_id(&request.group)?;
+        let mut groups = self.groups.lock();
+        self.load_group(&mut groups, &request.group)?;
+        let group = groups.by_id.get(&request.group).filter(|group| group.is_known());
+        let unknown = || Error::GroupIdNotFound { group: request.group.clone() };
+        let group = group.ok_or_else(unknown)?;
+        let committed = group.partitions().filter_map(|of| {
+            let topic_id = self.topic_id(of.topic())?;
+            Some((of.clone(), group.committed(of, Some(topic_id))?))
+        });
+        Ok(DescribeGroupResponse {
+            state: group.state(),
+            members: group.members().map(ToOwned::to_owned).collect(),
+            offsets: committed.collect(),
+        })
+    }
+
+    /// What is deleted gets tombstones in `__consumer_offsets`, one for each partition and one for the group.
+    pub(super) fn handle_delete_group(&self, request: &DeleteGroupRequest) -> Result<Done> {
+        self.change_from_outside(&request.group, Event::Delete)
+    }
+
+    /// What is not committed anyway is fine.
+    pub(super) fn handle_offset_delete(&self, request: OffsetDeleteRequest) -> Result<Done> {
+        self.change_from_outside(&request.group, Event::DeleteOffsets { partitions: request.partitions })
+    }
+
+    fn change_from_outside(&self, group: &str, event: Event) -> Result<Done> {
+        check_group_id(group)?;
+        let mut groups = self.groups.lock();
+        self.load_group(&mut groups, group)?;
+        // A group that is not there is not made.
+        self.step(&mut groups, group, event, true)?;
+        Ok(Done)
+    }
+}
