@@ -117,12 +117,17 @@ impl Client {
         remembered.filter(|topic| *topic.name == *record.topic).and_then(|topic| topic.route(record))
     }
 
-    /// Where a record goes.
+    /// Where a record goes. A partition that is not known may have come since.
     pub(super) fn route_of(&self, record: &Record<'_>) -> Result<Route, Box<Error>> {
-        with_local(|Local { topics, .. }| match self.remembered(record, topics) {
+        let known = with_local(|Local { topics, .. }| match self.remembered(record, topics) {
             Some(route) => route.copied(),
             None => self.route(record, topics),
-        })
+        });
+        if !known.as_ref().is_err_and(|error| is_stale(error)) {
+            return known;
+        }
+        self.forget(record.topic);
+        with_local(|local| self.route(record, &mut local.topics))
     }
 
     /// Sends a batch to a partition of `topic`, and anew where that turns out to have been made anew.

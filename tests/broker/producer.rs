@@ -206,6 +206,16 @@ fn a_topic_made_anew_gets_what_was_buffered_for_the_old_one() {
 }
 
 #[test]
+fn a_partition_that_came_since_gets_its_records() {
+    let broker = broker(1);
+    let producer = broker.producer(ProducerConfig::new()).unwrap();
+    producer.produce(Record::to("t").value("a")).unwrap();
+    broker.admin().create_partitions("t", 2).unwrap();
+    assert_eq!(producer.produce(Record::to("t").partition(1).value("b")).unwrap().offset, 0);
+    assert_eq!(values(broker.client(), 1), ["b"]);
+}
+
+#[test]
 fn batches_are_compressed_as_a_whole() -> Result<()> {
     let value = "the same again and again ".repeat(20);
     let sizes: Vec<u64> = [Compression::None, Compression::Zstd]

@@ -123,7 +123,7 @@ impl Delivery {
     /// # Ok(()) }
     /// ```
     pub fn wait(self) -> Result<RecordMetadata> {
-        self.wait_until(Instant::MAX).unwrap_or(Err(Error::Timeout))
+        self.result_by(Instant::MAX).unwrap_or(Err(Error::Timeout))
     }
 
     /// As [`wait`](Self::wait), for `timeout` at most if other batches of the partition are under way; `None` then. What
@@ -142,10 +142,10 @@ impl Delivery {
     /// # Ok(()) }
     /// ```
     pub fn wait_timeout(&self, timeout: Duration) -> Option<Result<RecordMetadata>> {
-        self.wait_until(self.inner.clock().now().plus(timeout))
+        self.result_by(self.inner.clock().now().plus(timeout))
     }
 
-    fn wait_until(&self, deadline: Instant) -> Option<Result<RecordMetadata>> {
+    fn result_by(&self, deadline: Instant) -> Option<Result<RecordMetadata>> {
         let batch = &self.batch;
         self.inner.send_until(Some(batch.key), deadline, || batch.is_done());
         let result = batch.result(self.index, self.timestamp)?;
