@@ -192,14 +192,21 @@ impl Log {
         Ok(!self.epochs_dirty)
     }
 
-    /// Reads the leader epochs from the batches themselves.
+    /// Reads the leader epochs from the batches themselves: where one of them is damaged nothing tells what they were.
     fn find_epochs(&mut self) -> Result<()> {
         self.epochs = LeaderEpochs::default();
         let interval = self.config.settings.index_interval_bytes;
         for base in self.segments.keys() {
             let mut whole = Segment::open(&*self.storage, &self.config, *base, Open::Read, *base)?;
-            for (epoch, start) in whole.scan(interval)?.epochs {
+            let scan = whole.scan(interval)?;
+            for (epoch, start) in scan.epochs {
+                if self.epochs.latest().is_some_and(|latest| epoch < latest) {
+                    return Err(self.damage(whole.file(), start, "its leader epoch goes back"));
+                }
                 self.epochs.assign(epoch, start);
+            }
+            if let Some(why) = scan.bad {
+                return Err(self.damage(whole.file(), whole.end(), &why));
             }
         }
         Ok(())

@@ -149,3 +149,19 @@ fn a_checkpoint_that_is_wrong_below_the_recovery_point_is_refused_after_a_crash_
         assert!(refused.contains("a batch of leader epoch 0 where 1 should be"), "{refused}");
     }
 }
+
+#[test]
+fn without_a_checkpoint_no_epochs_are_made_of_damaged_batches() {
+    let mut store = Store::new(1024, 0);
+    (0..40).for_each(|time| store.append(&[time]));
+    let end = store.close();
+    store.overwrite(&store.config.dir.join(names::LEADER_EPOCHS), b"");
+    let log = &store.files(".log")[1];
+    let mut bytes = store.content(log);
+    bytes[15] ^= 1;
+    store.overwrite(log, &bytes);
+    for from in [LoadedFrom::CleanClose(end), LoadedFrom::Crash(end)] {
+        let refused = store.reopen(from).unwrap_err().to_string();
+        assert!(refused.contains("its leader epoch goes back"), "{refused}");
+    }
+}
