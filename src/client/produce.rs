@@ -303,11 +303,17 @@ fn push(
     timestamp: Timestamp,
     route: &Route,
 ) -> Result<()> {
+    check_timestamp(timestamp)?;
+    let pushed = writer.push(timestamp, record.key, record.value, &record.headers);
+    pushed.map_err(|error| record_error(error, route.max_batch))
+}
+
+/// Refuses a timestamp that no record may have.
+pub(super) fn check_timestamp(timestamp: Timestamp) -> Result<()> {
     if timestamp < Timestamp::default() {
         return Err(Error::InvalidRecord(format!("a timestamp before 1970: {timestamp}")));
     }
-    let pushed = writer.push(timestamp, record.key, record.value, &record.headers);
-    pushed.map_err(|error| record_error(error, route.max_batch))
+    Ok(())
 }
 
 /// Why a record cannot be in a batch, for its sender.

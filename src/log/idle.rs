@@ -76,10 +76,8 @@ impl Log {
 
     /// How many segments there are, and the bytes of their logs together.
     pub(crate) fn size(&self) -> Result<(usize, u64)> {
-        let bytes = self.segments.keys().try_fold(0, |sum: u64, base| {
-            Ok::<_, crate::error::Error>(sum.saturating_add(self.bytes_of(*base)?))
-        });
-        Ok((self.segments.len(), bytes?))
+        let bytes = self.segments.keys().map(|base| self.bytes_of(*base)).sum::<Result<u64>>()?;
+        Ok((self.segments.len(), bytes))
     }
 
     /// The largest timestamp of a segment that is not open, if it is known; negative if no record has one.

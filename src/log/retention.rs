@@ -84,8 +84,7 @@ impl Log {
     /// The bytes of the segments that reach beyond `from`.
     fn size_from(&self, from: Offset) -> Result<u64> {
         let first = self.segment_of(from).unwrap_or(from);
-        let bases: Vec<Offset> = self.segments.range(first..).map(|(base, _)| *base).collect();
-        bases.into_iter().try_fold(0, |size, base| Ok(size + self.bytes_of(base)?))
+        self.segments.range(first..).map(|(base, _)| self.bytes_of(*base)).sum()
     }
 
     /// Moves the log's start up to `to`, for this process. Lower down it does not go. The leader epochs begin there, too:

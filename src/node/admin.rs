@@ -138,6 +138,16 @@ impl Node {
         }
     }
 
+    /// What is noted of a topic that clients may change; `fixed` says why they may not of an internal one.
+    pub(super) fn changeable(&self, topic: &str, fixed: &str) -> Result<TopicEntry> {
+        let unknown = || Error::UnknownTopicOrPartition { topic: topic.to_owned(), partition: None };
+        let entry = self.topics.read().get(topic).ok_or_else(unknown)?.entry.clone();
+        if is_internal(topic) {
+            return Err(Error::InvalidTopic { topic: topic.to_owned(), reason: fixed.to_owned() });
+        }
+        Ok(entry)
+    }
+
     /// A directory that is there already and has records is somebody's: it is never taken over.
     pub(super) fn check_unused(&self, config: &LogConfig) -> Result<()> {
         let entries = self.storage.list(&config.dir)?.unwrap_or_default();

@@ -2,7 +2,6 @@
 
 use super::{
     Node,
-    admin::is_internal,
     partition::Partition,
     topics::{TopicEntry, write_metadata},
 };
@@ -36,13 +35,7 @@ impl Node {
 
     /// The topic as it shall be.
     fn altered(&self, name: &str, config: &TopicConfig) -> Result<TopicEntry> {
-        let topics = self.topics.read();
-        let unknown = || Error::UnknownTopicOrPartition { topic: name.to_owned(), partition: None };
-        let there = &topics.get(name).ok_or_else(unknown)?.entry;
-        if is_internal(name) {
-            let reason = "an internal topic has the settings that it has".to_owned();
-            return Err(Error::InvalidTopic { topic: name.to_owned(), reason });
-        }
+        let there = self.changeable(name, "an internal topic has the settings that it has")?;
         let altered = config.clone().or(&there.config);
         if altered.partition_count()? != there.config.partition_count()? {
             let (key, value) = ("num.partitions".to_owned(), altered.partition_count()?.to_string());
@@ -50,7 +43,7 @@ impl Node {
             return Err(Error::InvalidConfig { key, value, reason });
         }
         let gaps = there.gaps || altered.settings()?.cleanup_policy.compacts();
-        Ok(TopicEntry { config: altered, gaps, ..there.clone() })
+        Ok(TopicEntry { config: altered, gaps, ..there })
     }
 
     /// A flush that is on its way may be further off than the topic lets by now.

@@ -3,7 +3,6 @@
 
 use super::{
     Node,
-    admin::is_internal,
     partition::Partition,
     topics::{TopicEntry, write_metadata},
 };
@@ -42,13 +41,7 @@ impl Node {
 
     /// The topic as it shall be, and how many partitions it has.
     fn grown(&self, name: &str, total: i32) -> Result<(TopicEntry, i32)> {
-        let topics = self.topics.read();
-        let unknown = || Error::UnknownTopicOrPartition { topic: name.to_owned(), partition: None };
-        let there = &topics.get(name).ok_or_else(unknown)?.entry;
-        if is_internal(name) {
-            let reason = "an internal topic has the partitions that it has".to_owned();
-            return Err(Error::InvalidTopic { topic: name.to_owned(), reason });
-        }
+        let there = self.changeable(name, "an internal topic has the partitions that it has")?;
         let before = there.config.partition_count()?;
         let invalid = |reason| Error::InvalidPartitions { topic: name.to_owned(), reason };
         if total <= before {
@@ -56,7 +49,7 @@ impl Node {
         }
         let config = TopicConfig::from_stored(total, there.config.values().clone());
         config.partition_count().map_err(|error| invalid(error.to_string()))?;
-        Ok((TopicEntry { config, ..there.clone() }, before))
+        Ok((TopicEntry { config, ..there }, before))
     }
 
     /// Shows new partitions to clients, also to those that wait for records of the old ones.

@@ -103,15 +103,12 @@ impl Accumulator {
         let Some(last) = queue.batches.back_mut() else { return Err(crate::Error::Closed) };
         let before = last.encoded.len();
         let index = last.written.record_count();
-        match last.push(record, timestamp) {
-            Ok(()) => {}
-            Err(error) => {
-                if index == 0 {
-                    queue.batches.pop_back();
-                }
-                self.remove_if_idle(key_of(route));
-                return Err(error);
+        if let Err(error) = last.push(record, timestamp) {
+            if index == 0 {
+                queue.batches.pop_back();
             }
+            self.remove_if_idle(key_of(route));
+            return Err(error);
         }
         self.buffered += last.encoded.len() - before;
         last.durability = last.durability.max(record.durability.unwrap_or_default());
@@ -187,7 +184,7 @@ impl Accumulator {
     }
 }
 
-fn key_of(route: &Route) -> Key {
+pub(super) fn key_of(route: &Route) -> Key {
     (route.partition.topic_id, route.partition.partition)
 }
 

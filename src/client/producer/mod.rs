@@ -9,7 +9,10 @@ mod delivery;
 
 pub use delivery::Delivery;
 
-use super::{Client, produce::record_error};
+use super::{
+    Client,
+    produce::{check_timestamp, record_error},
+};
 use crate::{
     config::ProducerConfig,
     env::{Clock, Driver, Monitor},
@@ -17,9 +20,9 @@ use crate::{
     record::{BatchWriter, Record, compression_is_there},
     rpc::ProduceResponse,
     sync::{JoinHandle, Mutex, MutexGuard, is_current, spawn},
-    types::{Compression, Instant, RecordMetadata, Timestamp},
+    types::{Compression, Instant, RecordMetadata},
 };
-use accumulator::{Accumulator, Key, Sending};
+use accumulator::{Accumulator, Key, Sending, key_of};
 use delivery::Batch;
 use std::{
     fmt,
@@ -267,10 +270,8 @@ impl Inner {
     fn send(self: &Arc<Self>, record: &Record<'_>) -> Result<Delivery> {
         let route = self.client.route_of(record).map_err(|error| *error)?;
         let timestamp = record.timestamp.unwrap_or_else(|| self.clock().wall());
-        if timestamp < Timestamp::default() {
-            return Err(Error::InvalidRecord(format!("a timestamp before 1970: {timestamp}")));
-        }
-        let key = (route.partition.topic_id, route.partition.partition);
+        check_timestamp(timestamp)?;
+        let key = key_of(&route);
         let mut state = self.room()?;
         let begin = || (Arc::new(Batch::new(key, record.topic)), self.clock().now().plus(self.config.linger));
         let placed = state.accumulator.push(&route, record, timestamp, begin)?;
@@ -278,7 +279,7 @@ impl Inner {
         if placed.is_news {
             self.state.notify();
             if let Clock::Manual(_) = self.clock() {
-                self.send_due();
+                self.send_ready(false);
             }
         }
         Ok(Delivery { inner: Arc::clone(self), batch: placed.batch, index: placed.index, timestamp })
@@ -320,11 +321,11 @@ impl Inner {
         }
     }
 
-    /// Sends what is full, or has waited for long enough.
-    fn send_due(&self) {
+    /// Sends what is full, or has waited for long enough; with `force` also what could wait.
+    fn send_ready(&self, force: bool) {
         loop {
             let now = self.clock().now();
-            let Some(sending) = self.state.lock().accumulator.take(None, false, now) else { return };
+            let Some(sending) = self.state.lock().accumulator.take(None, force, now) else { return };
             self.deliver(sending);
         }
     }
@@ -416,18 +417,14 @@ impl Driver for Inner {
     }
 
     fn fire(&self, _now: Instant) {
-        self.send_due();
+        self.send_ready(false);
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
         self.inner.begin_close();
-        loop {
-            let now = self.inner.clock().now();
-            let Some(sending) = self.inner.state.lock().accumulator.take(None, true, now) else { return };
-            self.inner.deliver(sending);
-        }
+        self.inner.send_ready(true);
     }
 }
 
