@@ -85,6 +85,21 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # Seeing it
+//!
+//! [`Broker::metrics`], [`Producer::metrics`] and [`Consumer::metrics`] tell what was done, and what there is, as plain structs. Two features are off by
+//! default. Neither adds a type or a function:
+//!
+//! - **`metrics`**: the broker publishes its own numbers each second through the crate of that name; [`BrokerMetrics`] has a table of their names.
+//! - **`tracing`**: a subscriber is told what happens, with the target `brooklet`, in spans `open`, `load` (a partition) and `close`.
+//!
+//! | level | events |
+//! |---|---|
+//! | error | `flush_failed`: the partition takes no more records until the broker is opened anew. `close_failed` |
+//! | warn | in recovery: `log_cut`, `log_salvaged`, `file_kept_aside`, `group_beyond_end`. In the background: `checkpoint_failed`, `retention_failed`. Of clients: `position_reset`, `position_cut`, `batch_failed` |
+//! | info | `opened`, `closed`, `topic_adopted`, `topic_created`, `partitions_created`, `topic_altered`, `topic_deleted`, `segments_deleted` |
+//! | debug | `segment_rolled`, `group_created`, `group_deleted`, `offsets_committed` |
+//!
 //! # Layout
 //!
 //! [`Broker`] owns a directory. [`Client`] is what application code takes. [`Record`] goes in, [`Records`] come out of a [`Consumer`]. [`Admin`] is for
@@ -107,6 +122,7 @@ mod prng;
 mod record;
 mod rpc;
 mod sync;
+mod trace;
 mod types;
 
 pub use broker::{Broker, BrokerBuilder};
@@ -114,16 +130,18 @@ pub use broker::{Broker, BrokerBuilder};
 #[doc(hidden)]
 pub use bugs::BUGS;
 pub use client::{
-    Admin, Client, Consumer, ConsumerBuilder, ConsumerHandle, ConsumerRecord, Delivery, GroupDescription,
-    GroupPartition, LogDescription, MemberDescription, OwnedRecord, PartitionDescription, Producer,
-    ProducerMetrics, Records, RecordsIter, SharedBytes, Subscription, TopicDescription,
+    Admin, Client, Consumer, ConsumerBuilder, ConsumerHandle, ConsumerMetrics, ConsumerPartitionMetrics,
+    ConsumerRecord, Delivery, GroupDescription, GroupPartition, LogDescription, MemberDescription,
+    OwnedRecord, PartitionDescription, Producer, ProducerMetrics, Records, RecordsIter, SharedBytes,
+    Subscription, TopicDescription,
 };
 pub use config::{AutoOffsetReset, ConsumerConfig, ProducerConfig, TopicConfig};
 pub use env::{DiskFault, DiskOp, DiskOperation, Fault, Intercept, ManualClock, SimDisk};
 pub use error::{Error, Result};
 pub use log::Damage;
 pub use node::{
-    GroupBeyondEnd, PartitionRecovery, PartitionVerification, Progress, RecoveryReport, VerifyReport,
+    BrokerMetrics, GroupBeyondEnd, PartitionRecovery, PartitionVerification, Progress, RecoveryReport,
+    TopicMetrics, VerifyReport,
 };
 pub use prng::seeds;
 pub use record::{Header, HeaderIter, Headers, Record};

@@ -12,6 +12,8 @@ mod common;
 mod directory;
 #[path = "broker/flush.rs"]
 mod flush;
+#[path = "broker/metrics.rs"]
+mod metrics;
 #[path = "broker/producer.rs"]
 mod producer;
 #[path = "broker/recovery.rs"]

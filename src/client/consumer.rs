@@ -1,6 +1,7 @@
 //! The consumer: a blocking shell over its core.
 
 mod commits;
+mod metrics;
 mod pausing;
 mod positions;
 

@@ -2,10 +2,13 @@
 //! out; no clock, no thread, no service.
 
 mod auto_commit;
+mod metrics;
 mod pausing;
 #[cfg(test)]
 mod tests;
 mod topics;
+
+pub use self::metrics::{ConsumerMetrics, ConsumerPartitionMetrics};
 
 use self::auto_commit::AutoCommit;
 use super::{
@@ -20,6 +23,7 @@ use crate::{
         OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest, PartitionRef, Request,
         Response,
     },
+    trace,
     types::{
         BrokerId, Instant, IsolationLevel, LeaderEpoch, Offset, OffsetAndMetadata, OffsetSpec, Offsets,
         TopicPartition,
@@ -95,6 +99,8 @@ pub(super) struct ConsumerCore {
     /// The partition that was served last; the next one goes first.
     served: Option<TopicPartition>,
     auto_commit: Option<AutoCommit>,
+    /// But for the partitions.
+    metrics: ConsumerMetrics,
 }
 
 /// What the application waits for.
@@ -123,6 +129,8 @@ struct Partition {
     leader: BrokerId,
     leader_epoch: LeaderEpoch,
     place: Place,
+    /// Where that what may be read ends, exclusive, when it was fetched last.
+    end: Option<Offset>,
     buffer: Option<Buffer>,
     paused: bool,
     /// The lowest place that records were handed out from.
@@ -162,6 +170,7 @@ impl ConsumerCore {
             hurries: false,
             asked: Asked::Nothing,
             served: None,
+            metrics: ConsumerMetrics::default(),
         }
     }
 
@@ -170,6 +179,7 @@ impl ConsumerCore {
         self.looked &= matches!(event, Event::Answered(_) | Event::Failed(_) | Event::Committed(_));
         match event {
             Event::Poll { deadline: until, most } => {
+                self.metrics.polls += 1;
                 self.asks_for = Purpose::Records { until, most };
                 (self.fetched, self.hurries) = (false, false);
                 if let Some(offsets) = self.commit_that_is_due(now) {
@@ -295,6 +305,9 @@ impl ConsumerCore {
             }
             (Asked::EpochEnd(of, committed), Response::OffsetForLeaderEpoch(answer)) => {
                 let offset = answer.end_offset.map_or(committed, |end| end.min(committed));
+                if offset < committed {
+                    trace::position_cut(&of, committed.get(), offset.get());
+                }
                 self.place(&of, Place::At(offset, -1));
                 Ok(())
             }
@@ -377,6 +390,7 @@ impl ConsumerCore {
             return Err(Error::IllegalState("records that nobody asked for".to_owned()));
         };
         self.hurries = false;
+        self.metrics.fetches += 1;
         self.check_version(response.metadata_version);
         let mut first_error = None;
         for (of, result) in asked.iter().zip(response.partitions) {
@@ -394,8 +408,11 @@ impl ConsumerCore {
     }
 
     fn buffer(&mut self, of: &TopicPartition, fetched: Fetched) -> Result<()> {
-        if let Some(partition) = self.partitions.get_mut(of).filter(|_| !fetched.records.is_empty()) {
-            let (isolation, limit) = (self.config.isolation_level, self.config.max_decompressed_bytes);
+        let Some(partition) = self.partitions.get_mut(of) else { return Ok(()) };
+        let (isolation, limit) = (self.config.isolation_level, self.config.max_decompressed_bytes);
+        partition.end = Some(fetched.end(isolation));
+        if !fetched.records.is_empty() {
+            self.metrics.bytes_fetched += fetched.records.len() as u64;
             partition.buffer = Some(Buffer::new(fetched, isolation, limit));
         }
         Ok(())
@@ -405,7 +422,9 @@ impl ConsumerCore {
         match error {
             // Rule 2.
             Error::OffsetOutOfRange { .. } => {
-                let spec = reset_to(self.config.auto_offset_reset).ok_or(error)?;
+                let spec = reset_to(self.config.auto_offset_reset).ok_or_else(|| error.clone())?;
+                self.metrics.positions_reset += 1;
+                trace::position_reset(of, &error);
                 self.place(of, Place::Named(spec));
                 // A poll that does not wait has not looked there yet.
                 self.fetched = false;
@@ -437,6 +456,7 @@ impl ConsumerCore {
             match partition.take(&of, left) {
                 Ok(Some(part)) => {
                     left -= part.len;
+                    self.metrics.records_consumed += part.len as u64;
                     parts.push(part);
                     self.served = Some(of);
                 }

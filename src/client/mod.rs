@@ -17,6 +17,7 @@ pub use admin::{
     TopicDescription,
 };
 pub use consumer::{Consumer, ConsumerBuilder, ConsumerHandle, Subscription};
+pub use consumer_core::{ConsumerMetrics, ConsumerPartitionMetrics};
 pub use owned::{OwnedRecord, SharedBytes};
 pub use producer::{Delivery, Producer, ProducerMetrics};
 pub use records::{ConsumerRecord, Records, RecordsIter};

@@ -18,6 +18,8 @@ pub(super) struct Idle {
     used: Vec<Offset>,
     /// Of those that were closed after their times had been checked against the log.
     times: BTreeMap<Offset, KnownTimes>,
+    /// The bytes of the logs of those that are not open, where somebody has asked.
+    sizes: BTreeMap<Offset, u64>,
 }
 
 /// What a segment's time index said when it was known to be the log's.
@@ -43,9 +45,16 @@ impl Idle {
         self.times.get(&base).copied()
     }
 
+    /// A segment is no more.
+    pub(super) fn forget(&mut self, base: Offset) {
+        self.times.remove(&base);
+        self.sizes.remove(&base);
+    }
+
     /// Segments may be others than they were.
-    pub(super) fn forget_times(&mut self) {
+    pub(super) fn forget_closed(&mut self) {
         self.times.clear();
+        self.sizes.clear();
     }
 }
 
@@ -66,18 +75,36 @@ impl Log {
         }
     }
 
-    /// The bytes of a segment's log. Of one that is not open, which is cut to its batches, the file's.
-    pub(super) fn bytes_of(&self, base: Offset) -> Result<u64> {
-        match self.segments.get(&base) {
-            Some(Some(segment)) => Ok(segment.size()),
-            _ => self.storage.open(&segment_file(&self.config.dir, base, Kind::Log), Open::Read)?.len(),
+    /// The bytes of a segment's log. Of one that is not open, which is cut to its batches, the file's: asked once.
+    pub(super) fn bytes_of(&mut self, base: Offset) -> Result<u64> {
+        if let Some(Some(segment)) = self.segments.get(&base) {
+            return Ok(segment.size());
         }
+        if let Some(known) = self.idle.sizes.get(&base) {
+            return Ok(*known);
+        }
+        let file = self.storage.open(&segment_file(&self.config.dir, base, Kind::Log), Open::Read)?;
+        let len = file.len()?;
+        self.idle.sizes.insert(base, len);
+        Ok(len)
+    }
+
+    /// The bytes of some segments' logs, in order.
+    pub(super) fn sizes(&mut self, from: Offset) -> impl Iterator<Item = Result<u64>> {
+        let bases: Vec<Offset> = self.segments.range(from..).map(|(base, _)| *base).collect();
+        bases.into_iter().map(|base| self.bytes_of(base))
     }
 
     /// How many segments there are, and the bytes of their logs together.
-    pub(crate) fn size(&self) -> Result<(usize, u64)> {
-        let bytes = self.segments.keys().map(|base| self.bytes_of(*base)).sum::<Result<u64>>()?;
+    pub(crate) fn size(&mut self) -> Result<(usize, u64)> {
+        let bytes = self.sizes(Offset::ZERO).sum::<Result<u64>>()?;
         Ok((self.segments.len(), bytes))
+    }
+
+    /// As `size`; what cannot be told counts as nothing.
+    pub(crate) fn size_as_known(&mut self) -> (usize, u64) {
+        let bytes = self.sizes(Offset::ZERO).map(Result::unwrap_or_default).sum();
+        (self.segments.len(), bytes)
     }
 
     /// The largest timestamp of a segment that is not open, if it is known; negative if no record has one.

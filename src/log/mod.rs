@@ -157,6 +157,16 @@ impl Log {
         self.config.gaps |= gaps;
     }
 
+    /// How many segments were begun behind others since the log was opened.
+    pub(crate) fn rolls(&self) -> u64 {
+        self.rolls
+    }
+
+    /// Whether a flush has failed, so that nothing more is taken.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.poison.is_some()
+    }
+
     /// After a flush that failed nobody knows what the disk holds: nothing more is taken.
     fn check_poison(&self) -> Result<()> {
         self.poison.clone().map_or(Ok(()), Err)

@@ -82,9 +82,9 @@ impl Log {
     }
 
     /// The bytes of the segments that reach beyond `from`.
-    fn size_from(&self, from: Offset) -> Result<u64> {
+    fn size_from(&mut self, from: Offset) -> Result<u64> {
         let first = self.segment_of(from).unwrap_or(from);
-        self.segments.range(first..).map(|(base, _)| self.bytes_of(*base)).sum()
+        self.sizes(first).sum()
     }
 
     /// Moves the log's start up to `to`, for this process. Lower down it does not go. The leader epochs begin there, too:
@@ -148,6 +148,7 @@ impl Log {
                 renamed.push(to);
             }
             self.segments.remove(base);
+            self.idle.forget(*base);
             self.unflushed.remove(base);
             self.dirty_dirs.insert(dir.clone());
         }

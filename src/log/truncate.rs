@@ -59,7 +59,7 @@ impl Log {
     }
 
     fn cut_end(&mut self, to: Offset) -> Result<()> {
-        self.idle.forget_times();
+        self.idle.forget_closed();
         let interval = self.config.settings.index_interval_bytes;
         let base = self.segment_of(to).unwrap_or(to);
         let (mut position, mut first) = (0, None);

@@ -16,6 +16,7 @@ use crate::{
         ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetForLeaderEpochRequest,
         OffsetForLeaderEpochResponse,
     },
+    trace,
     types::{IsolationLevel, Offset, OffsetSpec, TopicId, check_topic_name},
 };
 use std::sync::Arc;
@@ -55,7 +56,10 @@ impl Node {
             return Err(Error::InvalidTopic { topic: request.name.clone(), reason });
         }
         let config = request.config.clone().or(&self.topic_defaults);
-        Ok(CreateTopicResponse { id: self.create_topic(&request.name, config, true)? })
+        let partitions = config.partition_count()?;
+        let id = self.create_topic(&request.name, config, true)?;
+        trace::topic_created(&request.name, partitions);
+        Ok(CreateTopicResponse { id })
     }
 
     /// Makes the topic of committed offsets, if there is none. Its partitions get directories as they get records.
@@ -65,7 +69,11 @@ impl Node {
         }
         let config = TopicConfig::offsets_topic(OFFSETS_PARTITIONS);
         match self.create_topic(OFFSETS_TOPIC, config, false) {
-            Ok(_) | Err(Error::TopicAlreadyExists { .. }) => Ok(()),
+            Ok(_) => {
+                trace::topic_created(OFFSETS_TOPIC, OFFSETS_PARTITIONS);
+                Ok(())
+            }
+            Err(Error::TopicAlreadyExists { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -111,7 +119,7 @@ impl Node {
         write_metadata(&*self.storage, &self.dir, &entries)?;
         let make = |config: LogConfig| {
             let log = if with_logs { Some(self.make_log(&config, entry.id)?) } else { None };
-            Ok(Partition::new(&self.storage, entry.id, config, log))
+            Ok(Partition::new(self.seams(), entry.id, config, log))
         };
         configs.into_iter().map(make).collect()
     }
@@ -175,7 +183,7 @@ impl Node {
             let reason = "an internal topic cannot be deleted".to_owned();
             return Err(Error::InvalidTopic { topic: name.clone(), reason });
         }
-        let _one_at_a_time = self.admin.lock();
+        let one_at_a_time = self.admin.lock();
         self.check_open()?;
         let topic = {
             let mut topics = self.topics.write();
@@ -189,8 +197,11 @@ impl Node {
         for partition in &topic.partitions {
             drop(partition.take_log(Error::UnknownTopicId { topic: name.clone() }));
         }
-        self.finish_removals()?;
-        Ok(Done)
+        self.topics.write().end_leaving();
+        let removed = self.finish_removals();
+        drop(one_at_a_time);
+        trace::topic_deleted(name);
+        removed.map(|()| Done)
     }
 
     /// Ends the deletions that are begun: just now, or before a crash or an error. First of all they are made to last, so

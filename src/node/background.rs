@@ -8,6 +8,7 @@ use crate::{
     error::{Error, Result},
     log::Extent,
     sync::{JoinHandle, Mutex, Ordering, channel, is_current, spawn},
+    trace,
     types::{Instant, Offset},
 };
 use std::{
@@ -23,6 +24,8 @@ pub(super) enum Job {
     RunAhead(Weak<Partition>),
     /// Look at all logs for what need not be kept.
     Retention,
+    /// Publish what is counted: sizes of segments may have to be looked up.
+    Publish,
     /// Remove these files.
     Remove(Vec<PathBuf>),
     /// Remove these directories with all that is in them.
@@ -104,6 +107,7 @@ impl Node {
             Job::Flush(partition) => partition.upgrade().into_iter().for_each(|there| self.flush(&there)),
             Job::RunAhead(partition) => partition.upgrade().into_iter().for_each(|there| run_ahead(&there)),
             Job::Retention => self.check_retention(),
+            Job::Publish => self.check_publishing(),
             // What is left over is removed by the next open.
             Job::Remove(paths) => paths.iter().for_each(|path| drop(self.storage.remove_file(path))),
             Job::RemoveDirs(dirs) => dirs.iter().for_each(|dir| drop(self.storage.remove_dir(dir))),
@@ -125,8 +129,11 @@ impl Node {
         partition.lock().flush_armed = false;
         // A flush that fails poisons the partition: its next append or flush gives the error. A checkpoint that fails
         // loses nothing: the next recovery starts earlier.
-        if partition.flush(Offset::new(i64::MAX), Extent::Everything).is_ok() {
-            drop(self.write_recovery_points());
+        if partition.flush(Offset::new(i64::MAX), Extent::Everything).is_ok()
+            && let Err(error) = self.write_recovery_points()
+            && !matches!(error, Error::Closed)
+        {
+            trace::checkpoint_failed(&error);
         }
     }
 

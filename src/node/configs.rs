@@ -9,12 +9,13 @@ use crate::{
     config::TopicConfig,
     error::{Error, Result},
     rpc::{AlterConfigsRequest, Done},
+    trace,
 };
 use std::sync::Arc;
 
 impl Node {
     pub(super) fn handle_alter_configs(&self, request: &AlterConfigsRequest) -> Result<Done> {
-        let _one_at_a_time = self.admin.lock();
+        let one_at_a_time = self.admin.lock();
         self.check_open()?;
         let entry = self.altered(&request.topic, &request.config)?;
         let (settings, gaps) = (entry.config.settings()?, entry.gaps);
@@ -30,6 +31,13 @@ impl Node {
                 altered
             })
             .collect();
+        drop(one_at_a_time);
+        trace::topic_altered(&request.topic);
+        for (partition, flushed) in partitions.iter().zip(&altered) {
+            if let Err(error) = flushed {
+                trace::flush_failed(partition.name(), error);
+            }
+        }
         altered.into_iter().collect::<Result<()>>().map(|()| Done)
     }
 

@@ -14,9 +14,11 @@ impl Node {
     pub(super) fn handle_fetch(&self, request: &FetchRequest) -> Answer<FetchResponse> {
         let response = self.read(request);
         if self.is_enough(request, &response) || request.deadline <= self.clock.now() {
+            self.count(request, Some(&response));
             return Answer::Ready(Ok(response));
         }
         let Some(fetch) = self.parked.park(&self.me, request) else {
+            self.count(request, None);
             return Answer::Ready(Err(Box::new(Error::IllegalState(
                 "too many requests wait in this broker".to_owned(),
             ))));
@@ -59,7 +61,8 @@ impl Node {
 
     pub(super) fn expire_fetch(&self, id: u64) {
         if let Some((fetch, _)) = self.parked.unpark(id) {
-            fetch.ticket.fill(Ok(self.read(&fetch.request)));
+            let response = self.read(&fetch.request);
+            self.fill(&fetch, Ok(response));
         }
     }
 
@@ -68,7 +71,31 @@ impl Node {
             if let Some(timer) = timer {
                 self.timers.disarm(timer);
             }
+            self.fill(&fetch, response);
+        }
+    }
+
+    fn fill(&self, fetch: &ParkedFetch, response: Result<FetchResponse>) {
+        if !fetch.ticket.is_filled() {
+            self.count(&fetch.request, response.as_ref().ok());
             fetch.ticket.fill(response);
+        }
+    }
+
+    /// Counts a fetch that is answered; with an error as a whole, if that is `None`.
+    fn count(&self, request: &FetchRequest, response: Option<&FetchResponse>) {
+        self.requests.fetches.up();
+        let results = response.map(|response| response.partitions.as_slice());
+        if results.is_none_or(|results| results.iter().any(Result::is_err)) {
+            self.requests.fetch_failures.up();
+        }
+        for (wanted, result) in request.partitions.iter().zip(results.unwrap_or_default()) {
+            let bytes = result.as_ref().map_or(0, |fetched| fetched.records.len() as u64);
+            if bytes > 0
+                && let Ok(partition) = self.partition(wanted.partition)
+            {
+                partition.lock().counts.bytes_fetched += bytes;
+            }
         }
     }
 

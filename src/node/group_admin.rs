@@ -8,6 +8,7 @@ use crate::{
         DeleteGroupRequest, DescribeGroupRequest, DescribeGroupResponse, Done, ListGroupsResponse,
         OffsetDeleteRequest,
     },
+    trace,
     types::check_group_id,
 };
 
@@ -42,7 +43,9 @@ impl Node {
 
     /// What is deleted gets tombstones in `__consumer_offsets`, one for each partition and one for the group.
     pub(super) fn handle_delete_group(&self, request: &DeleteGroupRequest) -> Result<Done> {
-        self.change_from_outside(&request.group, Event::Delete)
+        let done = self.change_from_outside(&request.group, Event::Delete)?;
+        trace::group_deleted(&request.group);
+        Ok(done)
     }
 
     /// What is not committed anyway is fine.

@@ -12,6 +12,7 @@ use crate::{
         Done, FindCoordinatorRequest, FindCoordinatorResponse, JoinGroupRequest, JoinGroupResponse,
         LeaveGroupRequest, OffsetCommitRequest, OffsetFetchRequest, OffsetFetchResponse,
     },
+    trace,
     types::{Durability, LeaderEpoch, Offset, TopicPartition, check_group_id},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +46,7 @@ impl Node {
         check_group_id(&request.group)?;
         let mut groups = self.groups.lock();
         self.load_group(&mut groups, &request.group)?;
+        let is_new = !groups.knows(&request.group);
         groups.members += 1;
         let salt = self.prng.lock().next_u64();
         let member_id = format!("consumer-{}-{salt:016x}", groups.members);
@@ -52,6 +54,10 @@ impl Node {
         let effects = group.step(Event::Join { member_id }, self.clock.wall())?;
         let member =
             effects.joined.ok_or_else(|| Error::IllegalState("a join without a member".to_owned()))?;
+        drop(groups);
+        if is_new {
+            trace::group_created(&request.group);
+        }
         Ok(JoinGroupResponse { member })
     }
 
@@ -64,6 +70,15 @@ impl Node {
     }
 
     pub(super) fn handle_offset_commit(&self, request: OffsetCommitRequest) -> Result<Done> {
+        let committed = self.commit(request);
+        match &committed {
+            Ok(_) => self.requests.offset_commits.up(),
+            Err(_) => self.requests.offset_commit_failures.up(),
+        }
+        committed
+    }
+
+    fn commit(&self, request: OffsetCommitRequest) -> Result<Done> {
         check_group_id(&request.group)?;
         let mut topic_ids = BTreeMap::new();
         for (partition, offset) in request.offsets.iter() {
@@ -90,8 +105,14 @@ impl Node {
         self.ensure_offsets_topic()?;
         let mut groups = self.groups.lock();
         self.load_group(&mut groups, &request.group)?;
+        let (is_new, partitions) = (!groups.knows(&request.group), request.offsets.len() as u64);
         let event = Event::Commit { member: request.member.clone(), offsets: request.offsets, topic_ids };
         self.step(&mut groups, &request.group, event, request.member.is_some())?;
+        drop(groups);
+        if is_new {
+            trace::group_created(&request.group);
+        }
+        trace::offsets_committed(&request.group, partitions);
         Ok(Done)
     }
 
@@ -284,6 +305,11 @@ impl Replay {
 }
 
 impl Groups {
+    /// Whether there is such a group, among those that are loaded.
+    fn knows(&self, group: &str) -> bool {
+        self.by_id.get(group).is_some_and(Group::is_known)
+    }
+
     fn apply(&mut self, commit: &CommitRecord) {
         self.by_id.entry(commit.group.clone()).or_insert_with(|| Group::new(&commit.group)).apply(commit);
     }

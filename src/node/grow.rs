@@ -11,12 +11,13 @@ use crate::{
     error::{Error, Result},
     log::LogConfig,
     rpc::{CreatePartitionsRequest, Done},
+    trace,
 };
 use std::sync::Arc;
 
 impl Node {
     pub(super) fn handle_create_partitions(&self, request: &CreatePartitionsRequest) -> Result<Done> {
-        let _one_at_a_time = self.admin.lock();
+        let one_at_a_time = self.admin.lock();
         self.check_open()?;
         self.finish_removals()?;
         let (entry, before) = self.grown(&request.topic, request.total)?;
@@ -32,10 +33,12 @@ impl Node {
         let make = |config: LogConfig| {
             let log =
                 self.make_log(&config, entry.id).map_err(|error| first_error.get_or_insert(error).clone());
-            Partition::new(&self.storage, entry.id, config, log.ok())
+            Partition::new(self.seams(), entry.id, config, log.ok())
         };
         let made = configs.into_iter().map(make).collect();
         self.publish(entry, made);
+        drop(one_at_a_time);
+        trace::partitions_created(&request.topic, request.total);
         first_error.map_or(Ok(Done), Err)
     }
 

@@ -3,8 +3,8 @@
 //!
 //! # Lock order
 //!
-//! Locks are taken in this order, each at most once. None is held while user code runs, and none of a partition's while a
-//! ticket is filled:
+//! Locks are taken in this order, each at most once. None is held while user code runs, which subscribers and recorders are
+//! too, and none of a partition's while a ticket is filled:
 //!
 //! 1. `admin`: one topic is made, changed or deleted at a time
 //! 2. `groups`: all groups
@@ -23,6 +23,7 @@ mod adopt;
 mod background;
 mod checkpoints;
 mod configs;
+mod counts;
 mod directory;
 mod fetch;
 #[cfg(any(test, fuzzing))]
@@ -32,11 +33,13 @@ mod group_commit;
 mod groups;
 mod grow;
 mod log_dirs;
+mod metrics;
 mod open;
 mod parked;
 mod partition;
 mod produce;
 mod progress;
+mod publish;
 mod report;
 mod retention;
 mod salvage;
@@ -46,6 +49,7 @@ mod timers;
 mod topics;
 mod verify;
 
+pub use self::metrics::{BrokerMetrics, TopicMetrics};
 pub(crate) use progress::OnProgress;
 pub use progress::Progress;
 pub use report::{GroupBeyondEnd, PartitionRecovery, RecoveryReport};
@@ -65,9 +69,11 @@ use crate::{
 };
 use background::{Background, Job};
 use checkpoints::Written;
+use counts::Requests;
 use groups::Groups;
 use parked::Parked;
 use partition::Partition;
+use publish::Published;
 use std::{
     path::PathBuf,
     sync::{Arc, Weak},
@@ -116,6 +122,8 @@ pub(crate) struct Node {
     parked: Parked,
     timers: Timers<Task>,
     background: Background,
+    requests: Requests,
+    published: Published,
     /// The wall clock when it was last read, in milliseconds; spares the appends most of their readings.
     last_wall: AtomicI64,
     lock: Mutex<Option<DirectoryLock>>,
@@ -139,6 +147,8 @@ enum Task {
     Flush(Weak<Partition>),
     /// Logs are to be looked at for what need not be kept.
     Retention,
+    /// What the broker counts is to be published.
+    Publish,
     /// Files that nobody has asked for since they were taken out of their logs.
     Remove(Vec<PathBuf>),
     /// Directories of partitions of a deleted topic.
@@ -159,6 +169,11 @@ impl Node {
         self.topics.read().partition(of).cloned()
     }
 
+    /// What its partitions meet the world with.
+    fn seams(&self) -> (&Arc<dyn Storage>, &Clock) {
+        (&self.storage, &self.clock)
+    }
+
     /// Runs all that is due.
     fn run_timers(&self, now: Instant) {
         while let Some(task) = self.timers.pop(now) {
@@ -171,6 +186,7 @@ impl Node {
             Task::ExpireFetch(id) => self.expire_fetch(id),
             Task::Flush(partition) => self.submit(Job::Flush(partition)),
             Task::Retention => self.submit(Job::Retention),
+            Task::Publish => self.submit(Job::Publish),
             Task::Remove(paths) => self.submit(Job::Remove(paths)),
             Task::RemoveDirs(dirs) => self.submit(Job::RemoveDirs(dirs)),
         }
@@ -194,7 +210,13 @@ impl Service for Node {
 
     fn produce(&self, to: BrokerId, request: ProduceRequest<'_, '_>) -> Answer<ProduceResponse> {
         match self.check(to) {
-            Ok(()) => Answer::Ready(self.handle_produce(request)),
+            Ok(()) => {
+                let produced = self.handle_produce(request);
+                if produced.is_err() {
+                    self.requests.produce_failures.up();
+                }
+                Answer::Ready(produced)
+            }
             Err(error) => Answer::Ready(Err(error.into())),
         }
     }

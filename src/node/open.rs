@@ -6,11 +6,13 @@ use super::{
     adopt::{MADE_BY_BROOKLET, META_PROPERTIES},
     background::Background,
     checkpoints::{Checkpoints, Written, noted_start},
+    counts::Requests,
     directory::{is_removed_dir, read_partition_metadata, write_partition_metadata},
     groups::Groups,
     parked::Parked,
     partition::Partition,
     progress::{OnProgress, Progress, Teller},
+    publish::Published,
     report::{PartitionRecovery, RecoveryReport},
     timers::Timers,
     topics::{METADATA_FILE, TopicEntry, Topics, forget_partitions, read_metadata, write_metadata},
@@ -21,6 +23,7 @@ use crate::{
     error::{Error, Result},
     log::{Extent, LoadedFrom, Log, LogConfig, bytes_to_scan},
     sync::{AtomicBool, AtomicI64, Mutex, RwLock, Version},
+    trace,
     types::{Offset, TopicId},
 };
 use std::{
@@ -46,6 +49,7 @@ impl Node {
     /// Opens a directory, made where there is none, and brings every log into order.
     pub(crate) fn open(config: NodeConfig) -> Result<(Arc<Self>, RecoveryReport)> {
         let begun = config.clock.now();
+        let _span = trace::open(config.dir.display());
         check_config(&config)?;
         let NodeConfig { id, dir, storage, clock, prng, topic_defaults, .. } = config;
         storage.create_dir(&dir)?;
@@ -72,11 +76,14 @@ impl Node {
             parked: Parked::default(),
             timers: Timers::new(),
             background: Background::default(),
+            requests: Requests::default(),
+            published: Published::default(),
             last_wall: AtomicI64::new(i64::MIN),
             lock: Mutex::new(Some(lock)),
         });
         let mut report = node.load(config.on_progress)?;
         node.begin_retention();
+        node.begin_publishing();
         node.flush_recovered();
         match &node.clock {
             crate::env::Clock::Manual(clock) => {
@@ -86,6 +93,7 @@ impl Node {
             crate::env::Clock::System(_) => node.start()?,
         }
         report.elapsed = node.clock.now().since(begun);
+        report.tell(&node.dir);
         Ok((node, report))
     }
 
@@ -198,7 +206,7 @@ impl Node {
             let point = points.get(&config.partition).copied();
             let known = point.is_some() || found.names.contains(&config.partition.to_string());
             if &*entry.name == OFFSETS_TOPIC && !known {
-                partitions.push(Partition::new(&self.storage, entry.id, config, None));
+                partitions.push(Partition::new(self.seams(), entry.id, config, None));
                 continue;
             }
             let from = match (found.closed, point) {
@@ -219,7 +227,7 @@ impl Node {
                 recovered.add(salvaged);
             }
             report.push(recovered);
-            partitions.push(Partition::new(&self.storage, entry.id, config, Some(log)));
+            partitions.push(Partition::new(self.seams(), entry.id, config, Some(log)));
         }
         self.topics.write().insert(entry, partitions);
         Ok(report)
@@ -233,6 +241,7 @@ impl Node {
         start: Option<Offset>,
         on_progress: &OnProgress,
     ) -> Result<(Log, PartitionRecovery)> {
+        let _span = trace::load(&config.partition);
         self.check_topic_id(config, id)?;
         let bytes_total = on_progress.0.as_ref().map(|_| bytes_to_scan(&*self.storage, config, from));
         let bytes_total = bytes_total.transpose()?.unwrap_or_default();
@@ -288,11 +297,17 @@ impl Node {
         if !self.begin_close() {
             return Ok(());
         }
+        let _span = trace::close(self.dir.display());
         self.stop();
         self.parked.fail_all(&Error::Closed);
+        self.end_publishing();
         let result = self.close_logs();
         forget_partitions();
         drop(self.lock.lock().take());
+        match &result {
+            Ok(()) => trace::closed(self.dir.display()),
+            Err(error) => trace::close_failed(self.dir.display(), error),
+        }
         result
     }
 

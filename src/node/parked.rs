@@ -92,6 +92,11 @@ impl Parked {
         self.fetches.lock().by_id.remove(&id)
     }
 
+    /// How many there are that somebody waits for.
+    pub(super) fn waiting(&self) -> usize {
+        self.fetches.lock().by_id.values().filter(|(fetch, _)| !fetch.ticket.is_filled()).count()
+    }
+
     /// How many there are.
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {

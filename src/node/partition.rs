@@ -1,25 +1,32 @@
 //! A partition as a broker keeps it: its log, and who waits for it.
 
 use super::{
+    counts::Counts,
     group_commit::{Claim, GroupCommit},
     parked::ParkedFetch,
 };
 use crate::{
     config::TopicSettings,
-    env::Storage,
+    env::{Clock, Storage},
     error::{Error, Result},
-    log::{Extent, LoadedFrom, Log, LogConfig},
+    log::{Extent, Flush, LoadedFrom, Log, LogConfig},
     rpc::PartitionRef,
     sync::{AtomicI64, Mutex, MutexGuard, Ordering},
+    trace,
     types::{Durability, Offset, TopicId, TopicPartition},
 };
-use std::sync::{Arc, Weak};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 #[derive(Debug)]
 pub(super) struct Partition {
     pub(super) topic_id: TopicId,
     name: TopicPartition,
     storage: Arc<dyn Storage>,
+    /// Tells how long a flush takes.
+    clock: Clock,
     state: Mutex<State>,
     /// Claimed while the log is synced.
     flushing: GroupCommit,
@@ -35,6 +42,8 @@ pub(super) struct State {
     waiting: Vec<Weak<ParkedFetch>>,
     /// Whether a background flush is on its way.
     pub(super) flush_armed: bool,
+    /// But for the segments that an open log has rolled.
+    pub(super) counts: Counts,
 }
 
 #[derive(Debug)]
@@ -48,7 +57,7 @@ enum LogState {
 impl Partition {
     /// A partition with its log, or `None` for one that is yet to be made.
     pub(super) fn new(
-        storage: &Arc<dyn Storage>,
+        (storage, clock): (&Arc<dyn Storage>, &Clock),
         topic_id: TopicId,
         config: LogConfig,
         log: Option<Log>,
@@ -59,7 +68,14 @@ impl Partition {
             topic_id,
             name: config.partition.clone(),
             storage: Arc::clone(storage),
-            state: Mutex::new(State { config, log, waiting: Vec::new(), flush_armed: false }),
+            clock: clock.clone(),
+            state: Mutex::new(State {
+                config,
+                log,
+                waiting: Vec::new(),
+                flush_armed: false,
+                counts: Counts::default(),
+            }),
             flushing: GroupCommit::default(),
             durable: AtomicI64::new(durable),
         })
@@ -114,10 +130,16 @@ impl Partition {
             }
             log.begin_flush(extent)?
         };
-        let result = flush.run(&*self.storage);
+        let (result, took) = self.run(&flush);
         let mut state = self.lock();
+        state.counts.flush(result.is_err(), took);
         let Some(log) = state.log_if_any()? else { return Ok(()) };
-        log.end_flush(&flush, result)?;
+        if let Err(error) = log.end_flush(&flush, result) {
+            drop(state);
+            drop(claim);
+            trace::flush_failed(&self.name, &error);
+            return Err(error);
+        }
         self.durable.store(log.synced().get(), Ordering::Release);
         let woken = match state.settings().durability() {
             Durability::Flushed => state.take_waiting(),
@@ -126,6 +148,13 @@ impl Partition {
         drop(state);
         woken.iter().for_each(|fetch| fetch.look_again());
         Ok(())
+    }
+
+    /// Syncs, and says how long that took.
+    fn run(&self, flush: &Flush) -> (Result<()>, Duration) {
+        let begun = self.clock.now();
+        let result = flush.run(&*self.storage);
+        (result, self.clock.now().since(begun))
     }
 
     /// Has other settings hold from now on. Where readers are to get only what is flushed, what they could get before is
@@ -137,8 +166,8 @@ impl Partition {
         let promises = settings.durability() > state.config.settings.durability();
         state.config.settings = settings.clone();
         state.config.gaps |= gaps;
-        let LogState::Open(log) = &mut state.log else { return Ok(()) };
-        let flushed = if promises { self.flush_held(log) } else { Ok(()) };
+        let State { log: LogState::Open(log), counts, .. } = &mut *state else { return Ok(()) };
+        let flushed = if promises { self.flush_held(log, counts) } else { Ok(()) };
         log.alter(settings.clone(), gaps);
         let woken = state.take_waiting();
         drop(state);
@@ -147,9 +176,10 @@ impl Partition {
     }
 
     /// Syncs the records while nobody can append.
-    fn flush_held(&self, log: &mut Log) -> Result<()> {
+    fn flush_held(&self, log: &mut Log, counts: &mut Counts) -> Result<()> {
         let flush = log.begin_flush(Extent::Records)?;
-        let result = flush.run(&*self.storage);
+        let (result, took) = self.run(&flush);
+        counts.flush(result.is_err(), took);
         log.end_flush(&flush, result)?;
         self.durable.store(log.synced().get(), Ordering::Release);
         Ok(())
@@ -164,6 +194,7 @@ impl Partition {
     pub(super) fn take_log(&self, why: Error) -> Option<Box<Log>> {
         let _no_flush = self.hold_flushes();
         let mut state = self.lock();
+        state.counts = state.counts();
         let log = std::mem::replace(&mut state.log, LogState::Closed(why));
         let woken = state.take_waiting();
         drop(state);
@@ -176,6 +207,15 @@ impl State {
     /// Those of the topic now.
     pub(super) fn settings(&self) -> &TopicSettings {
         &self.config.settings
+    }
+
+    /// All that was done since the broker was opened.
+    pub(super) fn counts(&self) -> Counts {
+        let mut counts = self.counts;
+        if let LogState::Open(log) = &self.log {
+            counts.segments_rolled += log.rolls();
+        }
+        counts
     }
 
     /// The log, to be appended to; made now if there is none.

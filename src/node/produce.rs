@@ -16,6 +16,7 @@ use crate::{
     record::{Batch, ValidBatch},
     rpc::{Acks, ProduceRequest, ProduceResponse},
     sync::{MutexGuard, Ordering},
+    trace,
     types::{Durability, Timestamp, TimestampType, millis},
 };
 use std::{sync::Arc, time::Duration};
@@ -84,6 +85,7 @@ impl Node {
             batch.set_log_append_time(now);
         }
         let appended = state.log_to_append(partition)?.append(batch)?;
+        state.counts.append(batch);
         let arm = !std::mem::replace(&mut state.flush_armed, true) || appended.rolled;
         let woken = match promised {
             Durability::Buffered => state.take_waiting(),
@@ -93,6 +95,10 @@ impl Node {
         if arm {
             self.arm_flush(partition, appended.rolled);
         }
+        // Groups append under their lock, and nobody is told anything under one.
+        if appended.rolled && partition.name().topic() != OFFSETS_TOPIC {
+            trace::segment_rolled(partition.name(), appended.base.get());
+        }
         // A flush that comes next would write the pages that were made ready, for nothing.
         if appended.run_ahead && durability == Durability::Buffered {
             self.offer(Job::RunAhead(Arc::downgrade(partition)));
@@ -101,7 +107,8 @@ impl Node {
         let owed = partition.owes_flush(appended.end, flush_messages);
         let durability = if owed { Durability::Flushed } else { durability };
         if durability == Durability::Flushed && !bugs::is(Bug::AcknowledgeBeforeFlush) {
-            partition.flush(appended.end, Extent::Records)?;
+            let flushed = partition.flush(appended.end, Extent::Records);
+            flushed.inspect_err(|_| self.requests.appended_failures.up())?;
         }
         Ok(ProduceResponse { base_offset: appended.base, log_append_time, durability })
     }

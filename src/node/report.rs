@@ -2,9 +2,14 @@
 
 use crate::{
     log::{Damage, Salvaged},
+    trace,
     types::TopicPartition,
 };
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// What [`Broker::open`](crate::Broker::open) found and did. Shown, it is a few lines for a log file.
 ///
@@ -102,7 +107,29 @@ pub struct PartitionRecovery {
     pub damage: Vec<Damage>,
 }
 
+impl RecoveryReport {
+    /// Tells who listens what an operator should know.
+    pub(super) fn tell(&self, dir: &Path) {
+        self.topics_adopted.iter().for_each(|topic| trace::topic_adopted(topic));
+        self.kept_aside.iter().for_each(|path| trace::file_kept_aside(path.display()));
+        self.partitions.iter().for_each(PartitionRecovery::tell);
+        for GroupBeyondEnd { group, partition, committed, end_offset } in &self.groups_beyond_end {
+            trace::group_beyond_end(group, partition, *committed, *end_offset);
+        }
+        trace::opened(dir.display(), self.clean, self.partitions.len() as u64, self.bytes_scanned);
+    }
+}
+
 impl PartitionRecovery {
+    fn tell(&self) {
+        if self.bytes_cut > 0 {
+            trace::log_cut(&self.partition, self.log_end_offset, self.bytes_cut, self.good_batches_cut);
+        }
+        for Damage { offset, next_offset, reason, .. } in &self.damage {
+            trace::log_salvaged(&self.partition, reason, *offset, *next_offset);
+        }
+    }
+
     /// Takes in what was done before the log was opened.
     pub(super) fn add(&mut self, salvaged: Salvaged) {
         self.bytes_scanned += salvaged.bytes_scanned;

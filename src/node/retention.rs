@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Result},
     log::Log,
     rpc::{DeleteRecordsRequest, DeleteRecordsResponse},
+    trace,
     types::{CleanupPolicy, Offset, OffsetSpec, Timestamp},
 };
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -33,8 +34,12 @@ impl Node {
 
     /// What the timer has done.
     pub(super) fn check_retention(&self) {
-        // Nobody is there to be told. What failed is tried again the next time.
-        drop(self.apply_retention());
+        // What failed is tried again the next time.
+        if let Err(error) = self.apply_retention()
+            && !matches!(error, Error::Closed)
+        {
+            trace::retention_failed(&error);
+        }
         drop(self.write_high_watermarks());
         self.check_retention_in(self.retention_check_interval);
     }
@@ -42,7 +47,7 @@ impl Node {
     /// Removes what topics need not keep any more (rules 36 to 38). One partition's error does not keep the others.
     pub(crate) fn apply_retention(&self) -> Result<()> {
         self.check_open()?;
-        let _one_at_a_time = self.starts.lock();
+        let one_at_a_time = self.starts.lock();
         let partitions: Vec<Arc<Partition>> = self.topics.read().partitions().cloned().collect();
         let now = self.clock.wall();
         let expire = |partition: &Arc<Partition>| match partition.expire(now)? {
@@ -53,8 +58,13 @@ impl Node {
         // Also what could not be noted when it was moved.
         let noted = self.write_log_starts();
         let droppable = if noted.is_ok() { partitions.as_slice() } else { &[] };
-        let dropped: Vec<Result<()>> =
+        let dropped: Vec<Result<Dropped>> =
             droppable.iter().map(|partition| self.drop_below_start(partition)).collect();
+        drop(one_at_a_time);
+        for (partition, dropped) in droppable.iter().zip(&dropped) {
+            partition.tell_dropped(dropped);
+        }
+        let dropped = dropped.into_iter().map(|dropped| dropped.map(drop));
         moved.into_iter().chain([noted]).chain(dropped).collect()
     }
 
@@ -75,7 +85,7 @@ impl Node {
                 "a topic with cleanup_policy compact does not delete records by their age".to_owned();
             return Err(Error::PolicyViolation { topic: topic(), reason });
         }
-        let _one_at_a_time = self.starts.lock();
+        let one_at_a_time = self.starts.lock();
         let log_start_offset = partition.delete_records(request.before)?;
         partition.write_epochs()?;
         if bugs::is(Bug::DropBeforeStartIsNoted) {
@@ -83,15 +93,18 @@ impl Node {
         }
         self.write_log_starts()?;
         // They are deleted by now. Segments that could not be renamed are removed by the next retention, or open.
-        drop(self.drop_below_start(&partition));
+        let dropped = self.drop_below_start(&partition);
+        drop(one_at_a_time);
+        partition.tell_dropped(&dropped);
         Ok(DeleteRecordsResponse { log_start_offset })
     }
 
     /// Takes segments out of a log that lie below its start, which is durable, and has them removed later.
-    fn drop_below_start(&self, partition: &Arc<Partition>) -> Result<()> {
-        let paths = partition.drop_below_start()?;
+    fn drop_below_start(&self, partition: &Arc<Partition>) -> Result<Dropped> {
+        let mut dropped = partition.drop_below_start()?;
+        let paths = std::mem::take(&mut dropped.files);
         if paths.is_empty() {
-            return Ok(());
+            return Ok(dropped);
         }
         let delay = partition.lock().settings().file_delete_delay;
         let at = self.clock.now().plus(delay);
@@ -101,8 +114,18 @@ impl Node {
         if !armed {
             self.arm_flush(partition, false);
         }
-        Ok(())
+        Ok(dropped)
     }
+}
+
+/// Segments that were taken out of a log.
+#[derive(Debug, Default)]
+struct Dropped {
+    segments: u64,
+    /// Their files, under the names that they have now.
+    files: Vec<PathBuf>,
+    /// Where the log begins.
+    start: Offset,
 }
 
 impl Partition {
@@ -162,16 +185,28 @@ impl Partition {
         }
     }
 
-    /// Takes segments out of the log that lie below its start, and gives their files.
-    fn drop_below_start(&self) -> Result<Vec<PathBuf>> {
+    /// Takes segments out of the log that lie below its start.
+    fn drop_below_start(&self) -> Result<Dropped> {
         if !matches!(self.lock().log_if_any(), Ok(Some(log)) if !log.below_start().is_empty()) {
-            return Ok(Vec::new());
+            return Ok(Dropped::default());
         }
         // A flush that is under way writes the index files of segments, by their names.
         let _no_flush = self.hold_flushes();
         let mut state = self.lock();
-        let Ok(Some(log)) = state.log_if_any() else { return Ok(Vec::new()) };
-        log.drop_below_start()
+        let Ok(Some(log)) = state.log_if_any() else { return Ok(Dropped::default()) };
+        let (below, start) = (log.below_start().len(), log.start());
+        let files = log.drop_below_start();
+        let segments = (below - log.below_start().len()) as u64;
+        state.counts.segments_deleted += segments;
+        Ok(Dropped { segments, files: files?, start })
+    }
+
+    fn tell_dropped(&self, dropped: &Result<Dropped>) {
+        if let Ok(Dropped { segments, start, .. }) = dropped
+            && *segments > 0
+        {
+            trace::segments_deleted(self.name(), *segments, start.get());
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which topics there are, where their partitions are kept, and the file that remembers it.
 
-use super::partition::Partition;
+use super::{metrics::Gone, partition::Partition};
 use crate::{
     config::{TopicConfig, TopicSettings},
     env::{Storage, read_file, replace_file},
@@ -61,6 +61,7 @@ pub(super) struct Topics {
     version: Arc<Version>,
     /// Deleted topics whose directories are still to be removed.
     pub(super) removed: Vec<TopicEntry>,
+    gone: Gone,
 }
 
 thread_local! {
@@ -124,6 +125,7 @@ impl Topics {
 
     pub(super) fn remove(&mut self, name: &str) -> Option<Topic> {
         let topic = self.by_name.remove(name)?;
+        self.gone.leaving.extend(topic.partitions.iter().cloned());
         self.version.change();
         for slot in &topic.slots {
             if let Some(kept) = self.slots.get_mut(*slot as usize) {
@@ -132,6 +134,18 @@ impl Topics {
             }
         }
         Some(topic)
+    }
+
+    /// What was done in topics that were removed.
+    pub(super) fn gone(&self) -> Gone {
+        self.gone.clone()
+    }
+
+    /// Says that nothing more is done in the topics that were removed.
+    pub(super) fn end_leaving(&mut self) {
+        for partition in std::mem::take(&mut self.gone.leaving) {
+            self.gone.counts.add(&partition.lock().counts());
+        }
     }
 
     /// Adds the partitions of a topic that has got some; `entry` says how many it has now.

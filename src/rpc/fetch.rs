@@ -45,13 +45,22 @@ pub(crate) struct Fetched {
     pub(crate) records: Bytes,
     /// Exclusive: what lies below it can be read.
     pub(crate) high_watermark: Offset,
-    #[expect(dead_code, reason = "part of Kafka's answer; what shows lag will read it")]
+    #[expect(dead_code, reason = "part of Kafka's answer")]
     pub(crate) log_start_offset: Offset,
     /// Where the first transaction begins that is open, or the high watermark.
-    #[expect(dead_code, reason = "part of Kafka's answer; what shows lag will read it")]
     pub(crate) last_stable_offset: Offset,
     /// The aborted transactions of which there may be records here, for a reader of what is committed.
     pub(crate) aborted: Vec<AbortedTransaction>,
+}
+
+impl Fetched {
+    /// Where that what a reader may read ends, exclusive.
+    pub(crate) fn end(&self, isolation: IsolationLevel) -> Offset {
+        match isolation {
+            IsolationLevel::ReadUncommitted => self.high_watermark,
+            IsolationLevel::ReadCommitted => self.last_stable_offset,
+        }
+    }
 }
 
 /// Records of `producer_id` from `first_offset` on, up to its next abort marker, count for nothing.

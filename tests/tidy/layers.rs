@@ -13,6 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["bugs"],
     &["types"],
     &["error"],
+    &["trace"],
     &["config"],
     &["prng"],
     &["env", "record"],

@@ -62,8 +62,9 @@ impl Consumer {
         let group = self.group()?;
         let (member, topic_ids) = (self.member.clone(), self.core.borrow().topic_ids());
         let request = OffsetCommitRequest { group, member, offsets: done.into(), topic_ids };
-        self.client.call_to(self.coordinator, request)?;
-        Ok(())
+        let committed = self.client.call_to(self.coordinator, request);
+        self.core.borrow_mut().count_commit(committed.is_ok());
+        committed.map(drop)
     }
 
     /// Commits for those topics that are still there: what was read of a topic that is gone by now cannot be committed,

@@ -122,6 +122,7 @@ impl Partition {
                 leader,
                 leader_epoch,
                 place: Place::Unknown,
+                end: None,
                 buffer: None,
                 paused,
                 began: None,

@@ -20,6 +20,7 @@ use crate::{
     record::{BatchWriter, Record, compression_is_there},
     rpc::ProduceResponse,
     sync::{JoinHandle, Mutex, MutexGuard, is_current, spawn},
+    trace,
     types::{Compression, Instant, RecordMetadata},
 };
 use accumulator::{Accumulator, Key, Sending, key_of};
@@ -354,6 +355,9 @@ impl Inner {
         let records = usize::try_from(sending.written.record_count()).unwrap_or_default();
         let (outcome, bytes) = self.transmit(&mut sending);
         let Sending { key, batch, .. } = sending;
+        if let Err(error) = &outcome {
+            trace::batch_failed(batch.topic(), error, key.1, records as u64);
+        }
         let callbacks = {
             let mut state = self.state.lock();
             state.accumulator.done(key);
