@@ -3,7 +3,7 @@
 use crate::common::{assert_refused, numbers, put, put_batch, put_numbers, reader, rest, topic};
 use brooklet::{
     Broker, BrokerMetrics, ConsumerConfig, DiskFault, DiskOp, Durability, Error, ManualClock, Offsets,
-    Record, SimDisk, TopicConfig, TopicMetrics,
+    ProducerConfig, Record, SimDisk, TopicConfig, TopicMetrics,
 };
 use std::{
     thread,
@@ -183,6 +183,23 @@ fn fetches_are_counted_when_they_are_answered() {
 }
 
 #[test]
+fn a_fetch_that_waits_on_is_counted_once() {
+    let (broker, _) = on(&SimDisk::new(1));
+    topic(broker.client(), "t", 1);
+    // What it sends while the poll waits has the broker look again, and find too little.
+    let linger = Duration::from_secs(1);
+    let producer = broker.producer(ProducerConfig::new().linger(linger)).unwrap();
+    drop(producer.send(Record::to("t").value("x")).unwrap());
+    let config = ConsumerConfig::standalone().fetch_min_bytes(1 << 20).fetch_max_wait(60 * linger);
+    let mut consumer = broker.consumer(config).subscribe("t").unwrap();
+    let before = broker.metrics();
+    assert_eq!((before.records_appended, before.fetch_requests), (0, 0));
+    assert_eq!(consumer.poll(5 * linger).unwrap().len(), 1);
+    let metrics = broker.metrics();
+    assert_eq!((metrics.fetch_requests, metrics.bytes_fetched), (1, metrics.bytes_appended));
+}
+
+#[test]
 fn who_waits_for_records_is_counted_while_he_does() {
     let broker = Broker::temporary().unwrap();
     topic(broker.client(), "t", 1);
@@ -198,6 +215,10 @@ fn who_waits_for_records_is_counted_while_he_does() {
     handle.wakeup();
     assert_refused!(poll.join().unwrap(), Error::Wakeup);
     assert_eq!(broker.metrics().fetches_waiting, 0);
+    // What comes now is for nobody.
+    put(broker.client(), "t", "x");
+    let metrics = broker.metrics();
+    assert_eq!((metrics.fetch_requests, metrics.bytes_fetched), (0, 0));
 }
 
 #[test]

@@ -173,7 +173,12 @@ fn a_topic_that_is_gone_holds_nothing_and_one_that_is_made_again_counts_on() {
         put_numbers(broker.client(), "t", 2);
         assert_eq!((now("brooklet_topic_records"), now("brooklet_topic_partitions")), (2, 1));
         assert_eq!(now("brooklet_topic_records_appended_total"), 5);
-        assert_eq!(numbers.of_broker("brooklet_records_appended_total"), Some(5));
+        // Between two publications.
+        broker.admin().delete_topic("t").unwrap();
+        topic(broker.client(), "t", 1);
+        put(broker.client(), "t", "x");
+        assert_eq!(now("brooklet_topic_records_appended_total"), 6);
+        assert_eq!(numbers.of_broker("brooklet_records_appended_total"), Some(6));
     });
 }
 

@@ -1,10 +1,12 @@
 //! The feature `tracing`: what a subscriber is told. On a manual clock all of it happens on the thread of the test.
 
 use crate::{
-    common::{put, put_numbers, reader, topic},
+    common::{put, put_numbers, reader, rest, topic},
     on,
 };
-use brooklet::{Broker, DiskFault, DiskOp, Durability, ProducerConfig, Record, SimDisk, TopicConfig};
+use brooklet::{
+    Broker, DiskFault, DiskOp, Durability, GroupBeyondEnd, ProducerConfig, Record, SimDisk, TopicConfig,
+};
 use std::{
     fmt::{self, Write},
     sync::{
@@ -145,7 +147,7 @@ fn what_recovery_cut_is_told() {
         let opened = lines.iter().find(|line| line.starts_with("INFO opened")).unwrap();
         assert!(opened.contains("clean=false partitions=1"), "{opened}");
     }
-    assert!(cut > 0, "no power cut has cut a log");
+    assert!(cut > 0 || std::env::var_os("BROOKLET_SEEDS").is_some(), "no power cut has cut a log");
 }
 
 #[test]
@@ -167,6 +169,65 @@ fn what_salvage_put_in_order_is_told() {
 }
 
 #[test]
+fn files_that_cannot_be_read_are_told_of_and_so_is_what_they_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = Broker::open(dir.path()).unwrap();
+    topic(broker.client(), "t", 1);
+    put(broker.client(), "t", "x");
+    broker.close().unwrap();
+    std::fs::write(dir.path().join("brooklet.metadata"), "no metadata").unwrap();
+    let lines = told(|| drop(Broker::builder().salvage(true).open(dir.path()).unwrap()));
+    let aside = dir.path().join("brooklet.metadata.0.cut");
+    let expected =
+        ["INFO topic_adopted topic=t".to_owned(), format!("WARN file_kept_aside path={}", aside.display())];
+    for line in expected {
+        assert!(lines.contains(&line), "{line}: {lines:?}");
+    }
+}
+
+#[test]
+fn a_group_that_had_done_what_is_lost_is_told_of() {
+    let mut lost = 0;
+    for seed in brooklet::seeds(40) {
+        let disk = SimDisk::new(seed);
+        let (broker, clock) = on(&disk);
+        broker.create_topic("t", TopicConfig::new().flush_interval(Duration::MAX)).unwrap();
+        put_numbers(broker.client(), "t", 5);
+        broker.flush().unwrap();
+        put_numbers(broker.client(), "t", 15);
+        let mut consumer = broker.consumer("g").subscribe("t").unwrap();
+        assert_eq!(rest(&mut consumer).len(), 20);
+        consumer.commit_offset().unwrap();
+        // The commit is durable, and the records that it is about are not.
+        clock.advance(Duration::from_secs(2));
+        disk.power_cut();
+        let mut broker = None;
+        let lines = told(|| broker = Some(on(&disk).0));
+        let broker = broker.unwrap();
+        let of_group = |beyond: &GroupBeyondEnd| {
+            let (committed, end) = (beyond.committed, beyond.end_offset);
+            format!("WARN group_beyond_end group=g partition=t-0 committed={committed} end_offset={end}")
+        };
+        let beyond: Vec<String> = broker.recovery().groups_beyond_end.iter().map(of_group).collect();
+        let told_of: Vec<_> = lines.iter().filter(|line| line.contains("beyond_end")).cloned().collect();
+        assert_eq!(told_of, beyond, "BROOKLET_SEED={seed} BROOKLET_SEEDS=1");
+        let Some(beyond) = broker.recovery().groups_beyond_end.first() else { continue };
+        lost += 1;
+        let lines = told(|| {
+            let mut consumer = broker.consumer("g").subscribe("t").unwrap();
+            assert!(consumer.poll(Duration::ZERO).unwrap().is_empty());
+        });
+        let (committed, end) = (beyond.committed, beyond.end_offset);
+        let line = format!("WARN position_cut partition=t-0 committed={committed} end_offset={end}");
+        assert!(lines.contains(&line), "{lines:?}");
+    }
+    assert!(
+        lost > 0 || std::env::var_os("BROOKLET_SEEDS").is_some(),
+        "no power cut has lost what the group had done"
+    );
+}
+
+#[test]
 fn a_flush_that_fails_is_told_once() {
     let disk = SimDisk::new(1);
     let (broker, _) = on(&disk);
@@ -179,6 +240,21 @@ fn a_flush_that_fails_is_told_once() {
     });
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].starts_with("ERROR flush_failed partition=t-0 error="), "{lines:?}");
+}
+
+#[test]
+fn a_flush_that_fails_for_new_settings_is_told() {
+    let disk = SimDisk::new(1);
+    let (broker, _) = on(&disk);
+    topic(broker.client(), "t", 1);
+    put(broker.client(), "t", "x");
+    let lines = told(|| {
+        disk.intercept(DiskOp::Flush).path("t-0").times(1).fail(DiskFault::Eio);
+        let flushed = TopicConfig::new().durability(Durability::Flushed);
+        broker.admin().alter_configs("t", flushed).unwrap_err();
+    });
+    assert_eq!((lines.len(), &*lines[0]), (2, "INFO topic_altered topic=t"));
+    assert!(lines[1].starts_with("ERROR flush_failed partition=t-0 error="), "{lines:?}");
 }
 
 #[test]
@@ -205,7 +281,8 @@ fn segments_are_told_of_as_they_are_begun_and_as_they_go() {
 fn what_fails_in_the_background_is_told() {
     let disk = SimDisk::new(1);
     let (broker, clock) = on(&disk);
-    topic(broker.client(), "t", 1);
+    let minute = Duration::from_secs(60);
+    broker.create_topic("t", TopicConfig::new().retention_time(minute)).unwrap();
     let lines = told(|| {
         put(broker.client(), "t", "x");
         let fault = disk.intercept(DiskOp::Write).path("recovery-point-offset-checkpoint").times(1);
@@ -215,6 +292,13 @@ fn what_fails_in_the_background_is_told() {
     });
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].starts_with("WARN checkpoint_failed error="), "{lines:?}");
+    let lines = told(|| {
+        let fault = disk.intercept(DiskOp::Write).path("log-start-offset-checkpoint").times(1);
+        let fault = fault.fail(DiskFault::Eio);
+        clock.advance(10 * minute);
+        assert_eq!(fault.hits(), 1);
+    });
+    assert!(lines[0].starts_with("WARN retention_failed error="), "{lines:?}");
 }
 
 #[test]
