@@ -7,7 +7,7 @@
 //! | a to-do list whose state is its history | `programs/read.rs` |
 //! | an outbox | `src/docs/recipes/outbox.md` |
 //! | workers with a stop signal | `src/docs/recipes/worker.md` |
-//! | a pipeline, at least once | `src/docs/recipes/pipeline.md` |
+//! | a pipeline, at least once | `src/docs/recipes/pipeline.md`; `programs/pipeline.rs` under power cuts |
 //! | a replay from yesterday on, a group set back | `src/docs/recipes/replay.md` |
 //! | a tail | `programs/read.rs`; `examples/tail.rs` |
 //! | a power cut at every operation, a flush that fails | `src/docs/recipes/crash_test.md` |
@@ -21,5 +21,7 @@
 
 #[path = "programs/json.rs"]
 mod json;
+#[path = "programs/pipeline.rs"]
+mod pipeline;
 #[path = "programs/read.rs"]
 mod read;
