@@ -27,6 +27,10 @@ mod read;
 mod start;
 #[cfg(target_os = "linux")]
 mod store;
+#[cfg(target_os = "linux")]
+mod threads;
+#[cfg(target_os = "linux")]
+mod wake;
 
 /// What the crate's own file of maps, which `raw` takes over, has its atomics from.
 #[cfg(target_os = "linux")]
@@ -45,6 +49,8 @@ fn main() {
     let mut bench = harness::Bench::new(&arguments);
     append::run(&mut bench);
     read::run(&mut bench);
+    threads::run(&mut bench);
+    wake::run(&mut bench);
     durable::run(&mut bench);
     group_commit::run(&mut bench);
     start::run(&mut bench);
