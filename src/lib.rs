@@ -137,10 +137,11 @@ pub use broker::{Broker, BrokerBuilder};
 pub use bugs::BUGS;
 pub use client::{
     Admin, Client, Consumer, ConsumerBuilder, ConsumerHandle, ConsumerRecord, Delivery, GroupDescription,
-    GroupPartition, LogDescription, MemberDescription, OwnedRecord, PartitionDescription, Producer,
-    ProducerMetrics, Records, RecordsIter, SharedBytes, Subscription, TopicDescription,
+    GroupPartition, LogDescription, MemberDescription, OffsetTracker, OwnedRecord, PartitionDescription,
+    PendingCommit, Producer, ProducerMetrics, Records, RecordsIter, SharedBytes, Subscription,
+    TopicDescription,
 };
-pub use config::{AutoOffsetReset, ConsumerConfig, ProducerConfig, TopicConfig};
+pub use config::{AutoOffsetReset, ConsumerConfig, Partitioner, ProducerConfig, TopicConfig};
 pub use env::{DiskFault, DiskOp, DiskOperation, Fault, Intercept, ManualClock, SimDisk};
 pub use error::{Error, Result};
 pub use log::Damage;
@@ -150,7 +151,7 @@ pub use node::{
 pub use prng::seeds;
 pub use record::{Header, HeaderIter, Headers, Record};
 pub use types::{
-    BrokerId, CleanupPolicy, Compression, Durability, GroupState, IsolationLevel, OffsetAndMetadata,
+    Acks, BrokerId, CleanupPolicy, Compression, Durability, GroupState, IsolationLevel, OffsetAndMetadata,
     OffsetSpec, Offsets, ParseTimestampError, RecordMetadata, Timestamp, TimestampType, TopicId,
     TopicPartition,
 };

@@ -50,6 +50,21 @@ fn a_bar_is_as_long_as_its_ratio_and_marked_where_it_should_end() {
 }
 
 #[test]
+fn what_is_wanted_is_a_ratio_or_a_figure() {
+    let percent = |raw: &str, wanted: &str| {
+        let [raw, wanted] = [raw, wanted].map(str::to_owned);
+        let row = Row { name: String::new(), raw, brooklet: String::new(), ratio: String::new(), wanted };
+        row.wanted_percent().map(f64::round)
+    };
+    assert_eq!(percent("5 M/s", ">= 140 %"), Some(140.0));
+    assert_eq!(percent("500.0 k/s", ">= 1 M/s"), Some(200.0));
+    assert_eq!(percent("3 us", "<= 600 ns"), Some(500.0));
+    assert_eq!(percent("300 ns", "<= 1.25 x"), Some(80.0));
+    assert_eq!(percent("2.5 MiB", "<= 10 MiB"), Some(25.0));
+    assert_eq!(percent("2.5 MiB", ""), None);
+}
+
+#[test]
 fn a_newcomer_finds_every_recipe() {
     let (readme, index) = (read("README.md"), read("src/docs/recipes.rs"));
     let mut recipes = 0;

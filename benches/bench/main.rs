@@ -32,6 +32,10 @@ mod store;
 mod svg;
 #[cfg(target_os = "linux")]
 mod table;
+#[cfg(target_os = "linux")]
+mod threads;
+#[cfg(target_os = "linux")]
+mod wake;
 
 /// What the crate's own file of maps, which `raw` takes over, has its atomics from.
 #[cfg(target_os = "linux")]
@@ -51,6 +55,8 @@ fn main() {
     if !bench.read_table() {
         append::run(&mut bench);
         read::run(&mut bench);
+        threads::run(&mut bench);
+        wake::run(&mut bench);
         durable::run(&mut bench);
         group_commit::run(&mut bench);
         start::run(&mut bench);

@@ -33,11 +33,15 @@ impl Row {
 
     /// The ratio at which what is wanted is reached.
     pub fn wanted_percent(&self) -> Option<f64> {
-        match self.wanted.split_once(' ')? {
-            (">=", ratio) => percent(ratio),
-            ("<=", time) => Some(seconds(&self.raw)? / seconds(time)? * 100.0),
-            _ => None,
-        }
+        let (sign, wanted) = self.wanted.split_once(' ')?;
+        let wanted_of_raw = || Some(figure(wanted)? / figure(&self.raw)?);
+        Some(match (sign, wanted.split_once(' ')?) {
+            (">=", (share, "%")) => share.parse().ok()?,
+            ("<=", (times, "x")) => 100.0 / times.parse::<f64>().ok()?,
+            (">=", _) => wanted_of_raw()? * 100.0,
+            ("<=", _) => 100.0 / wanted_of_raw()?,
+            _ => return None,
+        })
     }
 }
 
@@ -45,13 +49,16 @@ fn percent(text: &str) -> Option<f64> {
     text.strip_suffix(" %")?.parse().ok()
 }
 
-fn seconds(text: &str) -> Option<f64> {
+/// In seconds, MiB, or records a second.
+fn figure(text: &str) -> Option<f64> {
     let (number, unit) = text.split_once(' ')?;
     let unit = match unit {
-        "s" => 1.0,
+        "s" | "MiB" => 1.0,
         "ms" => 1e-3,
         "us" => 1e-6,
         "ns" => 1e-9,
+        "k/s" => 1e3,
+        "M/s" => 1e6,
         _ => return None,
     };
     Some(number.parse::<f64>().ok()? * unit)

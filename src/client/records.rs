@@ -300,7 +300,8 @@ impl<'a> PartIter<'a> {
             true => TimestampType::LogAppendTime,
             false => TimestampType::CreateTime,
         };
-        let (records, epoch) = (batch.records(), header.leader_epoch.0);
+        let (mut records, epoch) = (batch.records(), header.leader_epoch.0);
+        records.skip_below(self.part.from);
         Some(BatchIter { records, chunk: self.chunk?, epoch, timestamp_type })
     }
 }

@@ -92,6 +92,14 @@ impl Parked {
         self.fetches.lock().by_id.remove(&id)
     }
 
+    /// Those that wait for another version of the metadata than `known`, too.
+    pub(super) fn who_watches(&self, known: u64) -> Vec<Arc<ParkedFetch>> {
+        let fetches = self.fetches.lock();
+        let waiting = fetches.by_id.values().map(|(fetch, _)| fetch);
+        let watches = |fetch: &&Arc<ParkedFetch>| fetch.request.metadata_version.is_some_and(|v| v != known);
+        waiting.filter(watches).cloned().collect()
+    }
+
     /// How many there are.
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {

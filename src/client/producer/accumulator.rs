@@ -178,6 +178,20 @@ impl Accumulator {
             .collect()
     }
 
+    /// Forgets all that is not under way; gives the batches, each with how many records it has.
+    pub(super) fn abandon(&mut self) -> Vec<(Arc<Batch>, usize)> {
+        let mut abandoned = Vec::new();
+        for queue in self.queues.values_mut() {
+            for pending in queue.batches.drain(..) {
+                self.buffered -= pending.encoded.len();
+                let records = usize::try_from(pending.written.record_count()).unwrap_or_default();
+                abandoned.push((pending.batch, records));
+            }
+        }
+        self.queues.retain(|_, queue| queue.in_flight.is_some());
+        abandoned
+    }
+
     /// Whether all batches are done.
     pub(super) fn is_idle(&self) -> bool {
         self.queues.is_empty()
