@@ -61,9 +61,9 @@
 //! # Recipes
 //!
 //! Whole programs to copy from, each run as a test: an [outbox](docs::recipes::outbox), a [worker](docs::recipes::worker) that stops when it is
-//! told to, a [pipeline](docs::recipes::pipeline), a [replay](docs::recipes::replay) from yesterday on, [dead
-//! letters](docs::recipes::dead_letters), a [status page](docs::recipes::status), [time in tests](docs::recipes::time_in_tests), and a [crash
-//! test](docs::recipes::crash_test).
+//! told to, work in [any order](docs::recipes::any_order), a [pipeline](docs::recipes::pipeline), a [replay](docs::recipes::replay) from yesterday on, [dead
+//! letters](docs::recipes::dead_letters), a [status page](docs::recipes::status), [time in tests](docs::recipes::time_in_tests), a [crash
+//! test](docs::recipes::crash_test), and the way [from rust-rdkafka](docs::recipes::rdkafka).
 //!
 //! # What survives what
 //!

@@ -7,6 +7,7 @@
 //! | a to-do list whose state is its history | `programs/read.rs` |
 //! | an outbox | `src/docs/recipes/outbox.md` |
 //! | workers with a stop signal | `src/docs/recipes/worker.md` |
+//! | work on many threads, done in any order | `src/docs/recipes/any_order.md` |
 //! | a pipeline, at least once | `src/docs/recipes/pipeline.md`; `programs/pipeline.rs` under power cuts |
 //! | a replay from yesterday on, a group set back | `src/docs/recipes/replay.md` |
 //! | a tail | `programs/read.rs`; `examples/tail.rs` |
@@ -14,6 +15,7 @@
 //! | JSON that borrows from the records | `programs/json.rs` |
 //! | dead letters, and a database that is away | `src/docs/recipes/dead_letters.md` |
 //! | a status page | `src/docs/recipes/status.md`; `examples/stats.rs` |
+//! | a move from rust-rdkafka | `src/docs/recipes/rdkafka.md` |
 //! | records shared across threads | `programs/read.rs` |
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | to answer a request only when its event survives a power cut | [`outbox`] |
 //! | to work on records in threads, and to stop without losing or waiting | [`worker`] |
+//! | to do slow work on many threads, in any order | [`any_order`] |
 //! | to make one topic out of another | [`pipeline`] |
 //! | to read again what came since yesterday, or have a group do so | [`replay`] |
 //! | to get past records that cannot be worked on, and to wait for what is down | [`dead_letters`] |
 //! | to see who is behind, and how far | [`status`] |
 //! | to test what depends on time, without waiting | [`time_in_tests`] |
 //! | to test that nothing is lost in a crash | [`crash_test`] |
+//! | to replace rust-rdkafka and a broker | [`rdkafka`] |
 //!
 //! Each is a whole program that the tests run. It opens a [temporary](crate::Broker::temporary) broker, which is gone
 //! afterwards; yours has `Broker::open("data")?` in that place.
@@ -32,8 +34,16 @@ pub mod outbox {}
 ///
 /// Used here: [`Consumer::poll`](crate::Consumer::poll), [`Consumer::handle`](crate::Consumer::handle),
 /// [`ConsumerHandle::wakeup`](crate::ConsumerHandle::wakeup), [`Consumer::close`](crate::Consumer::close),
-/// [`Records::by_partition`](crate::Records::by_partition). Next: [`pipeline`].
+/// [`Records::by_partition`](crate::Records::by_partition). Next: [`any_order`].
 pub mod worker {}
+
+#[doc = include_str!("recipes/any_order.md")]
+///
+/// ---
+///
+/// Used here: [`OffsetTracker`](crate::OffsetTracker), [`OwnedRecord`](crate::OwnedRecord),
+/// [`Consumer::commit_offsets`](crate::Consumer::commit_offsets). Next: [`pipeline`].
+pub mod any_order {}
 
 #[doc = include_str!("recipes/pipeline.md")]
 ///
@@ -85,5 +95,14 @@ pub mod time_in_tests {}
 /// ---
 ///
 /// Used here: [`SimDisk`](crate::SimDisk), [`Intercept`](crate::Intercept), [`DiskOp`](crate::DiskOp),
-/// [`DiskFault`](crate::DiskFault), [`Broker::recovery`](crate::Broker::recovery).
+/// [`DiskFault`](crate::DiskFault), [`Broker::recovery`](crate::Broker::recovery). Next: [`rdkafka`].
 pub mod crash_test {}
+
+#[doc = include_str!("recipes/rdkafka.md")]
+///
+/// ---
+///
+/// Used here: [`ConsumerConfig::set`](crate::ConsumerConfig::set), [`ProducerConfig::set`](crate::ProducerConfig::set),
+/// [`Delivery::on_complete`](crate::Delivery::on_complete), [`OffsetTracker`](crate::OffsetTracker),
+/// [`Consumer::commit_async`](crate::Consumer::commit_async).
+pub mod rdkafka {}
