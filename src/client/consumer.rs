@@ -424,8 +424,8 @@ impl Consumer {
     /// before: to close is to say that all that `poll` has handed out is done. Without it nothing is.
     ///
     /// # Errors
-    /// [`Error::Closed`], and others if the commit failed or the group could not be left; the consumer is gone all the
-    /// same.
+    /// Those of the commit, and others if the group could not be left; the consumer is gone all the same. Without anything
+    /// to commit, it is no error that the broker is closed.
     ///
     /// ```
     /// # use brooklet::*;
@@ -441,7 +441,11 @@ impl Consumer {
     /// ```
     pub fn close(self) -> Result<()> {
         let committed = self.commit_last();
-        committed.and(self.shared.leave())
+        committed.and(match self.shared.leave() {
+            // The group is gone with its broker.
+            Err(Error::Closed) => Ok(()),
+            left => left,
+        })
     }
 }
 

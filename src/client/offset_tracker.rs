@@ -1,6 +1,6 @@
 //! What is done of what was polled, where records are worked on by many threads and are done in any order.
 
-use super::{OwnedRecord, Records};
+use super::{ConsumerRecord, OwnedRecord, Records};
 use crate::{
     sync::Mutex,
     types::{OffsetAndMetadata, Offsets, TopicPartition},
@@ -77,8 +77,34 @@ impl OffsetTracker {
     /// # Ok(()) }
     /// ```
     pub fn start(&self, records: &Records) {
+        self.begin(records.next_offsets(), records);
+    }
+
+    /// As [`start`](Self::start), for what [`poll_one`](crate::Consumer::poll_one) has handed out.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// # broker.produce(Record::to("orders").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// # let tracker = OffsetTracker::new();
+    /// if let Some(record) = consumer.poll_one(Duration::ZERO)? {
+    ///     tracker.start_one(&record);
+    ///     tracker.done(&record);
+    /// }
+    /// assert_eq!(tracker.committable().get(("orders", 0)).map(|o| o.offset), Some(1));
+    /// # Ok(()) }
+    /// ```
+    pub fn start_one(&self, record: &OwnedRecord) {
+        self.begin(Offsets::from(record), [record.as_record()]);
+    }
+
+    fn begin<'a>(&self, next: Offsets, records: impl IntoIterator<Item = ConsumerRecord<'a>>) {
         let mut partitions = self.partitions.lock();
-        for (of, next) in records.next_offsets() {
+        for (of, next) in next {
             let known = partitions.entry(of);
             let progress =
                 known.or_insert_with(|| Progress { in_flight: BTreeSet::new(), next: next.clone() });

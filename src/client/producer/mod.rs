@@ -17,7 +17,7 @@ use crate::{
     config::{ProducerConfig, SharedPartitioner},
     env::{Clock, Driver, Monitor},
     error::{Error, Result},
-    record::{BatchWriter, Record, compression_is_there},
+    record::{Record, compression_is_there},
     rpc::ProduceResponse,
     sync::{JoinHandle, Mutex, MutexGuard, is_current, spawn},
     types::{Compression, Instant, RecordMetadata},
@@ -308,7 +308,10 @@ impl Inner {
         check_timestamp(timestamp)?;
         let key = key_of(&route);
         let mut state = self.room()?;
-        let begin = || (Arc::new(Batch::new(key, record.topic)), self.clock().now().plus(self.config.linger));
+        let begin = || {
+            let batch = Batch::new(Arc::downgrade(self), key, record.topic);
+            (Arc::new(batch), self.clock().now().plus(self.config.linger))
+        };
         let placed = state.accumulator.push(&route, record, timestamp, begin)?;
         drop(state);
         if placed.is_news {
@@ -317,7 +320,7 @@ impl Inner {
                 self.send_ready(false);
             }
         }
-        Ok(Delivery { inner: Arc::clone(self), batch: placed.batch, index: placed.index, timestamp })
+        Ok(Delivery { batch: placed.batch, index: placed.index, timestamp })
     }
 
     /// The record with the partition that the user's partitioner has chosen for it, if there is one.
@@ -412,7 +415,7 @@ impl Inner {
 
     /// Sends a batch to its leader, anew where its topic turns out to have been made anew. Says how large it was.
     fn transmit(&self, sending: &mut Sending) -> (Result<ProduceResponse>, usize) {
-        let plain = BatchWriter::resume(&mut sending.encoded, sending.written).finish();
+        let plain = sending.written.finish(&mut sending.encoded);
         let mut packed = Vec::new();
         let batch = match self.config.compression {
             Compression::None => Ok(plain),
