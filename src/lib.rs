@@ -27,10 +27,43 @@
 //! A *topic* is a name for some *partitions*; a partition is a log of *records*, each with an *offset*, counted from 0. A record has a key, a
 //! value, headers and a timestamp; records of one key go to one partition, and stay in order there. Nothing is taken out of a log by
 //! reading it: any number of *groups* read on their own, and each keeps, for every partition, a *committed offset*, the next one to read.
+//!
+//! ```text
+//! orders-0   | 0 alice: 3 apples | 1 alice: 1 plum | 2 carol: 2 figs |
+//!                                  ^ billing goes on at 1            ^ search goes on at 3, the end: its lag is 0
+//! orders-1   | 0 bob: 2 pears    | 1 bob: 4 plums  |
+//!              ^ billing goes on at 0              ^ search goes on at 2
+//! ```
+//!
 //! A *consumer* hands records out by [`poll`](Consumer::poll) and makes its position last by [`commit_offset`](Consumer::commit_offset). After a crash
-//! the records since the last commit come again: at least once.
+//! the records since the last commit come again: at least once. Records go when their topic need not keep them any more, by
+//! [time](TopicConfig::retention_time) (7 days by default) or [size](TopicConfig::retention_bytes), whether they were read or not.
 //!
 //! In this version a group has one member at a time, which gets all partitions.
+//!
+//! # Ways in and out
+//!
+//! | you want to | call |
+//! |---|---|
+//! | know that a record is in the log before you go on | [`produce`](Client::produce) |
+//! | put in many at once, and know it of each | [`produce_all`](Client::produce_all) |
+//! | send many, batched and compressed, and be told later | [`Producer::send`], and [`flush`](Producer::flush) or a [`Delivery`] |
+//! | read all there is, and what comes | [`poll`](Consumer::poll), which borrows from the log; it may wait for ever, and [wakes up](ConsumerHandle::wakeup) |
+//! | read one by one | [`poll_one`](Consumer::poll_one) |
+//! | say that all of it is done, or just some | [`commit_offset`](Consumer::commit_offset), [`commit_offsets`](Consumer::commit_offsets) |
+//! | go elsewhere: to an offset, a time, an end, the last commit | [`seek`](Consumer::seek), [`seek_all`](Consumer::seek_all), [`seek_to_committed`](Consumer::seek_to_committed) |
+//! | read without a group | [`ConsumerConfig::standalone`] |
+//! | look at topics and groups, and change them | [`Admin`] |
+//!
+//! Bytes go in and out; what they mean is yours. Calls that fail say so by an [`Error`] with Kafka's name and number, which knows whether
+//! [another try](Error::is_retriable) is of use, and whether the record [may be there](Error::is_indeterminate) all the same.
+//!
+//! # Recipes
+//!
+//! Whole programs to copy from, each run as a test: an [outbox](docs::recipes::outbox), a [worker](docs::recipes::worker) that stops when it is
+//! told to, work in [any order](docs::recipes::any_order), a [pipeline](docs::recipes::pipeline), a [replay](docs::recipes::replay) from yesterday on, [dead
+//! letters](docs::recipes::dead_letters), a [status page](docs::recipes::status), [time in tests](docs::recipes::time_in_tests), a [crash
+//! test](docs::recipes::crash_test), and the way [from rust-rdkafka](docs::recipes::rdkafka).
 //!
 //! # What survives what
 //!
@@ -44,46 +77,34 @@
 //!
 //! # Tests without waiting
 //!
-//! A broker can run on a [`ManualClock`] and a [`SimDisk`]: no threads, no sleeps, and the power goes where the test says. Here it goes at
-//! every disk operation of some code in turn, and what that code told its user is there each time:
+//! A broker can run on a [`ManualClock`] and a [`SimDisk`]: no threads, no sleeps, and the power goes when the test says.
 //!
 //! ```
-//! use brooklet::{Broker, DiskOp, Durability, ManualClock, Record, Result, SimDisk, TopicConfig};
+//! use brooklet::{Broker, Durability, ManualClock, OffsetSpec, Record, SimDisk, TopicConfig};
 //! use std::time::Duration;
 //!
-//! fn pay(disk: &SimDisk, told: &mut Vec<String>) -> Result<()> {
-//!     let broker = Broker::builder().disk(disk).clock(&ManualClock::new()).open("data")?;
-//!     broker.ensure_topic("payments", TopicConfig::new().durability(Durability::Flushed))?;
-//!     for payment in ["1 apple", "2 pears"] {
-//!         broker.produce(Record::to("payments").value(payment))?;
-//!         told.push(payment.to_owned());
-//!     }
-//!     broker.close()
-//! }
+//! # fn main() -> brooklet::Result<()> {
+//! let (clock, disk) = (ManualClock::new(), SimDisk::new(7));
+//! let open = || Broker::builder().clock(&clock).disk(&disk).open("data");
+//! let broker = open()?;
+//! broker.create_topic("payments", TopicConfig::new().retention_time(Duration::from_secs(24 * 3600)))?;
+//! broker.produce(Record::to("payments").value("1 apple").durability(Durability::Flushed))?;
+//! disk.power_cut();
 //!
-//! fn payments(disk: &SimDisk) -> Result<Vec<String>> {
-//!     let broker = Broker::builder().disk(disk).clock(&ManualClock::new()).open("data")?;
-//!     if broker.admin().list_topics()?.is_empty() {
-//!         return Ok(Vec::new());
-//!     }
-//!     let mut consumer = broker.consumer("audit").subscribe("payments")?;
-//!     Ok(consumer.poll(Duration::ZERO)?.iter().map(|r| r.value_str().unwrap().to_owned()).collect())
-//! }
-//!
-//! # fn main() -> Result<()> {
-//! for n in 0.. {
-//!     let disk = SimDisk::new(n);
-//!     let cut = disk.intercept(DiskOp::Any).skip(n).power_cut();
-//!     let mut told = Vec::new();
-//!     let outcome = pay(&disk, &mut told);
-//!     if cut.hits() == 0 {
-//!         outcome?; // it ran to its end: every point was tried
-//!         break;
-//!     }
-//!     assert!(payments(&disk)?.starts_with(&told), "cut at operation {n}");
-//! }
+//! let broker = open()?;
+//! let consumer = broker.consumer("audit").subscribe("payments")?;
+//! assert_eq!(consumer.offset(("payments", 0), OffsetSpec::Latest)?, Some(1)); // it was flushed
+//! clock.advance(Duration::from_secs(25 * 3600));
+//! assert_eq!(consumer.offset(("payments", 0), OffsetSpec::Earliest)?, Some(1)); // a day has passed, and it is gone
 //! # Ok(()) }
 //! ```
+//!
+//! [Time in tests](docs::recipes::time_in_tests) and the [crash test](docs::recipes::crash_test) have more.
+//!
+//! # What to build it with
+//!
+//! Each codec is a feature, on by default: `gzip`, `snappy`, `lz4`, `zstd`. Only `zstd` needs a C compiler. Without a codec's feature its batches
+//! are an error that says so. Linux is where it is measured, with mapped files; elsewhere files are read and written by position.
 //!
 //! # Seeing it
 //!
@@ -103,7 +124,8 @@
 //! # Layout
 //!
 //! [`Broker`] owns a directory. [`Client`] is what application code takes. [`Record`] goes in, [`Records`] come out of a [`Consumer`]. [`Admin`] is for
-//! topics and groups. [`ManualClock`] and [`SimDisk`] are for tests. [`docs::architecture`] tells how it is built, [`docs::format`] what its files are.
+//! topics and groups. [`ManualClock`] and [`SimDisk`] are for tests. [`docs::recipes`] are programs to copy from, [`docs::architecture`] tells how it is
+//! built, [`docs::format`] what its files are.
 
 mod broker;
 mod bugs;
@@ -132,10 +154,10 @@ pub use bugs::BUGS;
 pub use client::{
     Admin, Client, Consumer, ConsumerBuilder, ConsumerHandle, ConsumerMetrics, ConsumerPartitionMetrics,
     ConsumerRecord, Delivery, GroupDescription, GroupPartition, LogDescription, MemberDescription,
-    OwnedRecord, PartitionDescription, Producer, ProducerMetrics, Records, RecordsIter, SharedBytes,
-    Subscription, TopicDescription,
+    OffsetTracker, OwnedRecord, PartitionDescription, PendingCommit, Producer, ProducerMetrics, Records,
+    RecordsIter, SharedBytes, Subscription, TopicDescription,
 };
-pub use config::{AutoOffsetReset, ConsumerConfig, ProducerConfig, TopicConfig};
+pub use config::{AutoOffsetReset, ConsumerConfig, Partitioner, ProducerConfig, TopicConfig};
 pub use env::{DiskFault, DiskOp, DiskOperation, Fault, Intercept, ManualClock, SimDisk};
 pub use error::{Error, Result};
 pub use log::Damage;
@@ -146,7 +168,7 @@ pub use node::{
 pub use prng::seeds;
 pub use record::{Header, HeaderIter, Headers, Record};
 pub use types::{
-    BrokerId, CleanupPolicy, Compression, Durability, GroupState, IsolationLevel, OffsetAndMetadata,
+    Acks, BrokerId, CleanupPolicy, Compression, Durability, GroupState, IsolationLevel, OffsetAndMetadata,
     OffsetSpec, Offsets, ParseTimestampError, RecordMetadata, Timestamp, TimestampType, TopicId,
     TopicPartition,
 };

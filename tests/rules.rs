@@ -31,5 +31,7 @@ mod partitions;
 mod retention;
 #[path = "rules/stored.rs"]
 mod stored;
+#[path = "rules/subscribing.rs"]
+mod subscribing;
 #[path = "rules/topics.rs"]
 mod topics;

@@ -1,20 +1,19 @@
 //! Runs in turns, medians, and the table.
 
-use std::{process::Command, time::Instant};
+use crate::{svg, table::Row};
+use std::{path::PathBuf, process::Command, time::Instant};
 
 /// The rows so far, and how they are to be measured.
 pub struct Bench {
     quick: bool,
     filters: Vec<String>,
-    rows: Vec<Row>,
+    /// Where to draw the rows.
+    svg: Option<PathBuf>,
+    /// Where to read them, instead of measuring.
+    table: Option<PathBuf>,
+    /// Each with the number of its runs.
+    rows: Vec<(Row, usize)>,
     begun: Instant,
-}
-
-struct Row {
-    name: String,
-    cells: [String; 3],
-    wanted: &'static str,
-    runs: usize,
 }
 
 /// How a figure is shown, and which way it is better.
@@ -51,13 +50,36 @@ impl Unit {
 
 impl Bench {
     pub fn new(arguments: &[String]) -> Self {
-        let (flags, filters): (Vec<_>, Vec<_>) =
-            arguments.iter().cloned().partition(|word| word.starts_with("--"));
-        Self {
-            quick: flags.iter().any(|flag| flag == "--quick"),
-            filters,
-            rows: Vec::new(),
-            begun: Instant::now(),
+        let (quick, filters, begun) = (false, Vec::new(), Instant::now());
+        let mut bench = Self { quick, filters, svg: None, table: None, rows: Vec::new(), begun };
+        let mut words = arguments.iter();
+        while let Some(word) = words.next() {
+            let mut file = || Some(words.next().expect("a file's name").into());
+            match word.as_str() {
+                "--quick" => bench.quick = true,
+                "--svg" => bench.svg = file(),
+                "--table" => bench.table = file(),
+                // Cargo has one of its own.
+                flag if flag.starts_with("--") => {}
+                filter => bench.filters.push(filter.to_owned()),
+            }
+        }
+        bench
+    }
+
+    /// Takes the rows from a page, if it was told to.
+    pub fn read_table(&mut self) -> bool {
+        let page = self.table.as_ref().map(|path| std::fs::read_to_string(path).expect("a page"));
+        let rows = page.iter().flat_map(|page| Row::read(page));
+        self.rows = rows.filter(|row| self.wants(&row.name)).map(|row| (row, 0)).collect();
+        page.is_some()
+    }
+
+    /// Draws the rows, if it was told where to.
+    pub fn draw(&self) {
+        if let Some(path) = &self.svg {
+            let rows: Vec<Row> = self.rows.iter().map(|(row, _)| row.clone()).collect();
+            std::fs::write(path, svg::draw(&rows)).expect("a picture");
         }
     }
 
@@ -96,10 +118,10 @@ impl Bench {
         let raw = median(pairs.iter().map(|pair| pair.0));
         let brooklet = median(pairs.iter().map(|pair| pair.1));
         let ratio = median(pairs.iter().map(|(raw, brooklet)| unit.ratio(*raw, *brooklet)));
-        let cells = [unit.show(raw), unit.show(brooklet), format!("{:.0} %", ratio * 100.0)];
-        self.rows.push(Row { name: name.to_owned(), cells, wanted, runs: pairs.len() });
-        let row = self.rows.last().unwrap();
-        eprintln!("{:>6.1} s  {:<44} {}", self.begun.elapsed().as_secs_f64(), row.name, row.cells.join("  "));
+        let (raw, brooklet, ratio) = (unit.show(raw), unit.show(brooklet), format!("{:.0} %", ratio * 100.0));
+        eprintln!("{:>6.1} s  {name:<44} {raw}  {brooklet}  {ratio}", self.begun.elapsed().as_secs_f64());
+        let (name, wanted) = (name.to_owned(), wanted.to_owned());
+        self.rows.push((Row { name, raw, brooklet, ratio, wanted }, pairs.len()));
     }
 
     /// Prints the table, for a Markdown page.
@@ -112,7 +134,7 @@ impl Bench {
             self.begun.elapsed().as_secs_f64()
         );
         println!("| | raw | brooklet | of raw | wanted | runs |\n|---|---|---|---|---|---|");
-        for Row { name, cells: [raw, brooklet, ratio], wanted, runs } in &self.rows {
+        for (Row { name, raw, brooklet, ratio, wanted }, runs) in &self.rows {
             println!("| {name} | {raw} | {brooklet} | {ratio} | {wanted} | {runs} |");
         }
     }

@@ -1,5 +1,6 @@
 //! What brooklet costs, beside what the bare machine costs in the same run: `cargo bench`, or some rows of it with
-//! `cargo bench -- append read`, or all of it in a few seconds with `cargo bench -- --quick`.
+//! `cargo bench -- append read`, or all of it in a few seconds with `cargo bench -- --quick`. `--svg FILE` draws the rows as
+//! well; with `--table PAGE` nothing is measured, and the rows are those of a table in a Markdown page.
 //!
 //! The other side of a row is a raw loop (see `raw`) or a bare primitive. Both run in turns, raw first; the table has
 //! the median of each, and of the ratios of neighbouring runs, which a noisy machine leaves alone more than the rest.
@@ -27,6 +28,14 @@ mod read;
 mod start;
 #[cfg(target_os = "linux")]
 mod store;
+#[cfg(target_os = "linux")]
+mod svg;
+#[cfg(target_os = "linux")]
+mod table;
+#[cfg(target_os = "linux")]
+mod threads;
+#[cfg(target_os = "linux")]
+mod wake;
 
 /// What the crate's own file of maps, which `raw` takes over, has its atomics from.
 #[cfg(target_os = "linux")]
@@ -43,13 +52,18 @@ fn main() {
         return start::child(mode, std::path::Path::new(dir), bytes.parse().unwrap());
     }
     let mut bench = harness::Bench::new(&arguments);
-    append::run(&mut bench);
-    read::run(&mut bench);
-    durable::run(&mut bench);
-    group_commit::run(&mut bench);
-    start::run(&mut bench);
-    open::run(&mut bench);
-    bench.print();
+    if !bench.read_table() {
+        append::run(&mut bench);
+        read::run(&mut bench);
+        threads::run(&mut bench);
+        wake::run(&mut bench);
+        durable::run(&mut bench);
+        group_commit::run(&mut bench);
+        start::run(&mut bench);
+        open::run(&mut bench);
+        bench.print();
+    }
+    bench.draw();
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -4,7 +4,7 @@
 use crate::{
     harness::{Bench, Unit},
     raw, start,
-    store::{TOPIC, scratch},
+    store::{self, TOPIC, scratch},
 };
 use brooklet::{Broker, Record, TopicConfig};
 use std::{
@@ -14,6 +14,7 @@ use std::{
 
 const GIB: usize = 1 << 30;
 const PARTITIONS: i32 = 1000;
+const MANY: usize = 10_000_000;
 
 pub fn run(bench: &mut Bench) {
     let bytes = bench.scaled(GIB);
@@ -37,6 +38,11 @@ pub fn run(bench: &mut Bench) {
         let used = |mode: &str| start::said(mode, &scratch().path().join("store")).parse::<f64>().unwrap();
         let pairs: Vec<_> = (0..bench.runs(3)).map(|_| (used("idle-memory"), used("memory"))).collect();
         bench.row("memory, 1000 partitions with a record each", Unit::Bytes, "", &pairs);
+    }
+    if bench.wants("memory, 10 M records, beyond mapped pages") {
+        let used = |mode: &str| start::said(mode, &scratch().path().join("store")).parse::<f64>().unwrap();
+        let pairs = [(used("idle-heap"), used("heap"))];
+        bench.row("memory, 10 M records, beyond mapped pages", Unit::Bytes, "<= 10 MiB", &pairs);
     }
 }
 
@@ -93,8 +99,25 @@ pub fn memory(dir: &Path, partitions: bool) -> (Option<Broker>, u64) {
         }
         broker
     });
+    (broker, resident("VmRSS"))
+}
+
+/// What this process has in memory that is no file's, in bytes, with a broker that has written many records and read them, or
+/// without.
+pub fn heap(dir: &Path, records: bool) -> (Option<Broker>, u64) {
+    let broker = records.then(|| {
+        let broker = store::open(dir, true);
+        store::append_batches(&broker, MANY, &[b'v'; 100]);
+        store::read(&broker, MANY);
+        broker
+    });
+    (broker, resident("RssAnon"))
+}
+
+/// A line of what the system says of this process, in bytes.
+fn resident(what: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(what)).unwrap();
     let kilobytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    (broker, kilobytes * 1024)
+    kilobytes * 1024
 }

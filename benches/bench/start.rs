@@ -75,6 +75,10 @@ pub fn child(mode: &str, dir: &Path, bytes: usize) {
             let (broker, used) = open::memory(dir, mode == "memory");
             (broker, used.to_string())
         }
+        "heap" | "idle-heap" => {
+            let (broker, used) = open::heap(dir, mode == "heap");
+            (broker, used.to_string())
+        }
         _ => (None, "ready".to_owned()),
     };
     println!("{line}");

@@ -102,6 +102,12 @@ impl Buffer {
         if from <= header.base_offset && all <= wanted {
             return (all, None);
         }
+        if header.is_dense() {
+            let first = from.max(header.base_offset);
+            let left = header.next_offset().get().saturating_sub(first.get());
+            let left = usize::try_from(left).unwrap_or(0);
+            return if left <= wanted { (left, None) } else { (wanted, Some(first.plus(wanted as i64 - 1))) };
+        }
         let rest = self.inflated.as_deref().or(self.bytes.get(self.at..)).unwrap_or_default();
         let records = Batch::unchecked(rest).into_iter().flat_map(|batch| batch.records());
         let mut offsets = records.map(|record| record.offset).filter(|offset| *offset >= from);

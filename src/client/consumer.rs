@@ -1,9 +1,15 @@
 //! The consumer: a blocking shell over its core.
 
 mod commits;
+mod handle;
 mod metrics;
 mod pausing;
 mod positions;
+mod subscription;
+
+pub use handle::{ConsumerHandle, PendingCommit};
+pub use subscription::Subscription;
+pub(super) use subscription::{Pattern, Topics};
 
 use super::{
     Client, OwnedRecord, REQUEST_TIMEOUT, Records,
@@ -14,49 +20,14 @@ use crate::{
     env::Slot,
     error::{Error, Result},
     rpc::{
-        Answer, FetchRequest, FetchResponse, FindCoordinatorRequest, JoinGroupRequest, LeaveGroupRequest,
-        MemberIdentity, MetadataRequest, Request, Ticket,
+        Answer, FetchRequest, FetchResponse, FindCoordinatorRequest, JoinGroupRequest, MetadataRequest,
+        Request, Ticket,
     },
-    sync::{AtomicBool, Mutex, Ordering},
+    sync::Ordering,
     types::{BrokerId, Instant, TopicPartition},
 };
-use std::{cell::RefCell, sync::Arc, time::Duration};
-
-/// The topics that a consumer reads: `"orders"`, or `["orders", "payments"]`.
-///
-/// ```
-/// # use brooklet::*;
-/// let one: Subscription = "orders".into();
-/// let two: Subscription = ["orders", "payments"].into();
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subscription {
-    topics: Vec<String>,
-}
-
-impl From<&str> for Subscription {
-    fn from(topic: &str) -> Self {
-        Self { topics: vec![topic.to_owned()] }
-    }
-}
-
-impl<const N: usize> From<[&str; N]> for Subscription {
-    fn from(topics: [&str; N]) -> Self {
-        Self { topics: topics.into_iter().map(ToOwned::to_owned).collect() }
-    }
-}
-
-impl From<&[&str]> for Subscription {
-    fn from(topics: &[&str]) -> Self {
-        Self { topics: topics.iter().map(|topic| (*topic).to_owned()).collect() }
-    }
-}
-
-impl From<Vec<String>> for Subscription {
-    fn from(topics: Vec<String>) -> Self {
-        Self { topics }
-    }
-}
+use handle::Shared;
+use std::{cell::RefCell, collections::BTreeSet, sync::Arc, time::Duration};
 
 /// A consumer in the making, from [`Client::consumer`](crate::Client::consumer).
 ///
@@ -85,7 +56,8 @@ impl ConsumerBuilder {
 
     /// Reads all partitions of some topics; as the member of its group, if it has one.
     ///
-    /// In this version a group has one member. The topics must be there.
+    /// In this version a group has one member. Topics that are named must be there; for those that come see
+    /// [`Subscription::matching`].
     ///
     /// # Errors
     /// - [`Error::GroupMaxSizeReached`]: another consumer is subscribed in this group.
@@ -102,15 +74,13 @@ impl ConsumerBuilder {
     /// # Ok(()) }
     /// ```
     pub fn subscribe(self, topics: impl Into<Subscription>) -> Result<Consumer> {
-        let topics = topics.into().topics;
-        if topics.is_empty() {
-            return Err(Error::IllegalState("a subscription to no topic".to_owned()));
-        }
-        self.config.check()?;
-        let mut consumer = self.consumer(Wanted::Topics(topics.into_iter().collect()))?;
-        if let Some(group) = consumer.group.clone() {
-            consumer.member =
-                Some(consumer.client.call_to(consumer.coordinator, JoinGroupRequest { group })?.member);
+        let wanted = subscribed(topics.into())?;
+        let consumer = self.consumer(wanted)?;
+        if let Some(group) = consumer.shared.group.clone() {
+            let coordinator = consumer.shared.coordinator;
+            consumer
+                .shared
+                .joined(consumer.client().call_to(coordinator, JoinGroupRequest { group })?.member);
         }
         Ok(consumer)
     }
@@ -133,28 +103,41 @@ impl ConsumerBuilder {
         self,
         partitions: impl IntoIterator<Item = P>,
     ) -> Result<Consumer> {
-        let partitions: std::collections::BTreeSet<TopicPartition> =
-            partitions.into_iter().map(Into::into).collect();
-        if partitions.is_empty() {
-            return Err(Error::IllegalState("an assignment of no partition".to_owned()));
-        }
-        self.config.check()?;
-        self.consumer(Wanted::Partitions(partitions))
+        let wanted = assigned(partitions)?;
+        self.consumer(wanted)
     }
 
     fn consumer(self, wanted: Wanted) -> Result<Consumer> {
         let Self { client, config } = self;
+        config.check()?;
         let group = config.group.clone();
         let coordinator = match group.clone() {
             Some(group) => client.call(FindCoordinatorRequest { group })?.broker,
             None => client.bootstrap,
         };
-        let shared = Arc::new(Shared { woken: AtomicBool::new(false), waiting: Mutex::new(None) });
-        let mut core = ConsumerCore::new(config, wanted);
-        core.learn(client.call(MetadataRequest { topics: Some(core.unresolved()) })?)?;
-        let core = RefCell::new(core);
-        Ok(Consumer { client, group, coordinator, member: None, core, shared })
+        let shared = Arc::new(Shared::new(client, group, coordinator));
+        let consumer = Consumer { core: RefCell::new(ConsumerCore::new(config, wanted)), shared };
+        consumer.learn()?;
+        Ok(consumer)
     }
+}
+
+fn subscribed(to: Subscription) -> Result<Wanted> {
+    match to.topics {
+        Topics::Named(topics) if topics.is_empty() => {
+            Err(Error::IllegalState("a subscription to no topic".to_owned()))
+        }
+        Topics::Named(topics) => Ok(Wanted::Topics(topics)),
+        Topics::Matching(pattern) => Ok(Wanted::Matching(pattern)),
+    }
+}
+
+fn assigned<P: Into<TopicPartition>>(partitions: impl IntoIterator<Item = P>) -> Result<Wanted> {
+    let partitions: BTreeSet<TopicPartition> = partitions.into_iter().map(Into::into).collect();
+    if partitions.is_empty() {
+        return Err(Error::IllegalState("an assignment of no partition".to_owned()));
+    }
+    Ok(Wanted::Partitions(partitions))
 }
 
 /// Reads records, in order within each partition.
@@ -182,20 +165,8 @@ impl ConsumerBuilder {
 /// ```
 #[derive(Debug)]
 pub struct Consumer {
-    client: Client,
-    group: Option<String>,
-    /// Who keeps the group.
-    coordinator: BrokerId,
-    member: Option<MemberIdentity>,
     core: RefCell<ConsumerCore>,
     shared: Arc<Shared>,
-}
-
-/// What a consumer shares with its handles.
-#[derive(Debug)]
-struct Shared {
-    woken: AtomicBool,
-    waiting: Mutex<Option<Ticket<FetchResponse>>>,
 }
 
 impl Consumer {
@@ -261,7 +232,7 @@ impl Consumer {
     }
 
     fn poll_some(&mut self, timeout: Duration, most: usize) -> Result<Records> {
-        let (now, clock) = (self.now(), self.client.service.clock());
+        let (now, clock) = (self.now(), self.client().service.clock());
         let deadline = clock.patience(now.plus(timeout));
         let Action::Deliver(records) = self.run(Event::Poll { deadline, most })? else {
             return Ok(Records::default());
@@ -280,19 +251,19 @@ impl Consumer {
             if polls && self.shared.woken.swap(false, Ordering::AcqRel) {
                 return Err(Error::Wakeup);
             }
-            let action = self.core.borrow_mut().step(event, self.now())?;
+            let action = self.step(event)?;
             event = match action {
                 Action::Call(request) => {
-                    let service = &self.client.service;
+                    let service = &self.client().service;
                     let deadline = self.now().plus(REQUEST_TIMEOUT);
                     let of_the_group = matches!(request, Request::OffsetFetch(_));
-                    let to = if of_the_group { self.coordinator } else { self.client.bootstrap };
+                    let to = if of_the_group { self.shared.coordinator } else { self.client().bootstrap };
                     let answer = service.call(to, request);
                     answer.wait(service.clock(), deadline).map_or_else(Event::Failed, Event::Answered)
                 }
-                Action::Fetch(leader, request) => {
-                    self.fetch(leader, &request)?.map_or(Event::TimedOut, Event::Fetched)
-                }
+                Action::Fetch(leader, request) => self
+                    .fetch(leader.unwrap_or(self.client().bootstrap), &request)?
+                    .map_or(Event::TimedOut, Event::Fetched),
                 Action::Commit(offsets) => Event::Committed(self.commit_what_is_there(offsets)),
                 Action::Wait(until) => {
                     self.wait(&Ticket::new(Slot::new()), until)?;
@@ -303,9 +274,100 @@ impl Consumer {
         }
     }
 
+    /// Takes the core a step further, and notes for commits what it has learnt of topics, also with an error.
+    fn step(&self, event: Event) -> Result<Action> {
+        let mut core = self.core.borrow_mut();
+        if core.counts_from_now() {
+            core.tell_time(self.client().now());
+        }
+        let action = core.step(event, self.now());
+        if let Some(topic_ids) = core.changed_topics() {
+            self.shared.reads(topic_ids);
+        }
+        action
+    }
+
+    /// Asks for the partitions of what is wanted; an error if a topic that is named is not there.
+    fn learn(&self) -> Result<()> {
+        let metadata = self.client().call(MetadataRequest { topics: self.core.borrow().names() })?;
+        let mut core = self.core.borrow_mut();
+        core.learn(metadata)?;
+        core.changed_topics().into_iter().for_each(|topic_ids| self.shared.reads(topic_ids));
+        Ok(())
+    }
+
+    /// Reads other topics from now on. What is kept of the assignment goes on where it is, also what is
+    /// [paused](Self::pause); what is new begins at the group's commit, or as
+    /// [`auto_offset_reset`](ConsumerConfig::auto_offset_reset) says. With
+    /// [`enable_auto_commit`](ConsumerConfig::enable_auto_commit) the positions are committed before, as by a close.
+    ///
+    /// # Errors
+    /// The consumer reads what it read before then.
+    /// - [`Error::IllegalState`]: the consumer was made by [`assign`](ConsumerBuilder::assign), or there is no topic.
+    /// - [`Error::UnknownTopicOrPartition`], [`Error::Closed`], and those of a commit.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// # broker.create_topic("returns", TopicConfig::new())?;
+    /// let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// consumer.subscribe(["orders", "returns"])?;
+    /// assert_eq!(consumer.assignment().len(), 2);
+    /// # Ok(()) }
+    /// ```
+    pub fn subscribe(&mut self, topics: impl Into<Subscription>) -> Result<()> {
+        self.read_instead(subscribed(topics.into())?)
+    }
+
+    /// Reads other partitions from now on, as [`subscribe`](Self::subscribe) does other topics.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe); [`Error::IllegalState`] if the consumer was made by
+    /// [`subscribe`](ConsumerBuilder::subscribe).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// let mut consumer = broker.consumer(ConsumerConfig::standalone()).assign([("orders", 0)])?;
+    /// consumer.assign([("orders", 1)])?;
+    /// assert_eq!(consumer.assignment(), [("orders", 1).into()]);
+    /// # Ok(()) }
+    /// ```
+    pub fn assign<P: Into<TopicPartition>>(&mut self, partitions: impl IntoIterator<Item = P>) -> Result<()> {
+        self.read_instead(assigned(partitions)?)
+    }
+
+    fn read_instead(&mut self, wanted: Wanted) -> Result<()> {
+        self.commit_last()?;
+        let next = self.core.borrow().instead(wanted)?;
+        let metadata = self.client().call(MetadataRequest { topics: next.names() })?;
+        self.core.borrow_mut().replace(next, metadata)?;
+        self.core
+            .borrow_mut()
+            .changed_topics()
+            .into_iter()
+            .for_each(|topic_ids| self.shared.reads(topic_ids));
+        Ok(())
+    }
+
+    /// With automatic commits: of the positions, due or not.
+    fn commit_last(&self) -> Result<()> {
+        let offsets = self.core.borrow().last_commit();
+        offsets.map_or(Ok(()), |offsets| self.commit_what_is_there(offsets))
+    }
+
+    fn client(&self) -> &Client {
+        &self.shared.client
+    }
+
     /// Fetches, and waits for the answer. `None`: nobody has answered in time.
     fn fetch(&self, leader: BrokerId, request: &FetchRequest) -> Result<Option<FetchResponse>> {
-        let service = &self.client.service;
+        let service = &self.client().service;
         let ticket = match service.fetch(leader, request) {
             Answer::Ready(response) => return response.map(Some).map_err(|error| *error),
             Answer::Parked(ticket) => ticket,
@@ -315,7 +377,7 @@ impl Consumer {
 
     /// Waits for what may come into the ticket, at most until `deadline`. A wakeup ends it.
     fn wait(&self, ticket: &Ticket<FetchResponse>, deadline: Instant) -> Result<Option<FetchResponse>> {
-        let service = &self.client.service;
+        let service = &self.client().service;
         *self.shared.waiting.lock() = Some(Arc::clone(ticket));
         if self.shared.woken.load(Ordering::Acquire) {
             ticket.fill(Err(Error::Wakeup));
@@ -337,7 +399,7 @@ impl Consumer {
     }
 
     fn now(&self) -> Instant {
-        self.client.service.clock().now()
+        self.client().service.clock().now()
     }
 
     /// What other threads may do with this consumer.
@@ -363,8 +425,8 @@ impl Consumer {
     /// before: to close is to say that all that `poll` has handed out is done. Without it nothing is.
     ///
     /// # Errors
-    /// [`Error::Closed`], and others if the commit failed or the group could not be left; the consumer is gone all the
-    /// same.
+    /// Those of the commit, and others if the group could not be left; the consumer is gone all the same. Without anything
+    /// to commit, it is no error that the broker is closed.
     ///
     /// ```
     /// # use brooklet::*;
@@ -378,66 +440,19 @@ impl Consumer {
     /// let next = broker.consumer("billing").subscribe("orders")?;
     /// # Ok(()) }
     /// ```
-    pub fn close(mut self) -> Result<()> {
-        let offsets = self.core.borrow().last_commit();
-        let committed = offsets.map_or(Ok(()), |offsets| self.commit_what_is_there(offsets));
-        committed.and(self.leave())
-    }
-
-    fn leave(&mut self) -> Result<()> {
-        let (Some(group), Some(member)) = (self.group.clone(), self.member.take()) else { return Ok(()) };
-        self.client.call_to(self.coordinator, LeaveGroupRequest { group, member_id: member.member_id })?;
-        Ok(())
+    pub fn close(self) -> Result<()> {
+        let committed = self.commit_last();
+        committed.and(match self.shared.leave() {
+            // The group is gone with its broker.
+            Err(Error::Closed) => Ok(()),
+            left => left,
+        })
     }
 }
 
 impl Drop for Consumer {
     fn drop(&mut self) {
         // There is nobody left to tell; a group that is gone with its broker needs no goodbye.
-        drop(self.leave());
-    }
-}
-
-/// What other threads may do with a [`Consumer`]. `Clone + Send + Sync`.
-///
-/// ```
-/// # use brooklet::*;
-/// # use std::time::Duration;
-/// # fn main() -> Result<()> {
-/// # let broker = Broker::temporary()?;
-/// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
-/// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
-/// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
-/// let handle: ConsumerHandle = consumer.handle();
-/// std::thread::spawn(move || handle.wakeup()).join().unwrap();
-/// # Ok(()) }
-/// ```
-#[derive(Debug, Clone)]
-pub struct ConsumerHandle {
-    shared: Arc<Shared>,
-}
-
-impl ConsumerHandle {
-    /// Ends this poll of the consumer, or else the next one, with [`Error::Wakeup`], once.
-    ///
-    /// ```
-    /// # use brooklet::{Broker, Error, TopicConfig};
-    /// # use std::time::Duration;
-    /// # fn main() -> brooklet::Result<()> {
-    /// # let broker = Broker::temporary()?;
-    /// # broker.create_topic("orders", TopicConfig::new())?;
-    /// let mut consumer = broker.consumer("billing").subscribe("orders")?;
-    /// let handle = consumer.handle();
-    /// let worker = std::thread::spawn(move || consumer.poll(Duration::MAX));
-    /// handle.wakeup();
-    /// assert!(matches!(worker.join().unwrap(), Err(Error::Wakeup)));
-    /// # Ok(()) }
-    /// ```
-    pub fn wakeup(&self) {
-        self.shared.woken.store(true, Ordering::Release);
-        let waiting = self.shared.waiting.lock().take();
-        if let Some(ticket) = waiting {
-            ticket.fill(Err(Error::Wakeup));
-        }
+        drop(self.shared.leave());
     }
 }

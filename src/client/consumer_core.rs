@@ -13,6 +13,7 @@ pub use self::metrics::{ConsumerMetrics, ConsumerPartitionMetrics};
 use self::auto_commit::AutoCommit;
 use super::{
     buffer::Buffer,
+    consumer::Pattern,
     records::{Part, Records},
 };
 use crate::{
@@ -26,7 +27,7 @@ use crate::{
     trace,
     types::{
         BrokerId, Instant, IsolationLevel, LeaderEpoch, Offset, OffsetAndMetadata, OffsetSpec, Offsets,
-        TopicPartition,
+        Timestamp, TopicPartition,
     },
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,7 +61,8 @@ pub(super) enum Action {
     Call(Request),
     /// An automatic commit.
     Commit(Offsets),
-    Fetch(BrokerId, FetchRequest),
+    /// From this broker; from any, if there is only news of topics to wait for.
+    Fetch(Option<BrokerId>, FetchRequest),
     /// There is nothing to ask for until then.
     Wait(Instant),
     /// The poll is at its end; no records if its time is up.
@@ -74,6 +76,8 @@ pub(super) enum Action {
 pub(super) enum Wanted {
     /// All partitions of these topics.
     Topics(BTreeSet<String>),
+    /// All partitions of all topics that match.
+    Matching(Pattern),
     Partitions(BTreeSet<TopicPartition>),
 }
 
@@ -83,6 +87,10 @@ pub(super) struct ConsumerCore {
     wanted: Wanted,
     /// Topics that a broker is to be asked for.
     unresolved: BTreeSet<String>,
+    /// Whether it is to be asked for all topics: some may match that are not known.
+    relist: bool,
+    /// Whether what is read has changed since somebody asked.
+    changed: bool,
     /// Those among them that are gone, which the application was told.
     gone: BTreeSet<String>,
     /// Whether they were looked for since the application's last call, or since the last fetch.
@@ -99,7 +107,9 @@ pub(super) struct ConsumerCore {
     /// The partition that was served last; the next one goes first.
     served: Option<TopicPartition>,
     auto_commit: Option<AutoCommit>,
-    /// But for the partitions.
+    /// The broker's clock, as it was told last.
+    wall: Timestamp,
+    /// But for the partitions, and the commits.
     metrics: ConsumerMetrics,
 }
 
@@ -154,9 +164,12 @@ impl ConsumerCore {
     pub(super) fn new(config: ConsumerConfig, wanted: Wanted) -> Self {
         let unresolved = match &wanted {
             Wanted::Topics(topics) => topics.clone(),
+            Wanted::Matching(_) => BTreeSet::new(),
             Wanted::Partitions(partitions) => partitions.iter().map(|p| p.topic().to_owned()).collect(),
         };
         Self {
+            relist: matches!(wanted, Wanted::Matching(_)),
+            changed: false,
             auto_commit: AutoCommit::new(&config),
             config,
             wanted,
@@ -170,6 +183,7 @@ impl ConsumerCore {
             hurries: false,
             asked: Asked::Nothing,
             served: None,
+            wall: Timestamp::default(),
             metrics: ConsumerMetrics::default(),
         }
     }
@@ -219,7 +233,7 @@ impl ConsumerCore {
     fn question(&mut self) -> Result<Option<Request>> {
         if self.looks_for_topics() {
             self.asked = Asked::Metadata;
-            return Ok(Some(MetadataRequest { topics: Some(self.unresolved()) }.into()));
+            return Ok(Some(MetadataRequest { topics: self.names() }.into()));
         }
         if self.asks_for == Purpose::Partitions {
             return Ok(None);
@@ -232,12 +246,12 @@ impl ConsumerCore {
                 return Ok(Some(OffsetFetchRequest { group: group.clone(), partitions }.into()));
             }
         }
-        let reset = self.config.auto_offset_reset;
+        let reset = self.reset();
         let isolation = self.config.isolation_level;
         for (of, partition) in &mut self.partitions {
             if partition.place == Place::Unknown {
                 let nowhere = || Error::NoOffsetForPartition { partition: of.clone() };
-                partition.place = Place::Named(reset_to(reset).ok_or_else(nowhere)?);
+                partition.place = Place::Named(reset.ok_or_else(nowhere)?);
             }
             let reference = partition.reference;
             match partition.place {
@@ -261,13 +275,15 @@ impl ConsumerCore {
     fn fetch(&mut self, deadline: Instant) -> Action {
         self.fetched = true;
         let order = self.in_turn();
-        let Some(leader) = order.first().and_then(|of| self.partitions.get(of)).map(|p| p.leader) else {
+        let leader = order.first().and_then(|of| self.partitions.get(of)).map(|p| p.leader);
+        if leader.is_none() && !matches!(self.wanted, Wanted::Matching(_)) {
             return Action::Wait(deadline);
-        };
+        }
         let mut asked = Vec::new();
         let mut partitions = Vec::new();
         for of in order {
-            let Some(partition) = self.partitions.get(&of).filter(|partition| partition.leader == leader)
+            let Some(partition) =
+                self.partitions.get(&of).filter(|partition| Some(partition.leader) == leader)
             else {
                 continue;
             };
@@ -335,20 +351,21 @@ impl ConsumerCore {
 
     /// Whether all partitions of its topics are read, also those that come.
     fn wants_all(&self) -> bool {
-        matches!(self.wanted, Wanted::Topics(_))
+        matches!(self.wanted, Wanted::Topics(_) | Wanted::Matching(_))
     }
 
     /// Has the broker asked again for the topics, if what is known of them is not what holds now. `true`: it has to be.
     pub(super) fn check_version(&mut self, now: u64) -> bool {
-        match &self.wanted {
-            Wanted::Topics(topics) if now != self.metadata_version => {
-                self.unresolved.extend(topics.iter().cloned());
-                // A poll that does not wait has not looked at what is new yet.
-                self.fetched = false;
-                true
-            }
-            _ => false,
+        if now == self.metadata_version || !self.wants_all() {
+            return false;
         }
+        match &self.wanted {
+            Wanted::Topics(topics) => self.unresolved.extend(topics.iter().cloned()),
+            _ => self.relist = true,
+        }
+        // A poll that does not wait has not looked at what is new yet.
+        self.fetched = false;
+        true
     }
 
     fn place(&mut self, of: &TopicPartition, place: Place) {
@@ -359,12 +376,12 @@ impl ConsumerCore {
     }
 
     fn start_from(&mut self, partitions: Vec<TopicPartition>, committed: OffsetFetchResponse) -> Result<()> {
-        let reset = self.config.auto_offset_reset;
+        let reset = self.reset();
         let mut nowhere = None;
         for (of, committed) in partitions.into_iter().zip(committed.offsets) {
             let place = match committed {
                 Some(committed) => Place::committed(&committed),
-                None => match reset_to(reset) {
+                None => match reset {
                     Some(spec) => Place::Named(spec),
                     // An error, now and of each later poll, since the place stays unknown: until somebody seeks.
                     None => {
@@ -422,7 +439,7 @@ impl ConsumerCore {
         match error {
             // Rule 2.
             Error::OffsetOutOfRange { .. } => {
-                let spec = reset_to(self.config.auto_offset_reset).ok_or_else(|| error.clone())?;
+                let spec = self.reset().ok_or_else(|| error.clone())?;
                 self.metrics.positions_reset += 1;
                 trace::position_reset(of, &error);
                 self.place(of, Place::Named(spec));
@@ -432,10 +449,10 @@ impl ConsumerCore {
             }
             // Rule 10: somebody else leads by now.
             Error::FencedLeaderEpoch | Error::UnknownLeaderEpoch | Error::NotLeaderOrFollower => {
-                self.unresolved.insert(of.topic().to_owned());
+                self.ask_again(of.topic());
                 Ok(())
             }
-            Error::UnknownTopicId { .. } => Err(self.forget_topic(of.topic())),
+            Error::UnknownTopicId { .. } => self.forget_topic(of.topic()),
             other => Err(other),
         }
     }
@@ -478,6 +495,28 @@ impl ConsumerCore {
 
     pub(super) fn isolation(&self) -> IsolationLevel {
         self.config.isolation_level
+    }
+
+    /// Whether it has to be told the time.
+    pub(super) fn counts_from_now(&self) -> bool {
+        matches!(self.config.auto_offset_reset, AutoOffsetReset::ByDuration(_))
+    }
+
+    /// What to count back from where a partition begins a while ago.
+    pub(super) fn tell_time(&mut self, wall: Timestamp) {
+        self.wall = wall;
+    }
+
+    /// Where a partition without a usable position begins; `None`: nowhere.
+    fn reset(&self) -> Option<OffsetSpec> {
+        match self.config.auto_offset_reset {
+            AutoOffsetReset::Earliest => Some(OffsetSpec::Earliest),
+            AutoOffsetReset::Latest => Some(OffsetSpec::Latest),
+            AutoOffsetReset::ByDuration(ago) => {
+                Some(OffsetSpec::Timestamp((self.wall - ago).max(Timestamp::default())))
+            }
+            AutoOffsetReset::None => None,
+        }
     }
 
     /// The partitions that the consumer reads.
@@ -526,14 +565,6 @@ impl ConsumerCore {
         };
         self.place(of, place);
         Ok(())
-    }
-}
-
-fn reset_to(reset: AutoOffsetReset) -> Option<OffsetSpec> {
-    match reset {
-        AutoOffsetReset::Earliest => Some(OffsetSpec::Earliest),
-        AutoOffsetReset::Latest => Some(OffsetSpec::Latest),
-        AutoOffsetReset::None => None,
     }
 }
 

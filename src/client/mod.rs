@@ -5,6 +5,7 @@ mod admin;
 mod buffer;
 mod consumer;
 mod consumer_core;
+mod offset_tracker;
 mod owned;
 mod partitioner;
 mod produce;
@@ -16,8 +17,9 @@ pub use admin::{
     Admin, GroupDescription, GroupPartition, LogDescription, MemberDescription, PartitionDescription,
     TopicDescription,
 };
-pub use consumer::{Consumer, ConsumerBuilder, ConsumerHandle, Subscription};
+pub use consumer::{Consumer, ConsumerBuilder, ConsumerHandle, PendingCommit, Subscription};
 pub use consumer_core::{ConsumerMetrics, ConsumerPartitionMetrics};
+pub use offset_tracker::OffsetTracker;
 pub use owned::{OwnedRecord, SharedBytes};
 pub use producer::{Delivery, Producer, ProducerMetrics};
 pub use records::{ConsumerRecord, Records, RecordsIter};
@@ -232,6 +234,7 @@ impl Client {
     /// # Ok(()) }
     /// ```
     pub fn ensure_topic(&self, name: &str, config: TopicConfig) -> Result<TopicId> {
+        config.settings()?;
         match self.create_topic(name, config.clone()) {
             Err(Error::TopicAlreadyExists { .. }) => {}
             result => return result,

@@ -1,11 +1,12 @@
 //! Records, and values, that stand on their own.
 
+use super::ConsumerRecord;
 use crate::{
     env::Bytes,
-    record::Headers,
+    record::{Headers, RecordRef},
     types::{Offset, OffsetAndMetadata, Offsets, Timestamp, TimestampType, TopicPartition},
 };
-use std::{fmt, str::Utf8Error};
+use std::{fmt, ops::Range, str::Utf8Error};
 
 /// A record on its own. It shares, and keeps, the memory that the broker read it from: copy out what you keep for long.
 ///
@@ -27,13 +28,15 @@ use std::{fmt, str::Utf8Error};
 #[derive(Clone)]
 pub struct OwnedRecord {
     pub(super) partition: TopicPartition,
+    /// What the record lies in; the ranges are within.
+    pub(super) chunk: Bytes,
     pub(super) offset: Offset,
     pub(super) epoch: i32,
     pub(super) timestamp: Timestamp,
     pub(super) timestamp_type: TimestampType,
-    pub(super) key: Option<Bytes>,
-    pub(super) value: Option<Bytes>,
-    pub(super) headers: Bytes,
+    pub(super) key: Option<Range<usize>>,
+    pub(super) value: Option<Range<usize>>,
+    pub(super) headers: Range<usize>,
     pub(super) header_count: i32,
 }
 
@@ -187,7 +190,7 @@ impl OwnedRecord {
     /// # Ok(()) }
     /// ```
     pub fn headers(&self) -> Headers<'_> {
-        Headers::new(&self.headers, self.header_count)
+        Headers::new(self.part(&self.headers), self.header_count)
     }
 
     /// The key; `None` is null.
@@ -206,7 +209,7 @@ impl OwnedRecord {
     /// # Ok(()) }
     /// ```
     pub fn key(&self) -> Option<&[u8]> {
-        self.key.as_deref()
+        self.key.as_ref().map(|key| self.part(key))
     }
 
     /// The value; `None` is null, a tombstone.
@@ -225,7 +228,7 @@ impl OwnedRecord {
     /// # Ok(()) }
     /// ```
     pub fn value(&self) -> Option<&[u8]> {
-        self.value.as_deref()
+        self.value.as_ref().map(|value| self.part(value))
     }
 
     /// The key as text; a null one reads as "".
@@ -272,6 +275,40 @@ impl OwnedRecord {
         std::str::from_utf8(self.value().unwrap_or_default())
     }
 
+    fn part(&self, range: &Range<usize>) -> &[u8] {
+        self.chunk.get(range.clone()).unwrap_or_default()
+    }
+
+    /// The same record, borrowed: what takes a [`ConsumerRecord`] takes it.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
+    /// # let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// let record = consumer.poll_one(Duration::ZERO)?.unwrap();
+    /// assert_eq!(record.as_record().key(), record.key());
+    /// # Ok(()) }
+    /// ```
+    pub fn as_record(&self) -> ConsumerRecord<'_> {
+        ConsumerRecord {
+            partition: &self.partition,
+            chunk: &self.chunk,
+            record: RecordRef {
+                offset: self.offset,
+                timestamp: self.timestamp,
+                key: self.key(),
+                value: self.value(),
+                headers: self.headers(),
+            },
+            epoch: self.epoch,
+            timestamp_type: self.timestamp_type,
+        }
+    }
+
     /// The value alone; `None` is null.
     ///
     /// ```
@@ -288,7 +325,7 @@ impl OwnedRecord {
     /// # Ok(()) }
     /// ```
     pub fn into_value(self) -> Option<SharedBytes> {
-        self.value.map(SharedBytes)
+        self.value.map(|value| SharedBytes(self.chunk.slice(value.start, value.end)))
     }
 }
 
@@ -303,6 +340,12 @@ impl fmt::Debug for OwnedRecord {
             .field("value", &text(self.value()))
             .field("headers", &self.header_count)
             .finish()
+    }
+}
+
+impl<'a> From<&'a OwnedRecord> for ConsumerRecord<'a> {
+    fn from(record: &'a OwnedRecord) -> Self {
+        record.as_record()
     }
 }
 

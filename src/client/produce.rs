@@ -7,9 +7,9 @@ use super::{
 use crate::{
     error::{Error, Result},
     record::{BatchError, BatchWriter, Record, ValidBatch, record_size},
-    rpc::{Acks, Answer, MetadataRequest, ProduceRequest, ProduceResponse},
+    rpc::{Answer, MetadataRequest, ProduceRequest, ProduceResponse},
     sync::Memo,
-    types::{Durability, RecordMetadata, Timestamp},
+    types::{Acks, Durability, RecordMetadata, Timestamp},
 };
 use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 
@@ -101,7 +101,7 @@ impl Client {
             let timestamp = record.timestamp.unwrap_or_else(|| self.service.clock().wall());
             let mut writer = BatchWriter::new(buffer);
             push(&mut writer, record, timestamp, route)?;
-            let sent = self.send(route, &mut writer.finish(), durability(record))?;
+            let sent = self.send(route, &mut writer.finish(), durability(record), Acks::All)?;
             Ok(metadata(route, &sent, 0, timestamp))
         })
     }
@@ -130,6 +130,22 @@ impl Client {
         with_local(|local| self.route(record, &mut local.topics))
     }
 
+    /// How many partitions a topic has.
+    pub(super) fn partition_count(&self, topic: &str) -> Result<i32> {
+        let version = self.producer.version.get();
+        let known = with_local(|local| {
+            let remembered = local.topics.get(version, place(topic)).filter(|known| *known.name == *topic);
+            remembered.map(|known| known.partition_count())
+        });
+        if let Some(count) = known {
+            return Ok(count);
+        }
+        // Whoever asks for a partition learns of its topic; there is always one with the number 0.
+        self.route_of(&Record::to(topic).partition(0)).map_err(|error| *error)?;
+        let known = self.core().known(topic).map(|known| known.partition_count());
+        known.ok_or_else(|| Error::UnknownTopicOrPartition { topic: topic.to_owned(), partition: None })
+    }
+
     /// Sends a batch to a partition of `topic`, and anew where that turns out to have been made anew.
     pub(super) fn send_again(
         &self,
@@ -137,9 +153,10 @@ impl Client {
         topic: &str,
         batch: &mut ValidBatch<'_>,
         durability: Durability,
+        acks: Acks,
     ) -> Result<ProduceResponse> {
         for _ in 1..ATTEMPTS {
-            match self.send(route, batch, durability) {
+            match self.send(route, batch, durability, acks) {
                 Err(error) if matches!(*error, Error::UnknownTopicId { .. }) => {}
                 sent => return sent.map_err(|error| *error),
             }
@@ -148,7 +165,7 @@ impl Client {
                 .route_of(&Record::to(topic).partition(route.partition.partition))
                 .map_err(|error| *error)?;
         }
-        self.send(route, batch, durability).map_err(|error| *error)
+        self.send(route, batch, durability, acks).map_err(|error| *error)
     }
 
     /// Where a record goes: by what the core knows, else after asking the broker.
@@ -194,8 +211,9 @@ impl Client {
         route: &Route,
         batch: &mut ValidBatch<'_>,
         durability: Durability,
+        acks: Acks,
     ) -> Result<ProduceResponse, Box<Error>> {
-        let request = ProduceRequest { partition: &route.partition, acks: Acks::All, durability, batch };
+        let request = ProduceRequest { partition: &route.partition, acks, durability, batch };
         let answer = self.service.produce(route.leader, request);
         let clock = self.service.clock();
         Ok(match answer {
@@ -281,7 +299,7 @@ impl Client {
         if batch.is_empty() {
             return (refused, rest);
         }
-        let sent = self.send(route, &mut writer.finish(), durability);
+        let sent = self.send(route, &mut writer.finish(), durability, Acks::All);
         let told = |(n, (index, timestamp)): (usize, (usize, Timestamp))| {
             let at = |sent: &ProduceResponse| metadata(route, sent, n as i64, timestamp);
             (index, sent.as_ref().map(at).map_err(|error| Error::clone(error)))

@@ -278,8 +278,9 @@ impl<'a> PartIter<'a> {
                 for record in records.by_ref() {
                     if record.offset >= self.part.from {
                         self.left -= 1;
-                        let (part, epoch, timestamp_type) = (self.part, *epoch, *timestamp_type);
-                        return Some(ConsumerRecord { part, chunk, record, epoch, timestamp_type });
+                        let (partition, epoch, timestamp_type) =
+                            (&self.part.partition, *epoch, *timestamp_type);
+                        return Some(ConsumerRecord { partition, chunk, record, epoch, timestamp_type });
                     }
                 }
             }
@@ -300,7 +301,8 @@ impl<'a> PartIter<'a> {
             true => TimestampType::LogAppendTime,
             false => TimestampType::CreateTime,
         };
-        let (records, epoch) = (batch.records(), header.leader_epoch.0);
+        let (mut records, epoch) = (batch.records(), header.leader_epoch.0);
+        records.skip_below(self.part.from);
         Some(BatchIter { records, chunk: self.chunk?, epoch, timestamp_type })
     }
 }
@@ -324,12 +326,12 @@ impl<'a> PartIter<'a> {
 /// ```
 #[derive(Clone, Copy)]
 pub struct ConsumerRecord<'a> {
-    part: &'a Part,
+    pub(super) partition: &'a TopicPartition,
     /// What the record lies in.
-    chunk: &'a Bytes,
-    record: RecordRef<'a>,
-    epoch: i32,
-    timestamp_type: TimestampType,
+    pub(super) chunk: &'a Bytes,
+    pub(super) record: RecordRef<'a>,
+    pub(super) epoch: i32,
+    pub(super) timestamp_type: TimestampType,
 }
 
 impl<'a> ConsumerRecord<'a> {
@@ -349,7 +351,7 @@ impl<'a> ConsumerRecord<'a> {
     /// # Ok(()) }
     /// ```
     pub fn topic_partition(self) -> &'a TopicPartition {
-        &self.part.partition
+        self.partition
     }
 
     /// The topic.
@@ -368,7 +370,7 @@ impl<'a> ConsumerRecord<'a> {
     /// # Ok(()) }
     /// ```
     pub fn topic(self) -> &'a str {
-        self.part.partition.topic()
+        self.partition.topic()
     }
 
     /// The partition, `>= 0`.
@@ -387,7 +389,7 @@ impl<'a> ConsumerRecord<'a> {
     /// # Ok(()) }
     /// ```
     pub fn partition(self) -> i32 {
-        self.part.partition.partition()
+        self.partition.partition()
     }
 
     /// The offset in its partition, `>= 0`.
@@ -585,11 +587,12 @@ impl<'a> ConsumerRecord<'a> {
     pub fn into_owned(self) -> OwnedRecord {
         let within = |part: &[u8]| {
             let start = part.as_ptr().addr().saturating_sub(self.chunk.as_ptr().addr());
-            self.chunk.slice(start, start.saturating_add(part.len()))
+            start..start.saturating_add(part.len())
         };
         let (headers, header_count) = self.record.headers.raw();
         OwnedRecord {
-            partition: self.part.partition.clone(),
+            partition: self.partition.clone(),
+            chunk: self.chunk.clone(),
             offset: self.record.offset,
             epoch: self.epoch,
             timestamp_type: self.timestamp_type,
@@ -606,7 +609,7 @@ impl fmt::Debug for ConsumerRecord<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = |bytes: Option<&[u8]>| bytes.map(|bytes| bytes.escape_ascii().to_string());
         f.debug_struct("ConsumerRecord")
-            .field("partition", &format_args!("{}", self.part.partition))
+            .field("partition", &format_args!("{}", self.partition))
             .field("offset", &self.offset())
             .field("timestamp", &format_args!("{}", self.timestamp()))
             .field("key", &text(self.key()))
@@ -639,9 +642,14 @@ impl<'a> Record<'a> {
     /// for record in &consumer.poll(Duration::from_secs(1))? {
     ///     broker.produce(Record::to("b").copy_of(record).header("source", "a"))?;
     /// }
+    /// # broker.produce(Record::to("a").key("k").value("v"))?;
+    /// if let Some(record) = consumer.poll_one(Duration::from_secs(1))? {
+    ///     broker.produce(Record::to("b").copy_of(&record))?;
+    /// }
     /// # Ok(()) }
     /// ```
-    pub fn copy_of(mut self, record: ConsumerRecord<'a>) -> Self {
+    pub fn copy_of(mut self, record: impl Into<ConsumerRecord<'a>>) -> Self {
+        let record = record.into();
         self.key = record.key();
         self.value = record.value();
         self.headers.extend(record.headers().iter());

@@ -41,7 +41,7 @@ pub(super) struct Route {
 }
 
 impl KnownTopic {
-    fn partition_count(&self) -> i32 {
+    pub(super) fn partition_count(&self) -> i32 {
         self.routes.len() as i32
     }
 

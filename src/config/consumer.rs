@@ -1,5 +1,8 @@
 //! A consumer's settings.
 
+use super::keys::{
+    self, ISOLATION, Key, Refused, flag, iso_8601, number, span, span_text, text, word, word_for,
+};
 use crate::{
     error::{Error, Result},
     types::{IsolationLevel, check_group_id},
@@ -22,6 +25,9 @@ pub enum AutoOffsetReset {
     Earliest,
     /// Behind the last record: only what comes from now on.
     Latest,
+    /// At the first record whose timestamp is this long ago or less, by the broker's clock; behind the last record if none is
+    /// that young (KIP-1106).
+    ByDuration(Duration),
     /// Nowhere: [`poll`](crate::Consumer::poll) fails with [`Error::NoOffsetForPartition`] or
     /// [`Error::OffsetOutOfRange`].
     None,
@@ -49,6 +55,8 @@ pub struct ConsumerConfig {
     pub(crate) max_decompressed_bytes: usize,
     pub(crate) enable_auto_commit: bool,
     pub(crate) auto_commit_interval: Duration,
+    /// The first value that was refused.
+    refused: Option<Refused>,
 }
 
 impl Default for ConsumerConfig {
@@ -65,6 +73,7 @@ impl Default for ConsumerConfig {
             max_decompressed_bytes: 128 << 20,
             enable_auto_commit: false,
             auto_commit_interval: Duration::from_secs(5),
+            refused: None,
         }
     }
 }
@@ -250,7 +259,42 @@ impl ConsumerConfig {
         self
     }
 
+    /// Sets a setting by Kafka's name to a value as text: what a map of settings holds. The names are those of these
+    /// methods with dots, and `.ms` behind spans; `group.id` names the group.
+    ///
+    /// Settings of Kafka's clients that have no meaning without a network (`bootstrap.servers`, `sasl.*`, ...) are let pass, and
+    /// those of sessions and heartbeats, since a group has one member as of now.
+    ///
+    /// # Errors
+    /// [`subscribe`](crate::ConsumerBuilder::subscribe) and [`assign`](crate::ConsumerBuilder::assign) give
+    /// [`Error::InvalidConfig`] for the first one that is not known or cannot have its value.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let settings = [("bootstrap.servers", "ignored:9092"), ("group.id", "billing"), ("auto.offset.reset", "latest")];
+    /// let config = settings.iter().fold(ConsumerConfig::standalone(), |config, (key, value)| config.set(key, value));
+    /// assert_eq!(config, ConsumerConfig::new("billing").auto_offset_reset(AutoOffsetReset::Latest));
+    /// ```
+    pub fn set(mut self, key: &str, value: &str) -> Self {
+        let refused = keys::set(KEYS, &mut self, key, value).err();
+        self.refused = self.refused.or(refused);
+        self
+    }
+
+    /// The value of a setting that holds, by Kafka's name, as text; `None`: there is no such setting.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert_eq!(ConsumerConfig::new("billing").get("max.poll.records").as_deref(), Some("500"));
+    /// ```
+    pub fn get(&self, key: &str) -> Option<String> {
+        keys::get(KEYS, self, key)
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
+        if let Some(refused) = &self.refused {
+            return Err(refused.clone().into());
+        }
         let sizes = [
             ("max.poll.records", self.max_poll_records),
             ("fetch.min.bytes", self.fetch_min_bytes),
@@ -275,5 +319,132 @@ impl ConsumerConfig {
 impl From<&str> for ConsumerConfig {
     fn from(group: &str) -> Self {
         Self::new(group)
+    }
+}
+
+/// Kafka's words, and librdkafka's other ones.
+const RESETS: &[(&str, AutoOffsetReset)] = &[
+    ("earliest", AutoOffsetReset::Earliest),
+    ("latest", AutoOffsetReset::Latest),
+    ("none", AutoOffsetReset::None),
+    ("smallest", AutoOffsetReset::Earliest),
+    ("beginning", AutoOffsetReset::Earliest),
+    ("largest", AutoOffsetReset::Latest),
+    ("end", AutoOffsetReset::Latest),
+    ("error", AutoOffsetReset::None),
+];
+
+fn reset(text: &str) -> Result<AutoOffsetReset, String> {
+    match text.split_once(':') {
+        Some(("by_duration", span)) => {
+            let wrong = || "a duration by ISO 8601 is needed, such as by_duration:PT24H".to_owned();
+            iso_8601(span).map(AutoOffsetReset::ByDuration).ok_or_else(wrong)
+        }
+        _ => word(text, RESETS),
+    }
+}
+
+const KEYS: &[Key<ConsumerConfig>] = &[
+    Key {
+        names: &["group.id"],
+        set: |config, value| {
+            config.group = Some(value.to_owned());
+            Ok(())
+        },
+        get: |config| config.group.clone().unwrap_or_default(),
+    },
+    Key {
+        names: &["auto.offset.reset"],
+        set: |config, value| reset(value).map(|reset| config.auto_offset_reset = reset),
+        get: |config| match config.auto_offset_reset {
+            AutoOffsetReset::ByDuration(span) => format!("by_duration:PT{}S", span.as_secs_f64()),
+            reset => word_for(&reset, RESETS),
+        },
+    },
+    Key {
+        names: &["max.poll.records"],
+        set: |config, value| number(value).map(|records| config.max_poll_records = records),
+        get: |config| text(config.max_poll_records),
+    },
+    Key {
+        names: &["fetch.min.bytes"],
+        set: |config, value| number(value).map(|bytes| config.fetch_min_bytes = bytes),
+        get: |config| text(config.fetch_min_bytes),
+    },
+    Key {
+        names: &["fetch.max.wait.ms", "fetch.wait.max.ms"],
+        set: |config, value| span(value).map(|wait| config.fetch_max_wait = wait),
+        get: |config| span_text(config.fetch_max_wait),
+    },
+    Key {
+        names: &["fetch.max.bytes"],
+        set: |config, value| number(value).map(|bytes| config.fetch_max_bytes = bytes),
+        get: |config| text(config.fetch_max_bytes),
+    },
+    Key {
+        names: &["max.partition.fetch.bytes", "fetch.message.max.bytes"],
+        set: |config, value| number(value).map(|bytes| config.max_partition_fetch_bytes = bytes),
+        get: |config| text(config.max_partition_fetch_bytes),
+    },
+    Key {
+        names: &["max.decompressed.bytes"],
+        set: |config, value| number(value).map(|bytes| config.max_decompressed_bytes = bytes),
+        get: |config| text(config.max_decompressed_bytes),
+    },
+    Key {
+        names: &["isolation.level"],
+        set: |config, value| word(value, ISOLATION).map(|level| config.isolation_level = level),
+        get: |config| word_for(&config.isolation_level, ISOLATION),
+    },
+    Key {
+        names: &["enable.auto.commit"],
+        set: |config, value| flag(value).map(|enable| config.enable_auto_commit = enable),
+        get: |config| text(config.enable_auto_commit),
+    },
+    Key {
+        names: &["auto.commit.interval.ms"],
+        set: |config, value| span(value).map(|interval| config.auto_commit_interval = interval),
+        get: |config| span_text(config.auto_commit_interval),
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_set_by_name_holds_and_the_first_wrong_one_is_told() {
+        let config = ConsumerConfig::standalone()
+            .set("group.id", "g")
+            .set("auto.offset.reset", "Largest")
+            .set("enable.auto.commit", "true")
+            .set("auto.commit.interval.ms", "250")
+            .set("isolation.level", "read_committed")
+            .set("session.timeout.ms", "6000");
+        let wanted = ConsumerConfig::new("g")
+            .auto_offset_reset(AutoOffsetReset::Latest)
+            .enable_auto_commit(true)
+            .auto_commit_interval(Duration::from_millis(250))
+            .isolation_level(IsolationLevel::ReadCommitted);
+        assert_eq!(config, wanted);
+        assert!(config.check().is_ok());
+        for key in KEYS {
+            let name = key.names[0];
+            let value = config.get(name).expect("it is one");
+            assert_eq!(config.clone().set(name, &value).get(name), Some(value), "{name}");
+        }
+        let since = config.clone().set("auto.offset.reset", "by_duration:P1DT1.5S");
+        assert_eq!(since.auto_offset_reset, AutoOffsetReset::ByDuration(Duration::from_millis(86_401_500)));
+        assert_eq!(since.get("auto.offset.reset").as_deref(), Some("by_duration:PT86401.5S"));
+        for (key, value) in [
+            ("auto.offset.reset", "soonest"),
+            ("auto.offset.reset", "by_duration:1h"),
+            ("enable.auto.commit", "yes"),
+            ("group", "g"),
+        ] {
+            let config = ConsumerConfig::new("g").set(key, value).set("fetch.min.bytes", "also wrong");
+            let error = config.check().expect_err("it is wrong");
+            assert!(matches!(&error, Error::InvalidConfig { key: told, .. } if told == key), "{error}");
+        }
     }
 }

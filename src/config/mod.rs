@@ -1,10 +1,12 @@
 //! Settings: each key once, by Kafka's name, checked where it is used.
 
 mod consumer;
+mod keys;
 mod producer;
 mod topic;
 
 pub use consumer::{AutoOffsetReset, ConsumerConfig};
-pub use producer::ProducerConfig;
+pub(crate) use producer::SharedPartitioner;
+pub use producer::{Partitioner, ProducerConfig};
 pub use topic::TopicConfig;
 pub(crate) use topic::TopicSettings;

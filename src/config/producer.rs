@@ -1,10 +1,60 @@
 //! A producer's settings.
 
+use super::keys::{self, ACKS, CODECS, Key, Refused, number, span, span_text, text, word, word_for};
 use crate::{
     error::{Error, Result},
-    types::Compression,
+    types::{Acks, Compression},
 };
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
+
+/// Chooses the partition of a record that names none itself, in place of Kafka's own way (by the key's murmur2, else sticky).
+///
+/// A function or closure of the same shape is one. It is called for each such record, by whichever thread sends, with no
+/// lock held.
+///
+/// ```
+/// use brooklet::{Broker, ProducerConfig, Record, TopicConfig};
+/// # fn main() -> brooklet::Result<()> {
+/// # let broker = Broker::temporary()?;
+/// broker.create_topic("orders", TopicConfig::new().partitions(3))?;
+/// // Keys begin with a digit that is their region.
+/// let by_region = |_topic: &str, key: Option<&[u8]>, _value: Option<&[u8]>, partitions: i32| {
+///     key.and_then(|key| key.first()).map_or(0, |digit| i32::from(digit % 10)) % partitions
+/// };
+/// let producer = broker.producer(ProducerConfig::new().partitioner(by_region))?;
+/// assert_eq!(producer.produce(Record::to("orders").key("2-alice"))?.partition, i32::from(b'2' % 10) % 3);
+/// # Ok(()) }
+/// ```
+pub trait Partitioner: Send + Sync {
+    /// The partition for a record, at least 0 and below `partitions`, which is how many the topic has (`> 0`). Another
+    /// number makes [`send`](crate::Producer::send) fail with
+    /// [`Error::UnknownTopicOrPartition`].
+    fn partition(&self, topic: &str, key: Option<&[u8]>, value: Option<&[u8]>, partitions: i32) -> i32;
+}
+
+impl<F: Fn(&str, Option<&[u8]>, Option<&[u8]>, i32) -> i32 + Send + Sync> Partitioner for F {
+    fn partition(&self, topic: &str, key: Option<&[u8]>, value: Option<&[u8]>, partitions: i32) -> i32 {
+        self(topic, key, value, partitions)
+    }
+}
+
+/// A user's partitioner. Two are equal if they are the same one.
+#[derive(Clone)]
+pub(crate) struct SharedPartitioner(pub(crate) Arc<dyn Partitioner>);
+
+impl fmt::Debug for SharedPartitioner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Partitioner")
+    }
+}
+
+impl PartialEq for SharedPartitioner {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for SharedPartitioner {}
 
 /// What a [`Producer`](crate::Producer) is made with. Checked by [`Client::producer`](crate::Client::producer).
 ///
@@ -21,6 +71,10 @@ pub struct ProducerConfig {
     pub(crate) compression: Compression,
     pub(crate) buffer_memory: usize,
     pub(crate) max_block: Duration,
+    pub(crate) acks: Acks,
+    pub(crate) partitioner: Option<SharedPartitioner>,
+    /// The first value that was refused.
+    refused: Option<Refused>,
 }
 
 impl Default for ProducerConfig {
@@ -31,6 +85,9 @@ impl Default for ProducerConfig {
             compression: Compression::None,
             buffer_memory: 32 << 20,
             max_block: Duration::from_secs(60),
+            acks: Acks::All,
+            partitioner: None,
+            refused: None,
         }
     }
 }
@@ -108,12 +165,154 @@ impl ProducerConfig {
         self
     }
 
+    /// How many replicas have a record when it is acknowledged. (`acks`) Default [`Acks::All`]. A
+    /// [`Broker`](crate::Broker) is the only replica of what it has: there it makes no difference.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert_eq!(ProducerConfig::new().acks(Acks::One).get("acks").as_deref(), Some("1"));
+    /// ```
+    pub fn acks(mut self, acks: Acks) -> Self {
+        self.acks = acks;
+        self
+    }
+
+    /// Chooses the partitions of records that name none. Default: as Kafka's own producer does, by the key's murmur2, else
+    /// one partition for about 16 KiB and then another.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let last = |_: &str, _: Option<&[u8]>, _: Option<&[u8]>, partitions: i32| partitions - 1;
+    /// let config = ProducerConfig::new().partitioner(last);
+    /// ```
+    pub fn partitioner(mut self, partitioner: impl Partitioner + 'static) -> Self {
+        self.partitioner = Some(SharedPartitioner(Arc::new(partitioner)));
+        self
+    }
+
+    /// Sets a setting by Kafka's name, or librdkafka's other one for it, to a value as text: what a map of settings holds. The
+    /// names are those in brackets above.
+    ///
+    /// Settings of Kafka's clients that have no meaning without a network (`bootstrap.servers`, `sasl.*`, `retries`, ...) are
+    /// let pass.
+    ///
+    /// # Errors
+    /// [`Client::producer`](crate::Client::producer) gives [`Error::InvalidConfig`] for the first one that is not known or cannot
+    /// have its value.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// let settings = [("bootstrap.servers", "ignored:9092"), ("linger.ms", "20"), ("compression.type", "zstd")];
+    /// let config = settings.iter().fold(ProducerConfig::new(), |config, (key, value)| config.set(key, value));
+    /// assert_eq!(config, ProducerConfig::new().linger(Duration::from_millis(20)).compression(Compression::Zstd));
+    /// ```
+    pub fn set(mut self, key: &str, value: &str) -> Self {
+        let refused = keys::set(KEYS, &mut self, key, value).err();
+        self.refused = self.refused.or(refused);
+        self
+    }
+
+    /// The value of a setting that holds, by Kafka's name, as text; `None`: there is no such setting.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert_eq!(ProducerConfig::new().get("batch.size").as_deref(), Some("16384"));
+    /// ```
+    pub fn get(&self, key: &str) -> Option<String> {
+        keys::get(KEYS, self, key)
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
+        if let Some(refused) = &self.refused {
+            return Err(refused.clone().into());
+        }
         let sizes = [("batch.size", self.batch_size), ("buffer.memory", self.buffer_memory)];
         if let Some((key, value)) = sizes.into_iter().find(|(_, value)| *value == 0) {
             let reason = "at least 1 is needed".to_owned();
             return Err(Error::InvalidConfig { key: key.to_owned(), value: value.to_string(), reason });
         }
         Ok(())
+    }
+}
+
+const KEYS: &[Key<ProducerConfig>] = &[
+    Key {
+        names: &["batch.size"],
+        set: |config, value| number(value).map(|bytes| config.batch_size = bytes),
+        get: |config| text(config.batch_size),
+    },
+    Key {
+        names: &["linger.ms", "queue.buffering.max.ms"],
+        set: |config, value| span(value).map(|linger| config.linger = linger),
+        get: |config| span_text(config.linger),
+    },
+    Key {
+        names: &["compression.type", "compression.codec"],
+        set: |config, value| word(value, CODECS).map(|codec| config.compression = codec),
+        get: |config| text(config.compression),
+    },
+    Key {
+        names: &["buffer.memory"],
+        set: |config, value| number(value).map(|bytes| config.buffer_memory = bytes),
+        get: |config| text(config.buffer_memory),
+    },
+    Key {
+        names: &["queue.buffering.max.kbytes"],
+        set: |config, value| number(value).map(|kib: usize| config.buffer_memory = kib.saturating_mul(1024)),
+        get: |config| text(config.buffer_memory / 1024),
+    },
+    Key {
+        names: &["max.block.ms"],
+        set: |config, value| span(value).map(|most| config.max_block = most),
+        get: |config| span_text(config.max_block),
+    },
+    Key {
+        names: &["acks", "request.required.acks"],
+        set: |config, value| word(value, ACKS).map(|acks| config.acks = acks),
+        get: |config| word_for(&config.acks, ACKS),
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_set_by_name_holds_and_the_first_wrong_one_is_told() {
+        let config = ProducerConfig::new()
+            .set("batch.size", "100")
+            .set("queue.buffering.max.ms", "0.5")
+            .set("queue.buffering.max.kbytes", "2")
+            .set("max.block.ms", "9223372036854775807")
+            .set("compression.codec", "lz4")
+            .set("acks", "-1")
+            .set("sasl.username", "alice")
+            .set("enable.idempotence", "false");
+        let wanted = ProducerConfig::new()
+            .batch_size(100)
+            .linger(Duration::from_micros(500))
+            .buffer_memory(2048)
+            .max_block(Duration::MAX)
+            .compression(Compression::Lz4);
+        assert_eq!(config, wanted);
+        assert!(config.check().is_ok());
+        for key in KEYS {
+            let name = key.names[0];
+            let value = config.get(name).expect("it is one");
+            assert_eq!(config.clone().set(name, &value).get(name), Some(value), "{name}");
+        }
+        let wrong = [
+            ("linger.ms", "-1"),
+            ("batch.size", "x"),
+            ("acks", "2"),
+            ("lingr.ms", "5"),
+            ("enable.idempotence", "true"),
+        ];
+        for (key, value) in wrong {
+            let config = ProducerConfig::new().set(key, value).set("linger.ms", "also wrong");
+            let error = config.check().expect_err("it is wrong");
+            assert!(matches!(&error, Error::InvalidConfig { key: told, .. } if told == key), "{error}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! A topic's settings: what the user set, and what holds in the end.
 
+use super::keys::Refused;
 use crate::{
     error::{Error, Result},
     types::{CleanupPolicy, Compression, Durability, TimestampType, millis},
@@ -24,6 +25,8 @@ const MAX_PARTITIONS: i32 = 100_000;
 pub struct TopicConfig {
     partitions: Option<i32>,
     values: BTreeMap<String, String>,
+    /// The first name that was refused.
+    refused: Option<Refused>,
 }
 
 impl TopicConfig {
@@ -262,6 +265,30 @@ impl TopicConfig {
         self.with("flush.ms", if at_most == Duration::MAX { i64::MAX } else { millis(at_most) })
     }
 
+    /// Sets a setting by Kafka's name to a value as text: what a file of settings holds. `num.partitions` is the number of
+    /// partitions; the other names are those of these methods with dots, as [`get`](Self::get) has them.
+    ///
+    /// # Errors
+    /// The call that uses the settings gives [`Error::InvalidConfig`] for the first one that is not known, or that cannot have
+    /// its value.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let config = TopicConfig::new().set("num.partitions", "3").set("segment.bytes", "1048576");
+    /// assert_eq!(config, TopicConfig::new().partitions(3).segment_bytes(1 << 20));
+    /// ```
+    pub fn set(mut self, key: &str, value: &str) -> Self {
+        let refused = |reason: &str| Refused::new(key, value, reason);
+        let wrong = match (key, value.trim().parse()) {
+            ("num.partitions", Ok(count)) => return self.partitions(count),
+            ("num.partitions", Err(_)) => refused("1 to 100000 is allowed"),
+            _ if DEFAULTS.iter().any(|(name, _)| *name == key) => return self.with(key, value.trim()),
+            _ => refused("there is no such setting"),
+        };
+        self.refused.get_or_insert(wrong);
+        self
+    }
+
     /// What a setting was set to, by Kafka's name for it; `None` if it was not set here.
     ///
     /// ```
@@ -284,7 +311,7 @@ impl TopicConfig {
 
     /// What was stored.
     pub(crate) fn from_stored(partitions: i32, values: BTreeMap<String, String>) -> Self {
-        Self { partitions: Some(partitions), values }
+        Self { partitions: Some(partitions), values, refused: None }
     }
 
     /// The settings of the topic of committed offsets, as Kafka makes it.
@@ -304,7 +331,7 @@ impl TopicConfig {
     /// These settings, and what holds where these have none.
     pub(crate) fn with_defaults(self) -> Self {
         let values = DEFAULTS.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        self.or(&Self { partitions: Some(1), values })
+        self.or(&Self { partitions: Some(1), values, refused: None })
     }
 
     /// The first setting that differs from that of `other`, where it is set here.
@@ -333,6 +360,9 @@ impl TopicConfig {
     /// # Errors
     /// [`Error::InvalidConfig`] for a value out of its range.
     pub(crate) fn settings(&self) -> Result<TopicSettings> {
+        if let Some(refused) = &self.refused {
+            return Err(refused.clone().into());
+        }
         let settings = TopicSettings {
             segment_bytes: self.number("segment.bytes", 1024..=i64::from(i32::MAX))? as u32,
             index_interval_bytes: self.number("index.interval.bytes", 0..=i64::from(i32::MAX))? as u32,
@@ -513,6 +543,12 @@ mod tests {
         assert_eq!(refused(TopicConfig::new().segment_bytes(u32::MAX)), "segment.bytes");
         assert_eq!(refused(TopicConfig::new().partitions(0)), "num.partitions");
         assert_eq!(refused(TopicConfig::new().max_message_bytes(60)), "max.message.bytes");
+        assert_eq!(
+            refused(TopicConfig::new().set("segment.byte", "2048").set("retention.ms", "x")),
+            "segment.byte"
+        );
+        assert_eq!(refused(TopicConfig::new().set("retention.ms", "x")), "retention.ms");
+        assert_eq!(refused(TopicConfig::new().set("num.partitions", "many")), "num.partitions");
     }
 
     #[test]

@@ -76,6 +76,8 @@ pub(crate) trait Driver: Send + Sync {
     fn next_timer(&self) -> Option<Instant>;
     /// Fires all timers that are due at `now`, in the order of their deadlines.
     fn fire(&self, now: Instant);
+    /// The time has been moved, and all that was due on the way was fired.
+    fn arrived(&self, _now: Instant) {}
 }
 
 /// A clock that stands still until it is moved: time for tests.
@@ -187,7 +189,7 @@ impl ManualClock {
         let _driving = self.shared.driving.lock();
         let deadline = if deadline == Instant::MAX { self.state().now.plus(PATIENCE) } else { deadline };
         while !done() {
-            let drivers: Vec<_> = self.shared.drivers.lock().iter().filter_map(Weak::upgrade).collect();
+            let drivers = self.drivers();
             let next = drivers.iter().filter_map(|driver| driver.next_timer()).min();
             let Some(due) = next.filter(|due| *due <= deadline) else {
                 let mut state = self.state();
@@ -201,6 +203,12 @@ impl ManualClock {
             };
             drivers.iter().for_each(|driver| driver.fire(now));
         }
+        let now = self.state().now;
+        self.drivers().iter().for_each(|driver| driver.arrived(now));
+    }
+
+    fn drivers(&self) -> Vec<Arc<dyn Driver>> {
+        self.shared.drivers.lock().iter().filter_map(Weak::upgrade).collect()
     }
 }
 

@@ -17,6 +17,7 @@ mod names;
 mod offset_index;
 mod producers;
 mod progress;
+mod read;
 mod remains;
 mod repair;
 mod retention;
@@ -47,9 +48,9 @@ pub(crate) use salvage::{Salvaged, salvage};
 use crate::{
     bugs::{self, Bug},
     config::TopicSettings,
-    env::{Bytes, File, Storage},
+    env::{File, Storage},
     error::{Error, Result},
-    record::{BatchHeader, ValidBatch},
+    record::ValidBatch,
     types::{LeaderEpoch, Offset, Timestamp, TopicPartition},
 };
 use idle::Idle;
@@ -57,7 +58,6 @@ use producers::Producers;
 use segment::Segment;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ops::Bound,
     path::PathBuf,
     sync::Arc,
 };
@@ -253,67 +253,6 @@ impl Log {
             self.segments.get(base).is_some_and(|s| s.as_ref().is_some_and(Segment::is_rebuilt))
         };
         behind || self.poison.is_some() || self.unflushed.iter().any(is_rebuilt)
-    }
-
-    /// Whole batches from the one on that holds `from`, up to `below` (exclusive), `max_bytes` of them; the last one
-    /// perhaps cut short. A first batch that is larger comes whole if `at_least_one`, else not at all. Empty at `below`
-    /// and above.
-    pub(crate) fn read(
-        &mut self,
-        from: Offset,
-        below: Offset,
-        max_bytes: usize,
-        at_least_one: bool,
-    ) -> Result<Bytes> {
-        if from < self.log_start || from > self.end() {
-            return Err(self.out_of_range(from));
-        }
-        let interval = self.config.settings.index_interval_bytes;
-        let mut base = self.segment_of(from);
-        while let Some(at) = base.filter(|_| from < below) {
-            let segment = self.segment(at)?;
-            if let Some(first) = segment.locate(from, interval)? {
-                let end = match segment.end() {
-                    end if below >= end => segment.size(),
-                    _ => segment.locate(below, interval)?.map_or(segment.size(), |at| at.position),
-                };
-                let left = usize::try_from(end.saturating_sub(first.position)).unwrap_or(usize::MAX);
-                let len = match first.header.size {
-                    size if size <= max_bytes => max_bytes,
-                    size if at_least_one => size,
-                    _ => break,
-                };
-                let bytes = segment.file().bytes(first.position, left.min(len))?;
-                let (known, rebuilt) = (first.position >= segment.known_from(), segment.is_rebuilt());
-                if rebuilt {
-                    self.unflushed.insert(at);
-                }
-                return if known { Ok(bytes) } else { self.in_order(at, first.header.base_offset, bytes) };
-            }
-            base = self.segments.range((Bound::Excluded(at), Bound::Unbounded)).next().map(|(base, _)| *base);
-        }
-        Ok(Bytes::from(Vec::new()))
-    }
-
-    /// Batches of the segment `base` that nobody has looked at since the log was opened, the first one at `from`: as many
-    /// of them as have the offsets and the leader epochs that they must have, since no checksum covers these two.
-    fn in_order(&self, base: Offset, from: Offset, batches: Bytes) -> Result<Bytes> {
-        let (mut at, mut next) = (0, from);
-        while let Ok(header) = BatchHeader::parse(batches.get(at..).unwrap_or_default()) {
-            let epoch = self.epochs.at(header.base_offset);
-            let follows = header.base_offset == next || (self.config.gaps && header.base_offset > next);
-            if !follows || epoch.is_some_and(|epoch| epoch != header.leader_epoch) {
-                if at > 0 {
-                    return Ok(batches.slice(0, at));
-                }
-                let path = names::segment_file(&self.config.dir, base, names::Kind::Log);
-                let (found, epoch) = (header.leader_epoch, epoch.unwrap_or_default());
-                let why = format!("a batch of leader epoch {found} where {epoch} should be");
-                return Err(self.damaged(path, next, &why));
-            }
-            (at, next) = (at + header.size, header.next_offset());
-        }
-        Ok(batches)
     }
 
     /// The first record, at or beyond the log's start, with a timestamp of `timestamp` or later.

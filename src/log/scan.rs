@@ -75,6 +75,11 @@ impl<'f> Scanner<'f> {
         }
     }
 
+    /// Looks at the next batch without going on.
+    pub(crate) fn peek(&self) -> Result<Found> {
+        Scanner::new(self.file, self.position, self.end).next()
+    }
+
     /// The bytes of the batch that was found last.
     pub(crate) fn last(&self, header: &BatchHeader) -> &[u8] {
         self.buffer.get(self.consumed.saturating_sub(header.size)..self.consumed).unwrap_or_default()

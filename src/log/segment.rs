@@ -206,7 +206,8 @@ impl Segment {
                 Found::End => break None,
                 Found::Bad(error) => break Some(error.to_string()),
             };
-            if !self.follows(&header, self.end) {
+            let expected = self.end;
+            if !self.follows(&header, expected) || self.leaves_no_room(&header, expected, &scanner)? {
                 break Some(format!("a batch at offset {} where {} should be", header.base_offset, self.end));
             }
             let newest = epochs.last().map(|(epoch, _)| *epoch);
@@ -220,6 +221,16 @@ impl Segment {
             self.note(&header, position, interval);
         };
         Ok(Scan { bad, bytes_read: scanner.bytes_read(), epochs })
+    }
+
+    /// Whether a batch behind a gap lies upon the one behind it, which could come in its stead: then its own offset, which no
+    /// checksum covers, is not what it was.
+    fn leaves_no_room(&self, header: &BatchHeader, expected: Offset, scanner: &Scanner<'_>) -> Result<bool> {
+        if header.base_offset <= expected {
+            return Ok(false);
+        }
+        let overlapped = expected..header.next_offset();
+        Ok(matches!(scanner.peek()?, Found::Batch(behind) if overlapped.contains(&behind.base_offset)))
     }
 
     /// Whether a batch may come where `expected` is the next offset.

@@ -96,15 +96,19 @@ impl Node {
         let configs: Vec<_> = (0..partitions).map(|n| entry.log_config(&self.dir, n, &settings)).collect();
         configs.iter().try_for_each(|config| self.check_unused(config))?;
         let made = self.make_topic(&entry, configs, with_logs);
-        let mut topics = self.topics.write();
-        match made {
-            Ok(partitions) => topics.insert(entry, partitions),
-            // Some of it may be there, in the metadata file too. It goes before anything else is made.
-            Err(error) => {
-                topics.removed.push(TopicEntry { removed: true, ..entry });
-                return Err(error);
+        {
+            let mut topics = self.topics.write();
+            match made {
+                Ok(partitions) => topics.insert(entry, partitions),
+                // Some of it may be there, in the metadata file too. It goes before anything else is made.
+                Err(error) => {
+                    topics.removed.push(TopicEntry { removed: true, ..entry });
+                    return Err(error);
+                }
             }
+            self.metadata.change();
         }
+        self.tell_of_topics();
         Ok(id)
     }
 

@@ -55,18 +55,19 @@ impl Node {
         Ok((TopicEntry { config, ..there }, before))
     }
 
-    /// Shows new partitions to clients, also to those that wait for records of the old ones.
+    /// Shows new partitions to clients.
     fn publish(&self, entry: TopicEntry, made: Vec<Arc<Partition>>) {
-        let old = {
+        {
             let mut topics = self.topics.write();
-            let old = topics.get(&entry.name).map(|topic| topic.partitions.clone()).unwrap_or_default();
             topics.grow(entry, made);
             self.metadata.change();
-            old
-        };
-        for partition in old {
-            let waiting = partition.lock().take_waiting();
-            waiting.iter().for_each(|fetch| fetch.look_again());
         }
+        self.tell_of_topics();
+    }
+
+    /// Tells those who wait for records, and for news of topics, that there is some.
+    pub(super) fn tell_of_topics(&self) {
+        let known = self.metadata.get();
+        self.parked.who_watches(known).iter().for_each(|fetch| fetch.look_again());
     }
 }

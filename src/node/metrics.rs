@@ -9,7 +9,8 @@ use std::{sync::Arc, time::Duration};
 /// in the log: compressed, with their headers.
 ///
 /// With the feature `metrics` the broker publishes all of it each second (and once more as it closes) through the
-/// [`metrics`](https://docs.rs/metrics) crate, to the recorder that the application has installed. Each has the label `dir`, the
+/// [`metrics`](https://docs.rs/metrics) crate, to the recorder that the application has installed; on a
+/// [`ManualClock`](crate::ManualClock) when the time was moved, if that is a second or more after the last time. Each has the label `dir`, the
 /// broker's directory; those of a topic have a label `topic` too. A counter goes on where it was when a broker, or a topic of one
 /// name, is there again.
 ///

@@ -115,7 +115,7 @@ pub(crate) struct Node {
     topics: RwLock<Topics>,
     /// That of the topics' slots, to be read without the lock.
     slots: Arc<Version>,
-    /// Of what clients know of topics: changes when one gets partitions.
+    /// Of what clients know of topics: changes when one comes, or gets partitions.
     metadata: Version,
     starts: Mutex<()>,
     checkpoint: Mutex<Written>,
@@ -200,6 +200,10 @@ impl Driver for Node {
 
     fn fire(&self, now: Instant) {
         self.run_timers(now);
+    }
+
+    fn arrived(&self, now: Instant) {
+        self.publish_if_due(now);
     }
 }
 

@@ -97,6 +97,14 @@ impl Parked {
         self.fetches.lock().by_id.values().filter(|(fetch, _)| !fetch.ticket.is_filled()).count()
     }
 
+    /// Those that wait for another version of the metadata than `known`, too.
+    pub(super) fn who_watches(&self, known: u64) -> Vec<Arc<ParkedFetch>> {
+        let fetches = self.fetches.lock();
+        let waiting = fetches.by_id.values().map(|(fetch, _)| fetch);
+        let watches = |fetch: &&Arc<ParkedFetch>| fetch.request.metadata_version.is_some_and(|v| v != known);
+        waiting.filter(watches).cloned().collect()
+    }
+
     /// How many there are.
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {

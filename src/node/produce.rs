@@ -14,10 +14,10 @@ use crate::{
     error::{Error, Result},
     log::Extent,
     record::{Batch, ValidBatch},
-    rpc::{Acks, ProduceRequest, ProduceResponse},
+    rpc::{ProduceRequest, ProduceResponse},
     sync::{MutexGuard, Ordering},
     trace,
-    types::{Durability, Timestamp, TimestampType, millis},
+    types::{Acks, Durability, Timestamp, TimestampType, millis},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -30,7 +30,8 @@ impl Node {
         &self,
         request: ProduceRequest<'_, '_>,
     ) -> Result<ProduceResponse, Box<Error>> {
-        let Acks::All = request.acks;
+        // The only replica is this one: all that may be asked for is what the append does.
+        let (Acks::Zero | Acks::One | Acks::All) = request.acks;
         let ProduceRequest { partition, batch, durability, .. } = request;
         with_partition(&self.topics, &self.slots, partition, |partition| {
             if partition.name().topic() == OFFSETS_TOPIC {

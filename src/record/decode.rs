@@ -121,6 +121,7 @@ impl<'a> Batch<'a> {
         RecordIter {
             rest: if readable { self.body() } else { &[] },
             remaining: header.record_count,
+            dense: header.is_dense(),
             base_offset: header.base_offset,
             base_timestamp: header.base_timestamp,
             append_time: header.attributes.is_log_append_time().then_some(header.max_timestamp),
@@ -140,6 +141,24 @@ pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
     crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, bytes) as u32
 }
 
+impl RecordIter<'_> {
+    /// Passes over the records below an offset: without a look into them where the batch has a record for each offset.
+    pub(crate) fn skip_below(&mut self, offset: Offset) {
+        let skipped = offset.get().saturating_sub(self.base_offset.get()).clamp(0, i64::from(self.remaining));
+        if !self.dense {
+            return;
+        }
+        for _ in 0..skipped {
+            let len = read_varint(&mut self.rest).and_then(|len| usize::try_from(len).ok());
+            if len.and_then(|len| take(&mut self.rest, len)).is_none() {
+                self.remaining = 0;
+                return;
+            }
+            self.remaining -= 1;
+        }
+    }
+}
+
 /// A record, where it lies.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RecordRef<'a> {
@@ -157,6 +176,8 @@ pub(crate) struct RecordRef<'a> {
 pub(crate) struct RecordIter<'a> {
     rest: &'a [u8],
     remaining: i32,
+    /// Whether there is a record for each offset.
+    dense: bool,
     base_offset: Offset,
     base_timestamp: i64,
     append_time: Option<i64>,

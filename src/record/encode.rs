@@ -44,12 +44,10 @@ pub(crate) fn empty_batch(
 #[derive(Debug)]
 pub(crate) struct BatchWriter<'b> {
     buffer: &'b mut Vec<u8>,
-    record_count: i32,
-    base_timestamp: i64,
-    max_timestamp: i64,
+    written: Written,
 }
 
-/// What a writer knows of the records in its buffer, for one that goes on later.
+/// What is known of the records in a buffer that becomes a batch.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Written {
     record_count: i32,
@@ -57,36 +55,15 @@ pub(crate) struct Written {
     max_timestamp: i64,
 }
 
-impl Written {
-    pub(crate) fn record_count(self) -> i32 {
-        self.record_count
-    }
-}
-
 impl<'b> BatchWriter<'b> {
     /// An empty batch in `buffer`, whose bytes are forgotten and whose memory is kept.
     pub(crate) fn new(buffer: &'b mut Vec<u8>) -> Self {
-        buffer.clear();
-        buffer.extend_from_slice(&[0; BATCH_HEADER_LEN]);
-        Self { buffer, record_count: 0, base_timestamp: -1, max_timestamp: -1 }
-    }
-
-    /// Goes on with a batch that another writer left in `buffer`.
-    pub(crate) fn resume(buffer: &'b mut Vec<u8>, written: Written) -> Self {
-        let Written { record_count, base_timestamp, max_timestamp } = written;
-        match record_count {
-            0 => Self::new(buffer),
-            _ => Self { buffer, record_count, base_timestamp, max_timestamp },
-        }
-    }
-
-    /// Leaves the batch in its buffer, for another writer to go on with.
-    pub(crate) fn suspend(self) -> Written {
-        let Self { record_count, base_timestamp, max_timestamp, .. } = self;
-        Written { record_count, base_timestamp, max_timestamp }
+        begin(buffer);
+        Self { buffer, written: Written::default() }
     }
 
     /// Adds a record. Where that fails, the batch is what it was.
+    #[inline]
     pub(crate) fn push(
         &mut self,
         timestamp: Timestamp,
@@ -94,72 +71,22 @@ impl<'b> BatchWriter<'b> {
         value: Option<&[u8]>,
         headers: &[Header<'_>],
     ) -> Result<(), BatchError> {
-        let timestamp = timestamp.as_millis();
-        let (base, max) = match self.record_count {
-            0 => (timestamp, timestamp),
-            _ => (self.base_timestamp, self.max_timestamp.max(timestamp)),
-        };
-        let delta = timestamp.checked_sub(base).ok_or(BatchError::TimestampRange { timestamp, base })?;
-        let body = body_size(delta, self.record_count, key, value, headers);
-        let size = self.buffer.len().saturating_add(with_length(body));
-        // A batch that fits has no length and no count that does not: every byte and every header is in its size.
-        if size > MAX_BATCH {
-            return Err(BatchError::TooLarge { size });
-        }
-        self.buffer.reserve(size - self.buffer.len());
-        self.write(body, delta, key, value, headers);
-        self.record_count += 1;
-        (self.base_timestamp, self.max_timestamp) = (base, max);
-        Ok(())
-    }
-
-    #[inline]
-    fn write(
-        &mut self,
-        body: usize,
-        delta: i64,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        headers: &[Header<'_>],
-    ) {
-        let out = &mut *self.buffer;
-        write_varint(out, body as i32);
-        out.push(0);
-        write_varlong(out, delta);
-        write_varint(out, self.record_count);
-        write_nullable(out, key);
-        write_nullable(out, value);
-        write_varint(out, headers.len() as i32);
-        for header in headers {
-            write_nullable(out, Some(header.key.as_bytes()));
-            write_nullable(out, header.value);
-        }
+        self.written.push(self.buffer, timestamp, key, value, headers)
     }
 
     /// As `finish`: of a producer's transaction, or the marker that ends one.
     #[cfg(test)]
     pub(crate) fn finish_transactional(self, producer_id: i64, is_marker: bool) -> ValidBatch<'b> {
         let (attributes, base_sequence) = if is_marker { (0x30, -1) } else { (0x10, 0) };
-        let header = BatchHeader {
-            size: self.buffer.len(),
-            attributes: Attributes::from_bits(attributes).unwrap_or_default(),
-            last_offset_delta: self.record_count - 1,
-            base_timestamp: self.base_timestamp,
-            max_timestamp: self.max_timestamp,
-            producer_id,
-            producer_epoch: 0,
-            base_sequence,
-            record_count: self.record_count,
-            base_offset: Offset::ZERO,
-            leader_epoch: LeaderEpoch(-1),
-            crc: 0,
-        };
+        let attributes = Attributes::from_bits(attributes).unwrap_or_default();
+        let header = self.written.header(self.buffer.len());
+        let header = BatchHeader { attributes, producer_id, producer_epoch: 0, base_sequence, ..header };
         ValidBatch::seal(header, self.buffer)
     }
 
     #[cfg(test)]
     pub(crate) fn record_count(&self) -> i32 {
-        self.record_count
+        self.written.record_count
     }
 
     /// The batch so far in bytes, its header included.
@@ -170,21 +97,102 @@ impl<'b> BatchWriter<'b> {
     /// The batch, of no producer, for a leader to place. Without any record it is one that stands for one offset
     /// and holds nothing, as compaction leaves them.
     pub(crate) fn finish(self) -> ValidBatch<'b> {
-        let header = BatchHeader {
+        self.written.finish(self.buffer)
+    }
+}
+
+/// Leaves room for the header, and nothing else.
+fn begin(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    buffer.extend_from_slice(&[0; BATCH_HEADER_LEN]);
+}
+
+impl Written {
+    pub(crate) fn record_count(self) -> i32 {
+        self.record_count
+    }
+
+    /// Adds a record to those in the buffer; where there is none, it becomes the first one. Where that fails, they are
+    /// what they were.
+    pub(crate) fn push(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        timestamp: Timestamp,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[Header<'_>],
+    ) -> Result<(), BatchError> {
+        let timestamp = timestamp.as_millis();
+        let (base, max) = match self.record_count {
+            0 => (timestamp, timestamp),
+            _ => (self.base_timestamp, self.max_timestamp.max(timestamp)),
+        };
+        if buffer.len() < BATCH_HEADER_LEN {
+            begin(buffer);
+        }
+        let delta = timestamp.checked_sub(base).ok_or(BatchError::TimestampRange { timestamp, base })?;
+        let body = body_size(delta, self.record_count, key, value, headers);
+        let size = buffer.len().saturating_add(with_length(body));
+        // A batch that fits has no length and no count that does not: every byte and every header is in its size.
+        if size > MAX_BATCH {
+            return Err(BatchError::TooLarge { size });
+        }
+        buffer.reserve(size - buffer.len());
+        write_record(buffer, (body, delta, self.record_count), key, value, headers);
+        self.record_count += 1;
+        (self.base_timestamp, self.max_timestamp) = (base, max);
+        Ok(())
+    }
+
+    /// The batch in the buffer, for a leader to place.
+    pub(crate) fn finish(self, buffer: &mut Vec<u8>) -> ValidBatch<'_> {
+        if buffer.len() < BATCH_HEADER_LEN {
+            begin(buffer);
+        }
+        ValidBatch::seal(self.header(buffer.len()), buffer)
+    }
+
+    fn header(self, size: usize) -> BatchHeader {
+        let (base_timestamp, max_timestamp) = match self.record_count {
+            0 => (-1, -1),
+            _ => (self.base_timestamp, self.max_timestamp),
+        };
+        BatchHeader {
             base_offset: Offset::ZERO,
-            size: self.buffer.len(),
+            size,
             leader_epoch: LeaderEpoch(-1),
             crc: 0,
             attributes: Attributes::default(),
             last_offset_delta: self.record_count.saturating_sub(1).max(0),
-            base_timestamp: self.base_timestamp,
-            max_timestamp: self.max_timestamp,
+            base_timestamp,
+            max_timestamp,
             producer_id: -1,
             producer_epoch: -1,
             base_sequence: -1,
             record_count: self.record_count,
-        };
-        ValidBatch::seal(header, self.buffer)
+        }
+    }
+}
+
+/// Writes a record: the size of its body, its timestamp and its offset, these two counted from those of the batch.
+#[inline]
+fn write_record(
+    out: &mut Vec<u8>,
+    (body, timestamp_delta, offset_delta): (usize, i64, i32),
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    headers: &[Header<'_>],
+) {
+    write_varint(out, body as i32);
+    out.push(0);
+    write_varlong(out, timestamp_delta);
+    write_varint(out, offset_delta);
+    write_nullable(out, key);
+    write_nullable(out, value);
+    write_varint(out, headers.len() as i32);
+    for header in headers {
+        write_nullable(out, Some(header.key.as_bytes()));
+        write_nullable(out, header.value);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The 61 bytes that a batch begins with.
 
-use super::{error::BatchError, read::take_array};
+use super::error::BatchError;
 use crate::types::{Compression, LeaderEpoch, Offset};
 
 /// Every batch is at least this long, in bytes.
@@ -103,6 +103,12 @@ pub(crate) struct BatchHeader {
     pub(crate) record_count: i32,
 }
 
+/// The bytes of a field.
+#[inline(always)]
+fn at<const N: usize>(head: &[u8; BATCH_HEADER_LEN], offset: usize) -> Option<[u8; N]> {
+    head.get(offset..)?.first_chunk().copied()
+}
+
 impl BatchHeader {
     /// Reads and checks a batch's first 61 bytes. Whether the rest is there, and is right, is
     /// [`Batch::check`](super::Batch::check)'s to say.
@@ -131,27 +137,26 @@ impl BatchHeader {
         Ok(header)
     }
 
-    fn fields(mut bytes: &[u8]) -> Option<(i32, i8, Self)> {
-        let rest = &mut bytes;
-        let base_offset = Offset::new(i64::from_be_bytes(take_array(rest)?));
-        let length = i32::from_be_bytes(take_array(rest)?);
-        let leader_epoch = LeaderEpoch(i32::from_be_bytes(take_array(rest)?));
-        let magic = i8::from_be_bytes(take_array(rest)?);
+    #[inline]
+    fn fields(bytes: &[u8]) -> Option<(i32, i8, Self)> {
+        // All of it at once: then no field has to ask whether it is there.
+        let head: &[u8; BATCH_HEADER_LEN] = bytes.first_chunk()?;
+        let length = i32::from_be_bytes(at(head, 8)?);
         let header = Self {
-            base_offset,
+            base_offset: Offset::new(i64::from_be_bytes(at(head, 0)?)),
             size: usize::try_from(length).unwrap_or(0) + BATCH_PREFIX_LEN,
-            leader_epoch,
-            crc: u32::from_be_bytes(take_array(rest)?),
-            attributes: Attributes(i16::from_be_bytes(take_array(rest)?)),
-            last_offset_delta: i32::from_be_bytes(take_array(rest)?),
-            base_timestamp: i64::from_be_bytes(take_array(rest)?),
-            max_timestamp: i64::from_be_bytes(take_array(rest)?),
-            producer_id: i64::from_be_bytes(take_array(rest)?),
-            producer_epoch: i16::from_be_bytes(take_array(rest)?),
-            base_sequence: i32::from_be_bytes(take_array(rest)?),
-            record_count: i32::from_be_bytes(take_array(rest)?),
+            leader_epoch: LeaderEpoch(i32::from_be_bytes(at(head, 12)?)),
+            crc: u32::from_be_bytes(at(head, 17)?),
+            attributes: Attributes(i16::from_be_bytes(at(head, 21)?)),
+            last_offset_delta: i32::from_be_bytes(at(head, 23)?),
+            base_timestamp: i64::from_be_bytes(at(head, 27)?),
+            max_timestamp: i64::from_be_bytes(at(head, 35)?),
+            producer_id: i64::from_be_bytes(at(head, 43)?),
+            producer_epoch: i16::from_be_bytes(at(head, 51)?),
+            base_sequence: i32::from_be_bytes(at(head, 53)?),
+            record_count: i32::from_be_bytes(at(head, 57)?),
         };
-        Some((length, magic, header))
+        Some((length, i8::from_be_bytes(at(head, 16)?), header))
     }
 
     pub(super) fn check(&self) -> Result<(), BatchError> {
@@ -201,6 +206,12 @@ impl BatchHeader {
     /// The header of the same batch where its records are not compressed and it has `size` bytes.
     pub(super) fn uncompressed(&self, size: usize) -> Self {
         Self { size, attributes: self.attributes.with_codec(Compression::None), ..*self }
+    }
+
+    /// Whether there is a record for each of the batch's offsets, none having been compacted away: where the records are in
+    /// order, that follows from their number.
+    pub(crate) const fn is_dense(&self) -> bool {
+        self.record_count as i64 == self.last_offset_delta as i64 + 1
     }
 
     /// The last offset that the batch stands for (inclusive); its record may have been compacted away.

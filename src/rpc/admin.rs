@@ -21,7 +21,7 @@ pub(crate) struct MetadataRequest {
 pub(crate) struct MetadataResponse {
     /// Ordered by name.
     pub(crate) topics: Vec<TopicMetadata>,
-    /// Another one when a topic has got partitions since: what a client knows is to be asked for again.
+    /// Another one when there are new topics or partitions since: what a client knows is to be asked for again.
     pub(crate) version: u64,
 }
 

@@ -24,7 +24,7 @@ pub(crate) use group::{
     ListGroupsResponse, MemberIdentity, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
     OffsetFetchResponse,
 };
-pub(crate) use produce::{Acks, ProduceRequest, ProduceResponse};
+pub(crate) use produce::{ProduceRequest, ProduceResponse};
 
 use crate::{
     env::{Clock, Slot},

@@ -3,14 +3,8 @@
 use super::PartitionRef;
 use crate::{
     record::ValidBatch,
-    types::{Durability, Offset, Timestamp},
+    types::{Acks, Durability, Offset, Timestamp},
 };
-
-/// How many replicas have a record when its produce is answered. An embedded broker is the only replica.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Acks {
-    All,
-}
 
 /// One batch for one partition (rule 12).
 #[derive(Debug)]

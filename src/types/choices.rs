@@ -109,3 +109,20 @@ pub enum IsolationLevel {
     /// transaction begins.
     ReadCommitted,
 }
+
+/// How many replicas have a record when its sender is told that it is there.
+///
+/// ```
+/// # use brooklet::*;
+/// assert_eq!(Acks::default(), Acks::All);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Acks {
+    /// None needs to: the sender does not wait.
+    Zero,
+    /// The leader.
+    One,
+    /// All that are in sync.
+    #[default]
+    All,
+}

@@ -7,7 +7,7 @@ mod numbers;
 mod offsets;
 mod timestamp;
 
-pub use choices::{CleanupPolicy, Compression, IsolationLevel, TimestampType};
+pub use choices::{Acks, CleanupPolicy, Compression, IsolationLevel, TimestampType};
 pub use group_state::GroupState;
 pub use ids::{BrokerId, TopicId, TopicPartition};
 pub(crate) use ids::{check_group_id, check_topic_name};

@@ -275,3 +275,106 @@ fn a_full_buffer_makes_room_before_it_makes_anybody_wait() {
     assert_eq!(*offsets.lock().unwrap(), (0..20).collect::<Vec<_>>());
     assert!(producer.metrics().batches_sent > 10);
 }
+
+#[test]
+fn a_close_that_does_not_wait_sends_nothing_more() {
+    for broker in [on_a_manual_clock().0, broker(1)] {
+        let producer = broker.producer(ProducerConfig::new().linger(HOUR)).unwrap();
+        let asked = producer.send(Record::to("t").value("a")).unwrap();
+        let (told, heard) = mpsc::channel();
+        producer.send(Record::to("t").value("b")).unwrap().on_complete(move |done| told.send(done).unwrap());
+        assert!(matches!(producer.close_timeout(Duration::ZERO), Err(Error::Timeout)));
+        assert!(matches!(asked.wait(), Err(Error::Closed)));
+        assert!(matches!(heard.recv().unwrap(), Err(Error::Closed)));
+        let metrics = producer.metrics();
+        assert_eq!((metrics.records_sent, metrics.records_failed, metrics.buffered_bytes), (0, 2, 0));
+        assert_eq!(values(broker.client(), 0).len(), 0);
+        producer.close_timeout(Duration::ZERO).unwrap();
+        assert!(matches!(producer.send(Record::to("t")), Err(Error::Closed)));
+    }
+}
+
+#[test]
+fn a_close_with_time_enough_sends_all() {
+    for broker in [on_a_manual_clock().0, broker(1)] {
+        let producer = broker.producer(ProducerConfig::new().linger(HOUR).batch_size(100)).unwrap();
+        for n in 0..20 {
+            drop(producer.send(Record::to("t").value(&n.to_string().repeat(30))).unwrap());
+        }
+        producer.close_timeout(HOUR).unwrap();
+        assert_eq!(values(broker.client(), 0).len(), 20);
+    }
+}
+
+#[test]
+fn a_close_gives_up_on_what_cannot_be_sent_in_its_time() {
+    let broker = broker(2);
+    let producer = broker.producer(ProducerConfig::new().linger(Duration::ZERO)).unwrap();
+    let ((began, begins), (end, ends)) = (mpsc::channel(), mpsc::channel());
+    // It keeps the sender from its work.
+    producer.send(Record::to("t").partition(0)).unwrap().on_complete(move |_| {
+        began.send(()).unwrap();
+        ends.recv().unwrap();
+    });
+    begins.recv().unwrap();
+    let stuck = producer.send(Record::to("t").partition(1)).unwrap();
+    assert!(matches!(producer.close_timeout(Duration::from_millis(1)), Err(Error::Timeout)));
+    assert!(matches!(stuck.wait(), Err(Error::Closed)));
+    end.send(()).unwrap();
+    producer.close().unwrap();
+    assert_eq!((values(broker.client(), 0).len(), values(broker.client(), 1).len()), (1, 0));
+}
+
+#[test]
+fn a_callback_may_close_with_a_deadline() {
+    let broker = broker(1);
+    let producer = broker.producer(ProducerConfig::new().linger(Duration::ZERO)).unwrap();
+    let (told, done) = mpsc::channel();
+    let again = producer.clone();
+    producer.send(Record::to("t").value("a")).unwrap().on_complete(move |_| {
+        drop(again.send(Record::to("t").value("b")).unwrap());
+        told.send(again.close_timeout(HOUR)).unwrap();
+    });
+    done.recv().unwrap().unwrap();
+    assert_eq!(values(broker.client(), 0), ["a", "b"]);
+}
+
+#[test]
+fn a_partitioner_chooses_for_records_that_name_no_partition() {
+    let broker = broker(3);
+    let by_length = |topic: &str, key: Option<&[u8]>, value: Option<&[u8]>, partitions: i32| {
+        assert_eq!(topic, "t");
+        (key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len)) as i32 % partitions
+    };
+    let producer = broker.producer(ProducerConfig::new().partitioner(by_length)).unwrap();
+    let went = |record| producer.produce(record).unwrap().partition;
+    assert_eq!(went(Record::to("t").key("ab").value("c")), 0);
+    assert_eq!(went(Record::to("t").value("c")), 1);
+    assert_eq!(went(Record::to("t")), 0);
+    assert_eq!(went(Record::to("t").partition(2).value("c")), 2);
+    broker.admin().create_partitions("t", 4).unwrap();
+    // It learns of them with the next record that names one of them, or finds that it knows too little.
+    assert_eq!(went(Record::to("t").partition(3)), 3);
+    assert_eq!(went(Record::to("t").key("ab").value("c")), 3);
+
+    let wrong = |_: &str, _: Option<&[u8]>, _: Option<&[u8]>, partitions: i32| partitions;
+    let producer = broker.producer(ProducerConfig::new().partitioner(wrong)).unwrap();
+    let refused = producer.send(Record::to("t")).unwrap_err();
+    assert!(matches!(refused, Error::UnknownTopicOrPartition { partition: Some(4), .. }), "{refused}");
+    let unknown = producer.send(Record::to("nowhere")).unwrap_err();
+    assert!(matches!(unknown, Error::UnknownTopicOrPartition { .. }), "{unknown}");
+}
+
+#[test]
+fn settings_come_as_text_too() {
+    let broker = broker(1);
+    let producer =
+        broker.producer(ProducerConfig::new().set("linger.ms", "3600000").set("acks", "all")).unwrap();
+    drop(producer.send(Record::to("t")).unwrap());
+    assert_eq!(producer.metrics().records_sent, 0);
+    producer.close().unwrap();
+    for (key, value) in [("linger", "5"), ("linger.ms", "soon")] {
+        let refused = broker.producer(ProducerConfig::new().set(key, value)).unwrap_err();
+        assert!(matches!(refused, Error::InvalidConfig { key: told, .. } if told == key));
+    }
+}

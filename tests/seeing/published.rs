@@ -13,7 +13,8 @@ use metrics::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, atomic::Ordering},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -27,6 +28,8 @@ struct Numbers {
     described: Mutex<Kinds>,
     /// By name and labels.
     values: Mutex<BTreeMap<String, (&'static str, Arc<AtomicU64>)>>,
+    /// How often the number of topics came.
+    times: AtomicU64,
 }
 
 impl Numbers {
@@ -81,6 +84,7 @@ impl Recorder for Numbers {
     }
 
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        self.times.fetch_add(u64::from(key.name() == "brooklet_topics"), Ordering::SeqCst);
         Gauge::from_arc(self.keep(key, "gauge"))
     }
 
@@ -151,6 +155,40 @@ fn the_broker_publishes_each_second_and_as_it_closes() {
         clock.advance(SECOND);
         assert_eq!(appended(), Some(6), "a counter goes on in the next broker");
         assert_eq!(numbers.of_topic("brooklet_topic_records", "t"), Some(6));
+    });
+}
+
+/// There the worker publishes, in a thread that no local recorder is for.
+#[test]
+fn by_the_wall_clock_it_is_published_in_the_background() {
+    let numbers: &Numbers = Box::leak(Box::default());
+    metrics::set_global_recorder(numbers).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let broker = Broker::open(dir.path()).unwrap();
+    topic(broker.client(), "t", 1);
+    put_numbers(broker.client(), "t", 3);
+    let name = format!("brooklet_records_appended_total{{dir={}}}", dir.path().display());
+    let begun = Instant::now();
+    for total in [3, 4] {
+        while numbers.get(&name) != Some(total) {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", numbers.get(&name));
+            thread::yield_now();
+        }
+        put(broker.client(), "t", "x");
+    }
+}
+
+#[test]
+fn a_manual_clock_that_is_moved_by_a_year_is_worth_one_publication() {
+    let numbers = Numbers::default();
+    with_local_recorder(&numbers, || {
+        let (broker, clock) = on(&SimDisk::new(1));
+        clock.advance(SECOND);
+        clock.advance(365 * 24 * 3600 * SECOND);
+        assert_eq!(numbers.times.load(Ordering::SeqCst), 2);
+        broker.close().unwrap();
+        clock.advance(SECOND);
+        assert_eq!(numbers.times.load(Ordering::SeqCst), 3, "the last one comes with the close");
     });
 }
 

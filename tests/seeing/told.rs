@@ -5,7 +5,8 @@ use crate::{
     on,
 };
 use brooklet::{
-    Broker, DiskFault, DiskOp, Durability, GroupBeyondEnd, ProducerConfig, Record, SimDisk, TopicConfig,
+    Broker, DiskFault, DiskOp, Durability, Error, GroupBeyondEnd, ProducerConfig, Record, SimDisk,
+    TopicConfig,
 };
 use std::{
     fmt::{self, Write},
@@ -373,6 +374,13 @@ fn a_batch_that_fails_is_told() {
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].starts_with("WARN batch_failed topic=t error="), "{lines:?}");
     assert!(lines[0].ends_with(" partition=0 records=3"), "{lines:?}");
+    let lines = told(|| {
+        let producer = broker.producer(ProducerConfig::new().linger(Duration::from_secs(1))).unwrap();
+        drop(producer.send(Record::to("t").value("x")).unwrap());
+        producer.close_timeout(Duration::ZERO).unwrap_err();
+    });
+    let line = format!("WARN batch_failed topic=t error={} partition=0 records=1", Error::Closed);
+    assert_eq!(lines, [line]);
 }
 
 #[test]

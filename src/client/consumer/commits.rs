@@ -1,9 +1,9 @@
 //! What a consumer commits, and what its group has committed.
 
-use super::Consumer;
+use super::{Consumer, PendingCommit};
 use crate::{
     error::{Error, Result},
-    rpc::{OffsetCommitRequest, OffsetFetchRequest},
+    rpc::OffsetFetchRequest,
     types::{OffsetAndMetadata, Offsets, TopicPartition},
 };
 
@@ -59,12 +59,32 @@ impl Consumer {
     /// # Ok(()) }
     /// ```
     pub fn commit_offsets(&self, done: impl Into<Offsets>) -> Result<()> {
-        let group = self.group()?;
-        let (member, topic_ids) = (self.member.clone(), self.core.borrow().topic_ids());
-        let request = OffsetCommitRequest { group, member, offsets: done.into(), topic_ids };
-        let committed = self.client.call_to(self.coordinator, request);
-        self.core.borrow_mut().count_commit(committed.is_ok());
-        committed.map(drop)
+        self.shared.commit(done.into())
+    }
+
+    /// As [`commit_offsets`](Self::commit_offsets), without waiting for the answer. Commits are applied in the order in which
+    /// they are called for, so that a later one stands. Over a [`Broker`](crate::Broker), which is in the same process, the commit
+    /// is in the log when this returns; the answer is known then.
+    ///
+    /// What is not done may be committed by it as little as by the others: with records on other threads see
+    /// [`OffsetTracker`](crate::OffsetTracker).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// # broker.produce(Record::to("orders").value("3 apples"))?;
+    /// let mut consumer = broker.consumer("billing").subscribe("orders")?;
+    /// while let Some(record) = consumer.poll_one(Duration::ZERO)? {
+    ///     drop(consumer.commit_async(&record));
+    /// }
+    /// assert_eq!(consumer.committed(("orders", 0))?.map(|o| o.offset), Some(1));
+    /// # Ok(()) }
+    /// ```
+    pub fn commit_async(&self, done: impl Into<Offsets>) -> PendingCommit {
+        self.handle().commit_async(done)
     }
 
     /// Commits for those topics that are still there: what was read of a topic that is gone by now cannot be committed,
@@ -102,20 +122,15 @@ impl Consumer {
     /// # Ok(()) }
     /// ```
     pub fn committed(&self, of: impl Into<TopicPartition>) -> Result<Option<OffsetAndMetadata>> {
-        let request = OffsetFetchRequest { group: self.group()?, partitions: vec![of.into()] };
-        Ok(self.client.call_to(self.coordinator, request)?.offsets.into_iter().next().flatten())
+        let request = OffsetFetchRequest { group: self.shared.group()?, partitions: vec![of.into()] };
+        Ok(self.client().call_to(self.shared.coordinator, request)?.offsets.into_iter().next().flatten())
     }
 
     /// Nothing, for a consumer without a group.
     pub(super) fn committed_of_all(&self, partitions: Vec<TopicPartition>) -> Result<Offsets> {
-        let Some(group) = self.group.clone() else { return Ok(Offsets::new()) };
+        let Some(group) = self.shared.group.clone() else { return Ok(Offsets::new()) };
         let request = OffsetFetchRequest { group, partitions: partitions.clone() };
-        let offsets = self.client.call_to(self.coordinator, request)?.offsets;
+        let offsets = self.client().call_to(self.shared.coordinator, request)?.offsets;
         Ok(partitions.into_iter().zip(offsets).filter_map(|(of, committed)| Some((of, committed?))).collect())
-    }
-
-    fn group(&self) -> Result<String> {
-        let none = || Error::IllegalState("a consumer without a group has no committed offsets".to_owned());
-        self.group.clone().ok_or_else(none)
     }
 }

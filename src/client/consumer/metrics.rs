@@ -19,6 +19,7 @@ impl Consumer {
     /// # Ok(()) }
     /// ```
     pub fn metrics(&self) -> ConsumerMetrics {
-        self.core.borrow().metrics()
+        let (commits, commits_failed) = self.shared.commits();
+        self.core.borrow().metrics(commits, commits_failed)
     }
 }

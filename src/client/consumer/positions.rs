@@ -72,7 +72,7 @@ impl Consumer {
             let core = self.core.borrow();
             (core.reference(of)?, core.isolation())
         };
-        self.client.call(ListOffsetsRequest { partition, spec, isolation })
+        self.client().call(ListOffsetsRequest { partition, spec, isolation })
     }
 
     /// How far this consumer is behind in a partition: from its [`position`](Self::position) to the end of what it may
@@ -124,8 +124,9 @@ impl Consumer {
         self.core.borrow().assignment()
     }
 
-    /// Whether there is nothing left to poll now: each position is at the end of what this consumer may
-    /// read, so that every [`lag`](Self::lag) is 0. Partitions that are [paused](Self::pause) count as the others do.
+    /// Whether there is nothing left to poll now: there is an assignment, and each position is at the end of what this
+    /// consumer may read, so that every [`lag`](Self::lag) is 0. Partitions that are [paused](Self::pause) count as the others
+    /// do. `false` while nothing is assigned: no topic [matches](crate::Subscription::matching), or all are gone.
     ///
     /// # Errors
     /// Those of [`poll`](Self::poll).
@@ -149,14 +150,21 @@ impl Consumer {
             let positions = self.core.borrow().positions();
             let mut newest = None;
             for (of, position) in positions.iter() {
-                let answer = self.list_offset(of, OffsetSpec::Latest)?;
+                let answer = match self.list_offset(of, OffsetSpec::Latest) {
+                    Ok(answer) => answer,
+                    Err(error) => {
+                        self.core.borrow_mut().leave_if_gone(of, error)?;
+                        continue;
+                    }
+                };
                 if answer.offset.is_some_and(|end| end.get() > position.offset) {
                     return Ok(false);
                 }
                 newest = Some(answer.metadata_version);
             }
             // There may be partitions that this consumer does not know yet.
-            if !newest.is_some_and(|newest| self.core.borrow_mut().check_version(newest)) {
+            let Some(newest) = newest else { return Ok(false) };
+            if !self.core.borrow_mut().check_version(newest) {
                 return Ok(true);
             }
         }

@@ -34,7 +34,7 @@ pub struct ConsumerMetrics {
     /// The bytes that they brought: batches as they lie in the log, compressed, with their headers. What was fetched and then left,
     /// by a seek, is among them, and again if it is fetched again. (`bytes-consumed-total`)
     pub bytes_fetched: u64,
-    /// Commits that succeeded, automatic ones too. (`commit-total`)
+    /// Commits that succeeded, automatic ones and those of [handles](crate::ConsumerHandle) too. (`commit-total`)
     pub commits: u64,
     /// Commits that failed. One of a topic that is gone is tried again without it: that is a failure, and then perhaps a success.
     pub commits_failed: u64,
@@ -70,7 +70,8 @@ pub struct ConsumerPartitionMetrics {
 }
 
 impl ConsumerCore {
-    pub(in crate::client) fn metrics(&self) -> ConsumerMetrics {
+    /// With the commits, which others may send.
+    pub(in crate::client) fn metrics(&self, commits: u64, commits_failed: u64) -> ConsumerMetrics {
         let partitions = self.partitions.iter().map(|(of, partition)| {
             let position = match partition.place {
                 Place::At(offset, _) => Some(offset),
@@ -80,12 +81,7 @@ impl ConsumerCore {
             let position = position.map(|position| position.get());
             ConsumerPartitionMetrics { partition: of.clone(), position, lag }
         });
-        ConsumerMetrics { partitions: partitions.collect(), ..self.metrics.clone() }
-    }
-
-    /// Takes in how a commit ended.
-    pub(in crate::client) fn count_commit(&mut self, succeeded: bool) {
-        let count = if succeeded { &mut self.metrics.commits } else { &mut self.metrics.commits_failed };
-        *count += 1;
+        let partitions = partitions.collect();
+        ConsumerMetrics { commits, commits_failed, partitions, ..self.metrics.clone() }
     }
 }

@@ -3,6 +3,7 @@
 
 use super::{ConsumerCore, Partition, Place, Wanted};
 use crate::{
+    client::consumer::Pattern,
     error::{Error, Result},
     rpc::{MetadataResponse, PartitionMetadata, TopicMetadata},
     types::{Instant, TopicId, TopicPartition},
@@ -13,35 +14,52 @@ use std::{collections::BTreeMap, time::Duration};
 const LOOK_FOR_TOPICS: Duration = Duration::from_secs(1);
 
 impl ConsumerCore {
-    /// The topics that a broker is to be asked for.
-    pub(in crate::client) fn unresolved(&self) -> Vec<String> {
-        self.unresolved.iter().cloned().collect()
+    /// The topics that a broker is to be asked for; `None`: all.
+    pub(in crate::client) fn names(&self) -> Option<Vec<String>> {
+        (!self.relist).then(|| self.unresolved.iter().cloned().collect())
     }
 
-    /// Which topics the consumer reads: offsets of theirs are meant for no others of their names.
-    pub(in crate::client) fn topic_ids(&self) -> BTreeMap<String, TopicId> {
+    /// Which topics the consumer reads, if those have changed since the last call: offsets of theirs are meant for no others
+    /// of their names.
+    pub(in crate::client) fn changed_topics(&mut self) -> Option<BTreeMap<String, TopicId>> {
+        if !std::mem::take(&mut self.changed) {
+            return None;
+        }
         let mut ids = BTreeMap::new();
         for (of, partition) in &self.partitions {
             if !ids.contains_key(of.topic()) {
                 ids.insert(of.topic().to_owned(), partition.reference.topic_id);
             }
         }
-        ids
+        Some(ids)
     }
 
     /// Whether to ask for them now. Those that are known to be gone are looked for once a call, not over and over.
     pub(super) fn looks_for_topics(&self) -> bool {
         let gone = |name: &String| self.looked && self.gone.contains(name);
-        self.unresolved.iter().any(|name| !gone(name))
+        self.relist || self.unresolved.iter().any(|name| !gone(name))
+    }
+
+    /// What is known of a topic may not hold any more.
+    pub(super) fn ask_again(&mut self, topic: &str) {
+        match self.wanted {
+            Wanted::Matching(_) => self.relist = true,
+            _ => drop(self.unresolved.insert(topic.to_owned())),
+        }
     }
 
     /// Takes in what a broker says of the topics it was asked for.
     pub(in crate::client) fn learn(&mut self, metadata: MetadataResponse) -> Result<()> {
-        self.looked = true;
-        let mut told = None;
-        if matches!(&self.wanted, Wanted::Topics(topics) if *topics == self.unresolved) {
-            self.metadata_version = metadata.version;
+        (self.looked, self.changed) = (true, true);
+        match &self.wanted {
+            Wanted::Matching(pattern) => {
+                let pattern = pattern.clone();
+                return self.learn_matching(&pattern, &metadata);
+            }
+            Wanted::Topics(topics) if *topics == self.unresolved => self.metadata_version = metadata.version,
+            _ => {}
         }
+        let mut told = None;
         for name in std::mem::take(&mut self.unresolved) {
             let topic = metadata.topics.iter().find(|topic| *topic.name == *name);
             match self.learn_topic(&name, topic) {
@@ -58,13 +76,50 @@ impl ConsumerCore {
         told.map_or(Ok(()), Err)
     }
 
+    /// Reads all that matches, of all topics that there are.
+    fn learn_matching(&mut self, pattern: &Pattern, metadata: &MetadataResponse) -> Result<()> {
+        (self.relist, self.metadata_version) = (false, metadata.version);
+        let matching: Vec<&TopicMetadata> =
+            metadata.topics.iter().filter(|topic| pattern.matches(&topic.name)).collect();
+        self.partitions.retain(|of, _| matching.iter().any(|topic| *topic.name == *of.topic()));
+        matching.into_iter().try_for_each(|topic| self.learn_topic(&topic.name, Some(topic)))
+    }
+
+    /// A core that wants something else, of the same consumer.
+    pub(in crate::client) fn instead(&self, wanted: Wanted) -> Result<Self> {
+        if matches!(self.wanted, Wanted::Partitions(_)) != matches!(wanted, Wanted::Partitions(_)) {
+            let reason =
+                "a consumer that was assigned partitions has no subscription, and the other way round";
+            return Err(Error::IllegalState(reason.to_owned()));
+        }
+        Ok(Self::new(self.config.clone(), wanted))
+    }
+
+    /// Becomes `next`, and takes along what is known of the partitions that stay. An error, and nothing has changed, if a
+    /// topic is not there.
+    pub(in crate::client) fn replace(&mut self, mut next: Self, metadata: MetadataResponse) -> Result<()> {
+        next.learn(metadata)?;
+        for (of, partition) in &mut next.partitions {
+            let known = self.partitions.remove(of);
+            if let Some(known) = known.filter(|k| k.reference.topic_id == partition.reference.topic_id) {
+                let Partition { reference, leader, leader_epoch, .. } = *partition;
+                *partition = Partition { reference, leader, leader_epoch, ..known };
+            }
+        }
+        (next.auto_commit, next.served) = (self.auto_commit.take(), self.served.take());
+        *self = next;
+        Ok(())
+    }
+
     /// Takes up all partitions that are wanted and there; an error if some are not.
     fn learn_topic(&mut self, name: &str, topic: Option<&TopicMetadata>) -> Result<()> {
         let mut known: BTreeMap<_, _> = self.partitions.extract_if(.., |of, _| of.topic() == name).collect();
         let unknown = |partition| Error::UnknownTopicOrPartition { topic: name.to_owned(), partition };
         let topic = topic.ok_or_else(|| unknown(None))?;
         let numbers: Vec<i32> = match &self.wanted {
-            Wanted::Topics(_) => topic.partitions.iter().map(|there| there.partition.partition).collect(),
+            Wanted::Topics(_) | Wanted::Matching(_) => {
+                topic.partitions.iter().map(|there| there.partition.partition).collect()
+            }
             Wanted::Partitions(some) => {
                 some.iter().filter(|of| of.topic() == name).map(|of| of.partition()).collect()
             }
@@ -83,13 +138,26 @@ impl ConsumerCore {
         missing.map_or(Ok(()), |number| Err(unknown(Some(number))))
     }
 
-    /// Rule 11: what was known of a topic that was deleted does not apply to another one of its name.
-    pub(super) fn forget_topic(&mut self, name: &str) -> Error {
+    /// Rule 11: what was known of a topic that was deleted does not apply to another one of its name. The application is
+    /// told of it, if it has named the topic.
+    pub(super) fn forget_topic(&mut self, name: &str) -> Result<()> {
         self.partitions.retain(|of, _| of.topic() != name);
-        self.unresolved.insert(name.to_owned());
-        self.gone.insert(name.to_owned());
+        self.changed = true;
         self.forget_last_commit();
-        Error::UnknownTopicId { topic: name.to_owned() }
+        self.ask_again(name);
+        if self.relist {
+            return Ok(());
+        }
+        self.gone.insert(name.to_owned());
+        Err(Error::UnknownTopicId { topic: name.to_owned() })
+    }
+
+    /// Leaves a topic that was deleted, where nobody has named it; gives the error back otherwise.
+    pub(in crate::client) fn leave_if_gone(&mut self, of: &TopicPartition, error: Error) -> Result<()> {
+        match (&self.wanted, error) {
+            (Wanted::Matching(_), Error::UnknownTopicId { .. }) => self.forget_topic(of.topic()),
+            (_, error) => Err(error),
+        }
     }
 
     /// Why there is nothing to tell of a partition.

@@ -7,7 +7,7 @@ use super::delivery::Batch;
 use crate::{
     client::{produce::record_error, routing::Route},
     error::Result,
-    record::{BatchWriter, Record, Written, record_size},
+    record::{Record, Written, record_size},
     types::{Durability, Instant, Timestamp, TopicId},
 };
 use std::{
@@ -178,6 +178,20 @@ impl Accumulator {
             .collect()
     }
 
+    /// Forgets all that is not under way; gives the batches, each with how many records it has.
+    pub(super) fn abandon(&mut self) -> Vec<(Arc<Batch>, usize)> {
+        let mut abandoned = Vec::new();
+        for queue in self.queues.values_mut() {
+            for pending in queue.batches.drain(..) {
+                self.buffered -= pending.encoded.len();
+                let records = usize::try_from(pending.written.record_count()).unwrap_or_default();
+                abandoned.push((pending.batch, records));
+            }
+        }
+        self.queues.retain(|_, queue| queue.in_flight.is_some());
+        abandoned
+    }
+
     /// Whether all batches are done.
     pub(super) fn is_idle(&self) -> bool {
         self.queues.is_empty()
@@ -202,9 +216,8 @@ impl Pending {
     }
 
     fn push(&mut self, record: &Record<'_>, timestamp: Timestamp) -> Result<()> {
-        let mut writer = BatchWriter::resume(&mut self.encoded, self.written);
-        let pushed = writer.push(timestamp, record.key, record.value, &record.headers);
-        self.written = writer.suspend();
+        let pushed =
+            self.written.push(&mut self.encoded, timestamp, record.key, record.value, &record.headers);
         pushed.map_err(|error| record_error(error, self.route.max_batch))
     }
 }
@@ -213,6 +226,7 @@ impl Pending {
 mod tests {
     use super::*;
     use crate::rpc::PartitionRef;
+    use std::sync::Weak;
 
     const KEY: fn(i32) -> Key = |partition| (TopicId::from_bytes([1; 16]), partition);
 
@@ -229,7 +243,7 @@ mod tests {
     fn push(accumulator: &mut Accumulator, partition: i32, size: usize, due: u64) -> Placed {
         let value = vec![b'v'; size];
         let record = Record::to("t").value(&value);
-        let begin = || (Arc::new(Batch::new(KEY(partition), "t")), at(due));
+        let begin = || (Arc::new(Batch::new(Weak::new(), KEY(partition), "t")), at(due));
         accumulator.push(&route(partition), &record, Timestamp::default(), begin).expect("it fits")
     }
 
@@ -271,7 +285,7 @@ mod tests {
     #[test]
     fn what_cannot_be_in_a_batch_leaves_nothing_behind() {
         let mut accumulator = Accumulator::new(1000);
-        let begin = || (Arc::new(Batch::new(KEY(0), "t")), at(0));
+        let begin = || (Arc::new(Batch::new(Weak::new(), KEY(0), "t")), at(0));
         // The first is so far from the second that 64 bits cannot say how far.
         let record = Record::to("t").value("x");
         let first = accumulator.push(&route(0), &record, Timestamp::from_millis(i64::MAX), begin);

@@ -5,9 +5,14 @@ use crate::{
     error::{Error, Result},
     rpc::ProduceResponse,
     sync::{AtomicUsize, Mutex, OnceLock, Ordering},
+    trace,
     types::{Instant, RecordMetadata, Timestamp},
 };
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 /// Told of a record's delivery.
 type Callback = Box<dyn FnOnce(Result<RecordMetadata>) + Send>;
@@ -17,6 +22,8 @@ pub(super) type Callbacks = Vec<(i32, Timestamp, Callback)>;
 
 /// A batch as its records' senders see it.
 pub(super) struct Batch {
+    /// Who sends it. Once that is gone, all is settled.
+    producer: Weak<Inner>,
     key: Key,
     topic: Box<str>,
     outcome: OnceLock<Result<ProduceResponse>>,
@@ -27,9 +34,9 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn new(key: Key, topic: &str) -> Self {
+    pub(super) fn new(producer: Weak<Inner>, key: Key, topic: &str) -> Self {
         let (outcome, callbacks) = (OnceLock::new(), Mutex::default());
-        Self { key, topic: topic.into(), outcome, callbacks, asked: AtomicUsize::new(0) }
+        Self { producer, key, topic: topic.into(), outcome, callbacks, asked: AtomicUsize::new(0) }
     }
 
     pub(super) fn topic(&self) -> &str {
@@ -50,6 +57,13 @@ impl Batch {
         let mut callbacks = self.callbacks.lock();
         drop(self.outcome.set(outcome));
         std::mem::take(&mut *callbacks)
+    }
+
+    /// Tells a subscriber, if it failed. To be called with no lock held.
+    pub(super) fn report(&self, records: usize) {
+        if let Some(Err(error)) = self.outcome.get() {
+            trace::batch_failed(&self.topic, error, self.key.1, records as u64);
+        }
     }
 
     /// Tells them. To be called with no lock held.
@@ -99,9 +113,7 @@ impl fmt::Debug for Batch {
 /// }
 /// # Ok(()) }
 /// ```
-#[must_use = "a record that fails says so here; drop it to be told by the next flush or close"]
 pub struct Delivery {
-    pub(super) inner: Arc<Inner>,
     pub(super) batch: Arc<Batch>,
     pub(super) index: i32,
     pub(super) timestamp: Timestamp,
@@ -142,12 +154,17 @@ impl Delivery {
     /// # Ok(()) }
     /// ```
     pub fn wait_timeout(&self, timeout: Duration) -> Option<Result<RecordMetadata>> {
-        self.result_by(self.inner.clock().now().plus(timeout))
+        let producer = self.batch.producer.upgrade();
+        self.result_by(producer.map_or(Instant::MAX, |producer| producer.clock().now().plus(timeout)))
     }
 
     fn result_by(&self, deadline: Instant) -> Option<Result<RecordMetadata>> {
         let batch = &self.batch;
-        self.inner.send_until(Some(batch.key), deadline, || batch.is_done());
+        if !batch.is_done()
+            && let Some(producer) = batch.producer.upgrade()
+        {
+            producer.send_until(Some(batch.key), deadline, || batch.is_done());
+        }
         let result = batch.result(self.index, self.timestamp)?;
         batch.asked.fetch_add(1, Ordering::AcqRel);
         Some(result)

@@ -14,13 +14,12 @@ use super::{
     produce::{check_timestamp, record_error},
 };
 use crate::{
-    config::ProducerConfig,
+    config::{ProducerConfig, SharedPartitioner},
     env::{Clock, Driver, Monitor},
     error::{Error, Result},
-    record::{BatchWriter, Record, compression_is_there},
+    record::{Record, compression_is_there},
     rpc::ProduceResponse,
     sync::{JoinHandle, Mutex, MutexGuard, is_current, spawn},
-    trace,
     types::{Compression, Instant, RecordMetadata},
 };
 use accumulator::{Accumulator, Key, Sending, key_of};
@@ -28,6 +27,7 @@ use delivery::Batch;
 use std::{
     fmt,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 /// How many batches that failed are kept for a flush to tell of.
@@ -146,7 +146,8 @@ impl Producer {
 
     /// Takes a record into a batch, and returns at once; while the buffer is full, when there is room. The record is copied.
     ///
-    /// The partition is chosen as by [`Client::produce`](crate::Client::produce).
+    /// The partition is chosen as by [`Client::produce`](crate::Client::produce), or by the
+    /// [`partitioner`](ProducerConfig::partitioner).
     ///
     /// # Errors
     /// - [`Error::UnknownTopicOrPartition`], [`Error::InvalidRecord`], [`Error::MessageTooLarge`] (more than 2 GiB): it is in no
@@ -166,7 +167,7 @@ impl Producer {
     /// # Ok(()) }
     /// ```
     pub fn send(&self, record: Record<'_>) -> Result<Delivery> {
-        self.handle.inner.send(&record)
+        self.handle.inner.send(record)
     }
 
     /// Sends a record, and waits until it is acknowledged. It goes together with those of its batch, at once.
@@ -226,12 +227,44 @@ impl Producer {
     pub fn close(&self) -> Result<()> {
         self.handle.inner.begin_close();
         let flushed = self.handle.inner.flush();
-        let thread = self.handle.thread.lock().take();
-        if let Some(thread) = thread.filter(|thread| !is_current(thread)) {
-            // One that panicked has said so on its own.
-            drop(thread.join());
-        }
+        self.handle.join();
         flushed
+    }
+
+    /// As [`close`](Self::close), for `timeout` at most: what has not been sent by then is not sent any more, and its
+    /// [`Delivery`] gives [`Error::Closed`]. With [`Duration::ZERO`] nothing more is sent. What is under way by then is told by
+    /// its delivery when it is known.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] if something was not sent, or not acknowledged by then; else those of [`flush`](Self::flush).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// let producer = broker.producer(ProducerConfig::new())?;
+    /// drop(producer.send(Record::to("orders").value("3 apples"))?);
+    /// producer.close_timeout(Duration::from_secs(5))?;
+    /// assert_eq!(producer.metrics().records_sent, 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn close_timeout(&self, timeout: Duration) -> Result<()> {
+        let inner = &self.handle.inner;
+        let deadline = inner.clock().now().plus(timeout);
+        // Before the sender learns that it is to send all.
+        let at_once = timeout.is_zero() && inner.abandon();
+        inner.begin_close();
+        if !self.handle.has_another_thread() {
+            inner.send_ready(true);
+        }
+        let all_done = inner.wait_until_idle(deadline);
+        if at_once || inner.abandon() || !all_done {
+            return Err(Error::Timeout);
+        }
+        self.handle.join();
+        inner.told()
     }
 
     /// What it has done so far.
@@ -268,13 +301,17 @@ impl Inner {
         self.client.service.clock()
     }
 
-    fn send(self: &Arc<Self>, record: &Record<'_>) -> Result<Delivery> {
+    fn send(self: &Arc<Self>, record: Record<'_>) -> Result<Delivery> {
+        let record = &self.placed(record)?;
         let route = self.client.route_of(record).map_err(|error| *error)?;
         let timestamp = record.timestamp.unwrap_or_else(|| self.clock().wall());
         check_timestamp(timestamp)?;
         let key = key_of(&route);
         let mut state = self.room()?;
-        let begin = || (Arc::new(Batch::new(key, record.topic)), self.clock().now().plus(self.config.linger));
+        let begin = || {
+            let batch = Batch::new(Arc::downgrade(self), key, record.topic);
+            (Arc::new(batch), self.clock().now().plus(self.config.linger))
+        };
         let placed = state.accumulator.push(&route, record, timestamp, begin)?;
         drop(state);
         if placed.is_news {
@@ -283,7 +320,18 @@ impl Inner {
                 self.send_ready(false);
             }
         }
-        Ok(Delivery { inner: Arc::clone(self), batch: placed.batch, index: placed.index, timestamp })
+        Ok(Delivery { batch: placed.batch, index: placed.index, timestamp })
+    }
+
+    /// The record with the partition that the user's partitioner has chosen for it, if there is one.
+    fn placed<'r>(&self, record: Record<'r>) -> Result<Record<'r>> {
+        let Some(SharedPartitioner(partitioner)) = &self.config.partitioner else { return Ok(record) };
+        if record.partition.is_some() {
+            return Ok(record);
+        }
+        let partitions = self.client.partition_count(record.topic)?;
+        let chosen = partitioner.partition(record.topic, record.key, record.value, partitions);
+        Ok(record.partition(chosen))
     }
 
     /// The state, once there is room for another record. Who waits for that sends what there is meanwhile.
@@ -355,9 +403,6 @@ impl Inner {
         let records = usize::try_from(sending.written.record_count()).unwrap_or_default();
         let (outcome, bytes) = self.transmit(&mut sending);
         let Sending { key, batch, .. } = sending;
-        if let Err(error) = &outcome {
-            trace::batch_failed(batch.topic(), error, key.1, records as u64);
-        }
         let callbacks = {
             let mut state = self.state.lock();
             state.accumulator.done(key);
@@ -365,12 +410,13 @@ impl Inner {
             batch.settle(outcome)
         };
         self.state.notify();
+        batch.report(records);
         batch.tell(callbacks);
     }
 
     /// Sends a batch to its leader, anew where its topic turns out to have been made anew. Says how large it was.
     fn transmit(&self, sending: &mut Sending) -> (Result<ProduceResponse>, usize) {
-        let plain = BatchWriter::resume(&mut sending.encoded, sending.written).finish();
+        let plain = sending.written.finish(&mut sending.encoded);
         let mut packed = Vec::new();
         let batch = match self.config.compression {
             Compression::None => Ok(plain),
@@ -382,13 +428,52 @@ impl Inner {
         };
         let size = batch.bytes().len();
         let topic = sending.batch.topic();
-        let sent = self.client.send_again(&mut sending.route, topic, &mut batch, sending.durability);
+        let (durability, acks) = (sending.durability, self.config.acks);
+        let sent = self.client.send_again(&mut sending.route, topic, &mut batch, durability, acks);
         (sent, size)
     }
 
     fn flush(&self) -> Result<()> {
         let outstanding = self.state.lock().accumulator.outstanding();
         self.send_until(None, Instant::MAX, || outstanding.iter().all(|batch| batch.is_done()));
+        self.told()
+    }
+
+    /// Waits until all is done, without sending anything here, so that no slow disk holds up the deadline. `false`: that
+    /// came before.
+    fn wait_until_idle(&self, deadline: Instant) -> bool {
+        let mut state = self.state.lock();
+        while !state.accumulator.is_idle() {
+            if !self.state.wait(&mut state, self.clock(), deadline) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Fails all that is not under way; says whether there was any.
+    fn abandon(&self) -> bool {
+        let mut told = Vec::new();
+        {
+            let mut state = self.state.lock();
+            state.closed = true;
+            for (batch, records) in state.accumulator.abandon() {
+                state.note(&batch, records, 0, Some(&Error::Closed));
+                let callbacks = batch.settle(Err(Error::Closed));
+                told.push((batch, records, callbacks));
+            }
+        }
+        self.state.notify();
+        let any = !told.is_empty();
+        for (batch, records, callbacks) in told {
+            batch.report(records);
+            batch.tell(callbacks);
+        }
+        any
+    }
+
+    /// The first error that nobody was told.
+    fn told(&self) -> Result<()> {
         let failed = std::mem::take(&mut self.state.lock().failed);
         let unasked = failed.into_iter().find(|failed| failed.batch.unasked(failed.records) > 0);
         unasked.map_or(Ok(()), |failed| Err(failed.error))
@@ -422,6 +507,22 @@ impl Driver for Inner {
 
     fn fire(&self, _now: Instant) {
         self.send_ready(false);
+    }
+}
+
+impl Handle {
+    /// Whether some thread but this one sends what is full or due.
+    fn has_another_thread(&self) -> bool {
+        self.thread.lock().as_ref().is_some_and(|thread| !is_current(thread))
+    }
+
+    /// Waits for the sender's end.
+    fn join(&self) {
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread.filter(|thread| !is_current(thread)) {
+            // One that panicked has said so on its own.
+            drop(thread.join());
+        }
     }
 }
 

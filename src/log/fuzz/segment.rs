@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     log::names::{Kind, segment_file},
-    record::{BatchError, BatchWriter, MAX_INFLATED, fuzz::batches, fuzz::seal},
+    record::{BatchError, BatchHeader, BatchWriter, MAX_INFLATED, fuzz::batches, fuzz::seal},
 };
 
 /// Recovers a log of these bytes: what follows each other from its first byte on, and that alone, is the log. The first
@@ -88,7 +88,10 @@ impl Expected {
         while let Ok(batch) = Batch::check(&bytes[found.size..]) {
             let header = *batch.header();
             let follows = header.base_offset == found.end || (gaps && header.base_offset > found.end);
-            if !follows || Some(header.leader_epoch) < epoch {
+            let behind =
+                Batch::check(&bytes[found.size + header.size..]).ok().map(|b| b.header().base_offset);
+            let overlaps = behind.is_some_and(|b| (found.end..header.next_offset()).contains(&b));
+            if !follows || (header.base_offset > found.end && overlaps) || Some(header.leader_epoch) < epoch {
                 break;
             }
             epoch = Some(header.leader_epoch);

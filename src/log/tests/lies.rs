@@ -1,7 +1,7 @@
 //! Indexes that say what is not so, and headers that do: what fuzzers found.
 
 use super::*;
-use crate::record::fuzz::seal;
+use crate::record::{BatchHeader, fuzz::seal};
 
 fn index(entries: &[(u32, u32)]) -> Vec<u8> {
     entries.iter().flat_map(|(relative, at)| [relative.to_be_bytes(), at.to_be_bytes()].concat()).collect()
@@ -93,6 +93,33 @@ fn what_is_appended_never_comes_over_what_a_damaged_offset_hides() {
     assert_eq!(log.append(&mut writer.finish()).unwrap().base, end);
     close(&store, log);
     assert!(store.content(&path).starts_with(&bytes));
+}
+
+#[test]
+fn a_batch_of_a_cleaned_log_that_leaves_no_room_for_the_next_one_is_not_handed_out() {
+    let times: Vec<i64> = (0..20).collect();
+    let mut store = Store::new(1024, 300);
+    times.iter().for_each(|time| store.append(&[*time]));
+    let end = store.close();
+    store.config.gaps = true;
+    let path = store.files(".log")[0].clone();
+    let (whole, at) = (store.content(&path), positions(&store));
+    assert!((5..15).contains(&at.len()) && bases(&store.log).len() == 2);
+    for batch in 1..at.len() - 1 {
+        for later in [1, 2, 7, 1 << 16] {
+            let mut bytes = whole.clone();
+            let lie = batch as u64 + later;
+            bytes[at[batch] as usize..][..8].copy_from_slice(&lie.to_be_bytes());
+            store.overwrite(&path, &bytes);
+            let mut log = store.reopen(LoadedFrom::CleanClose(end)).unwrap();
+            for max_bytes in [1, 200, 1 << 20] {
+                let (seen, error) = read(&mut log, 0, max_bytes);
+                assert_eq!(seen, expected(&times, 0, seen.len()), "{batch} as {lie}, by {max_bytes}");
+                assert!(seen.len() <= batch && error.is_some(), "{batch} as {lie}: {}", seen.len());
+            }
+            store.overwrite(&path, &whole);
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,90 @@
+//! What the README shows is what there is.
+
+#![allow(clippy::expect_used, clippy::disallowed_methods, missing_docs, unreachable_pub)]
+
+#[path = "../benches/bench/svg.rs"]
+mod svg;
+#[path = "../benches/bench/table.rs"]
+mod table;
+
+use std::{fs, path::Path};
+use table::Row;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).expect(path)
+}
+
+#[test]
+fn the_picture_is_of_the_table() {
+    let rows = Row::read(&read("README.md"));
+    assert!(rows.len() > 20, "{} rows", rows.len());
+    let is_drawn = read("benches/bench.svg") == svg::draw(&rows);
+    assert!(is_drawn, "draw it: cargo bench -- --svg benches/bench.svg --table README.md");
+}
+
+#[test]
+fn a_bar_is_as_long_as_its_ratio_and_marked_where_it_should_end() {
+    let page = "
+| | raw | brooklet | of raw | wanted | runs |
+|---|---|---|---|---|---|
+| append <1> | 2 M/s | 1 M/s | 50 % | >= 100 % | 9 |
+| start | 2.00 ms | 4 ms | 50 % | <= 4 ms | 9 |
+| read | 1 ns | 9 ns | 900 % | | 9 |
+";
+    let rows = Row::read(page);
+    assert_eq!(rows.iter().map(Row::wanted_percent).collect::<Vec<_>>(), [Some(100.0), Some(50.0), None]);
+    let drawn = svg::draw(&rows);
+    for part in [
+        "append &lt;1>",
+        "≥ 100 %",
+        "<path class=\"short\" d=\"M342 78H422v13H342z\"/>\n<path class=\"mark\" d=\"M502 75V94\"/>",
+        "<path class=\"bar\" d=\"M342 108H422v13H342z\"/>\n<path class=\"mark\" d=\"M422 105V124\"/>",
+        "<path class=\"bar\" d=\"M342 138H662l6 6.5l-6 6.5H342z\"/>",
+    ] {
+        assert!(drawn.contains(part), "{part} is not in\n{drawn}");
+    }
+}
+
+#[test]
+fn what_is_wanted_is_a_ratio_or_a_figure() {
+    let percent = |raw: &str, wanted: &str| {
+        let [raw, wanted] = [raw, wanted].map(str::to_owned);
+        let row = Row { name: String::new(), raw, brooklet: String::new(), ratio: String::new(), wanted };
+        row.wanted_percent().map(f64::round)
+    };
+    assert_eq!(percent("5 M/s", ">= 140 %"), Some(140.0));
+    assert_eq!(percent("500.0 k/s", ">= 1 M/s"), Some(200.0));
+    assert_eq!(percent("3 us", "<= 600 ns"), Some(500.0));
+    assert_eq!(percent("300 ns", "<= 1.25 x"), Some(80.0));
+    assert_eq!(percent("2.5 MiB", "<= 10 MiB"), Some(25.0));
+    assert_eq!(percent("2.5 MiB", ""), None);
+}
+
+#[test]
+fn a_newcomer_finds_every_recipe() {
+    let (readme, index) = (read("README.md"), read("src/docs/recipes.rs"));
+    let mut recipes = 0;
+    for entry in fs::read_dir(root().join("src/docs/recipes")).expect("the recipes") {
+        let name = entry.expect("a recipe").file_name().into_string().expect("a name");
+        let module = name.trim_end_matches(".md");
+        assert!(readme.contains(&format!("](src/docs/recipes/{name})")), "{name} is not in the README");
+        assert!(index.contains(&format!("| [`{module}`] |")), "{name} has no row");
+        assert!(index.contains(&format!("recipes/{name}")), "{name} is not in the documentation");
+        recipes += 1;
+    }
+    assert!(recipes > 0);
+}
+
+/// Files that are linked to are there.
+#[test]
+fn no_link_of_the_readme_is_dead() {
+    let readme = read("README.md");
+    let links = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    for link in links.filter(|link| !link.contains("://")) {
+        assert!(root().join(link).exists(), "{link}");
+    }
+}
