@@ -453,7 +453,7 @@ impl ConsumerCore {
             let before = partition.place.clone();
             match partition.take(&of, left) {
                 Ok(Some(part)) => {
-                    left -= part.len;
+                    left -= part.records.len();
                     parts.push(part);
                     self.served = Some(of);
                 }
