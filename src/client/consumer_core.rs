@@ -440,6 +440,9 @@ impl ConsumerCore {
 
     /// Hands out what was fetched, as many records as one poll may have and wants.
     fn drain(&mut self, most: usize) -> Result<Records> {
+        if self.partitions.values().all(|partition| partition.buffer.is_none()) {
+            return Ok(Records::default());
+        }
         let mut left = self.config.max_poll_records.min(most);
         let mut parts = Vec::new();
         for of in self.in_turn() {
