@@ -1,29 +1,36 @@
 //! What was fetched of a partition and not handed out yet.
 
-use super::records::Part;
+use super::{record_at::RecordAt, records::Part};
 use crate::{
     env::Bytes,
     error::{Error, Result},
-    record::{Batch, BatchError, BatchHeader, ControlMarker},
+    record::{Batch, BatchError, BatchHeader, ControlMarker, Place},
     rpc::{AbortedTransaction, Fetched},
     types::{IsolationLevel, Offset, TopicPartition},
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 #[derive(Debug)]
 pub(super) struct Buffer {
     bytes: Bytes,
     /// Where the next batch begins.
     at: usize,
-    /// Up to where batches were checked.
-    checked: usize,
-    /// The batch at `at` without its compression, as long as records of it are left.
-    inflated: Option<Bytes>,
-    /// How large that may be.
+    /// The batch at `at`, as long as records of it are left.
+    begun: Option<Begun>,
+    /// How large a batch may be without its compression.
     limit: usize,
     /// When it was fetched.
     high_watermark: Offset,
     transactions: Option<Transactions>,
+}
+
+/// A batch of which some records were taken. All of it was checked.
+#[derive(Debug)]
+struct Begun {
+    /// Of the record that is next.
+    next: Place,
+    /// The batch without its compression, if it has one.
+    inflated: Option<Bytes>,
 }
 
 /// What became of the transactions whose records are met (rules 28, 30 and 31).
@@ -35,15 +42,23 @@ struct Transactions {
     aborted: BTreeSet<i64>,
 }
 
-/// A batch, as it lies in the buffer, and the memory that its records lie in.
-struct Next {
-    header: BatchHeader,
-    /// Where the batch ends in the buffer.
-    end: usize,
-}
+/// The least that a record takes in a batch, in bytes: seven numbers of one byte each.
+const MIN_RECORD: usize = 7;
 
 /// What is wrong with a batch, and where the next one is, as far as there is telling.
 type Bad = (BatchError, Option<Offset>);
+
+/// Where a consumer stands: the next offset, and the leader epoch of the record before it.
+type Position = (Offset, i32);
+
+/// What a batch has given.
+struct Given {
+    position: Position,
+    /// Records of it are left, if so.
+    begun: Option<Begun>,
+    /// Where it ends in the buffer.
+    end: usize,
+}
 
 impl Buffer {
     pub(super) fn new(fetched: Fetched, isolation: IsolationLevel, limit: usize) -> Self {
@@ -53,100 +68,48 @@ impl Buffer {
             Transactions { to_come, aborted: BTreeSet::new() }
         });
         let (bytes, high_watermark) = (fetched.records, fetched.high_watermark);
-        Self { bytes, at: 0, checked: 0, inflated: None, limit, high_watermark, transactions }
+        Self { bytes, at: 0, begun: None, limit, high_watermark, transactions }
     }
 
-    /// Takes up to `limit` records from the position (offset, epoch) on, and moves it behind them (rules 4 and 6). Says
-    /// whether nothing is left.
+    /// Takes up to `limit` records from the position on, and moves it behind them (rules 4 and 6). Says whether nothing is
+    /// left.
     pub(super) fn take(
         &mut self,
         of: &TopicPartition,
-        next: &mut (Offset, i32),
+        next: &mut Position,
         limit: usize,
     ) -> Result<(Option<Part>, bool)> {
-        let from = next.0;
-        let (mut chunks, mut len) = (Chunks::new(self.at), 0);
+        let bytes = self.bytes.clone();
+        let memory: &[u8] = &bytes;
+        let mut taken = Taken::new(&bytes, memory, limit);
         let mut exhausted = false;
-        while len < limit {
-            let at = self.at;
-            let Next { header, end } = match self.next() {
-                Ok(Some(next)) => next,
+        while taken.records.len() < limit {
+            let rest = memory.get(self.at..).unwrap_or_default();
+            let given = match self.begun.take() {
+                Some(begun) => Ok(self.go_on(begun, rest, *next, &mut taken)),
+                None => self.begin(rest, *next, &mut taken),
+            };
+            match given {
+                Ok(Some(given)) => {
+                    *next = given.position;
+                    self.at = if given.begun.is_none() { given.end } else { self.at };
+                    self.begun = given.begun;
+                }
                 Ok(None) => {
                     exhausted = true;
                     break;
                 }
-                Err(_) if len > 0 => break,
+                Err(_) if !taken.records.is_empty() => break,
                 Err((error, behind)) => return Err(bad(of, next.0, &error, behind)),
-            };
-            let skipped = self.skips(at, &header);
-            let (count, last) = if skipped { (0, None) } else { self.count(&header, next.0, limit - len) };
-            chunks.add(&self.bytes, at, end, self.inflated.as_ref(), skipped);
-            len += count;
-            *next = match last {
-                Some(last) => (last.plus(1), header.leader_epoch.0),
-                None => {
-                    (self.at, self.inflated) = (end, None);
-                    (header.next_offset(), header.leader_epoch.0)
-                }
-            };
-        }
-        let chunks = chunks.finish(&self.bytes);
-        let part = (len > 0).then(|| Part { partition: of.clone(), chunks, from, len, next: *next });
-        Ok((part, exhausted))
-    }
-
-    /// How many records of the batch at hand lie at or behind `from`, `wanted` of them at most, and the last one of these if
-    /// more follow.
-    fn count(&self, header: &BatchHeader, from: Offset, wanted: usize) -> (usize, Option<Offset>) {
-        let all = header.record_count as usize;
-        if from <= header.base_offset && all <= wanted {
-            return (all, None);
-        }
-        if header.is_dense() {
-            let first = from.max(header.base_offset);
-            let left = header.next_offset().get().saturating_sub(first.get());
-            let left = usize::try_from(left).unwrap_or(0);
-            return if left <= wanted { (left, None) } else { (wanted, Some(first.plus(wanted as i64 - 1))) };
-        }
-        let rest = self.inflated.as_deref().or(self.bytes.get(self.at..)).unwrap_or_default();
-        let records = Batch::unchecked(rest).into_iter().flat_map(|batch| batch.records());
-        let mut offsets = records.map(|record| record.offset).filter(|offset| *offset >= from);
-        match offsets.by_ref().take(wanted).fold((0, None), |(n, _), offset| (n + 1, Some(offset))) {
-            (n, last) if offsets.next().is_some() => (n, last),
-            (n, _) => (n, None),
-        }
-    }
-
-    /// Whether nobody gets the records of a batch: of a marker, or of a transaction that was aborted.
-    fn skips(&mut self, at: usize, header: &BatchHeader) -> bool {
-        if let Some(transactions) = &mut self.transactions
-            && header.producer_id >= 0
-        {
-            transactions.reach(header.last_offset());
-            if header.attributes.is_control() {
-                let marker =
-                    Batch::unchecked(self.bytes.get(at..).unwrap_or_default()).and_then(|b| b.marker());
-                if marker.is_some_and(ControlMarker::is_abort) {
-                    transactions.aborted.remove(&header.producer_id);
-                }
-                return true;
             }
-            return header.attributes.is_transactional()
-                && transactions.aborted.contains(&header.producer_id);
         }
-        header.attributes.is_control()
+        Ok((taken.into_part(of, *next), exhausted))
     }
 
-    /// The next batch, checked if it was not before; `None` at the end, where a batch may be cut short.
-    fn next(&mut self) -> Result<Option<Next>, Bad> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
+    /// Checks the next batch, and takes what is wanted of it; `None` at the end, where a batch may be cut short.
+    fn begin(&mut self, rest: &[u8], next: Position, taken: &mut Taken<'_>) -> Result<Option<Given>, Bad> {
         if rest.is_empty() {
             return Ok(None);
-        }
-        if self.at < self.checked {
-            return Ok(BatchHeader::parse(rest)
-                .ok()
-                .map(|header| Next { end: self.at + header.size, header }));
         }
         let batch = match Batch::check(rest) {
             Ok(batch) => batch,
@@ -155,17 +118,68 @@ impl Buffer {
         };
         let header = *batch.header();
         let with_next = |error| (error, Some(header.next_offset()));
-        match batch.inflate(self.limit).map_err(with_next)? {
-            None => batch.check_records().map_err(with_next)?,
+        let inflated = batch.inflate(self.limit).map_err(with_next)?.map(Bytes::from);
+        let wanted = if self.skips(&batch) { 0 } else { taken.left() };
+        let left = match &inflated {
+            None => taken.add(&batch, 0, next.0, wanted),
             Some(inflated) => {
-                let records = Batch::unchecked(&inflated).map_or(Ok(()), |batch| batch.check_records());
-                records.map_err(with_next)?;
-                self.inflated = Some(Bytes::from(inflated));
+                let chunk = if wanted > 0 { taken.chunk(inflated) } else { 0 };
+                Batch::unchecked(inflated).map_or(Ok(None), |batch| taken.add(&batch, chunk, next.0, wanted))
             }
-        }
+        };
+        let left = left.map_err(with_next)?;
+        Ok(Some(self.given(&header, next, left.filter(|_| wanted > 0), inflated, taken)))
+    }
+
+    /// Takes what is wanted of a batch of which some was taken before.
+    fn go_on(&self, begun: Begun, rest: &[u8], next: Position, taken: &mut Taken<'_>) -> Option<Given> {
+        let header = BatchHeader::parse(rest).ok()?;
+        let left = match &begun.inflated {
+            None => taken.add_from(&Batch::unchecked(rest)?, 0, begun.next),
+            Some(inflated) => {
+                let chunk = taken.chunk(inflated);
+                taken.add_from(&Batch::unchecked(inflated)?, chunk, begun.next)
+            }
+        };
+        Some(self.given(&header, next, left, begun.inflated, taken))
+    }
+
+    fn given(
+        &self,
+        header: &BatchHeader,
+        next: Position,
+        left: Option<Place>,
+        inflated: Option<Bytes>,
+        taken: &Taken<'_>,
+    ) -> Given {
         let end = self.at + header.size;
-        self.checked = end;
-        Ok(Some(Next { header, end }))
+        let epoch = header.leader_epoch.0;
+        match left {
+            Some(left) => {
+                let behind = taken.records.last().map_or(next.0, |last| last.offset.plus(1));
+                Given { position: (behind, epoch), begun: Some(Begun { next: left, inflated }), end }
+            }
+            None => Given { position: (header.next_offset(), epoch), begun: None, end },
+        }
+    }
+
+    /// Whether nobody gets the records of a batch: of a marker, or of a transaction that was aborted.
+    fn skips(&mut self, batch: &Batch<'_>) -> bool {
+        let header = batch.header();
+        if let Some(transactions) = &mut self.transactions
+            && header.producer_id >= 0
+        {
+            transactions.reach(header.last_offset());
+            if header.attributes.is_control() {
+                if batch.marker().is_some_and(ControlMarker::is_abort) {
+                    transactions.aborted.remove(&header.producer_id);
+                }
+                return true;
+            }
+            return header.attributes.is_transactional()
+                && transactions.aborted.contains(&header.producer_id);
+        }
+        header.attributes.is_control()
     }
 
     /// Where to go on behind a batch with a wrong checksum, whose header need not be right: where the batch behind it
@@ -187,39 +201,85 @@ impl Transactions {
     }
 }
 
-/// The memory of a part: runs of batches as they lie in the buffer, and such as had to be uncompressed.
-struct Chunks {
+/// The records of a part, and the memory that they lie in.
+struct Taken<'b> {
+    /// The first one is the buffer's; the others are of batches that had to be uncompressed.
     chunks: Vec<Bytes>,
-    /// Where the run begins that is not a chunk yet, and where it ends.
-    run: (usize, usize),
+    memory: &'b [u8],
+    records: Vec<RecordAt>,
+    limit: usize,
 }
 
-impl Chunks {
-    fn new(at: usize) -> Self {
-        Self { chunks: Vec::new(), run: (at, at) }
+impl<'b> Taken<'b> {
+    fn new(bytes: &Bytes, memory: &'b [u8], limit: usize) -> Self {
+        Self { chunks: vec![bytes.clone()], memory, records: Vec::new(), limit }
     }
 
-    fn add(&mut self, bytes: &Bytes, at: usize, end: usize, inflated: Option<&Bytes>, skipped: bool) {
-        if !skipped && inflated.is_none() {
-            self.run.1 = end;
-            return;
+    /// How many more are wanted.
+    fn left(&self) -> usize {
+        self.limit - self.records.len()
+    }
+
+    /// Takes memory in, and gives its number.
+    fn chunk(&mut self, memory: &Bytes) -> u32 {
+        self.chunks.push(memory.clone());
+        self.chunks.len() as u32 - 1
+    }
+
+    /// Checks all records of a batch, which lies in the buffer or is a chunk, and adds those from an offset on, `wanted` of
+    /// them at most. Says where the first one is that was too many. None is added if the batch is not as it should be.
+    fn add(
+        &mut self,
+        batch: &Batch<'_>,
+        chunk: u32,
+        from: Offset,
+        wanted: usize,
+    ) -> Result<Option<Place>, BatchError> {
+        let memory = if chunk == 0 { self.memory } else { batch.bytes() };
+        let (before, header) = (self.records.len(), batch.header());
+        if before == 0 {
+            self.records.reserve(wanted.min(self.guess(header)));
         }
-        self.end_run(bytes);
-        self.run = (end, end);
-        debug_assert!(at <= end, "a batch ends behind its start");
-        self.chunks.extend(inflated.filter(|_| !skipped).cloned());
-    }
-
-    fn end_run(&mut self, bytes: &Bytes) {
-        let (start, end) = self.run;
-        if start < end {
-            self.chunks.push(bytes.slice(start, end));
+        let records = &mut self.records;
+        let mut left = None;
+        let checked = batch.visit(|record, place| {
+            if record.offset < from {
+            } else if records.len() - before < wanted {
+                records.push(RecordAt::of(record, header, (chunk, memory)));
+            } else {
+                left.get_or_insert(place);
+            }
+        });
+        if checked.is_err() {
+            self.records.truncate(before);
         }
+        checked.map(|_| left)
     }
 
-    fn finish(mut self, bytes: &Bytes) -> Vec<Bytes> {
-        self.end_run(bytes);
-        self.chunks
+    /// How many records there are, if all batches are like this one; never more than there can be.
+    fn guess(&self, header: &BatchHeader) -> usize {
+        let batches = self.memory.len() / header.size.max(1) + 1;
+        batches.saturating_mul(header.record_count as usize).min(self.memory.len() / MIN_RECORD)
+    }
+
+    /// As `add`, from a place on, where all was checked before.
+    fn add_from(&mut self, batch: &Batch<'_>, chunk: u32, place: Place) -> Option<Place> {
+        let memory = if chunk == 0 { self.memory } else { batch.bytes() };
+        let mut records = batch.records_from(place);
+        let wanted = self.left();
+        let header = batch.header();
+        self.records.extend(records.by_ref().take(wanted).map(|r| RecordAt::of(&r, header, (chunk, memory))));
+        records.place()
+    }
+
+    fn into_part(self, of: &TopicPartition, next: Position) -> Option<Part> {
+        let Self { chunks, records, .. } = self;
+        (!records.is_empty()).then(|| Part {
+            partition: of.clone(),
+            chunks: chunks.into(),
+            records: Arc::new(records),
+            next,
+        })
     }
 }
 

@@ -20,11 +20,10 @@ use crate::{
     env::Slot,
     error::{Error, Result},
     rpc::{
-        Answer, FetchRequest, FetchResponse, FindCoordinatorRequest, JoinGroupRequest, MetadataRequest,
-        Request, Ticket,
+        Answer, FetchResponse, FindCoordinatorRequest, JoinGroupRequest, MetadataRequest, Request, Ticket,
     },
     sync::Ordering,
-    types::{BrokerId, Instant, TopicPartition},
+    types::{Instant, TopicPartition},
 };
 use handle::Shared;
 use std::{cell::RefCell, collections::BTreeSet, sync::Arc, time::Duration};
@@ -234,7 +233,7 @@ impl Consumer {
     fn poll_some(&mut self, timeout: Duration, most: usize) -> Result<Records> {
         let (now, clock) = (self.now(), self.client().service.clock());
         let deadline = clock.patience(now.plus(timeout));
-        let Action::Deliver(records) = self.run(Event::Poll { deadline, most })? else {
+        let Action::Deliver(records) = self.run_from(Event::Poll { deadline, most }, now)? else {
             return Ok(Records::default());
         };
         // Only a manual clock gives up on a wait without an end.
@@ -244,26 +243,40 @@ impl Consumer {
 
     /// Does what the core says, until it is done.
     fn run(&self, event: Event) -> Result<Action> {
+        self.run_from(event, self.now())
+    }
+
+    /// As `run`, where it is known what time it is. A poll that does not wait need not read the clock again.
+    fn run_from(&self, event: Event, mut now: Instant) -> Result<Action> {
         let polls = matches!(event, Event::Poll { .. });
+        let (service, woken) = (&self.client().service, &self.shared.woken);
         let mut event = event;
         loop {
             // A wakeup is for polls: the short questions of other calls leave it to the next one.
-            if polls && self.shared.woken.swap(false, Ordering::AcqRel) {
+            if polls && woken.load(Ordering::Acquire) && woken.swap(false, Ordering::AcqRel) {
                 return Err(Error::Wakeup);
             }
-            let action = self.step(event)?;
-            event = match action {
+            event = match self.step(event, now)? {
+                Action::Fetch(leader, request) => {
+                    let waits = now < request.deadline;
+                    match service.fetch(leader.unwrap_or(self.client().bootstrap), &request) {
+                        Answer::Ready(response) => {
+                            event = Event::Fetched(response.map_err(|error| *error)?);
+                            now = if waits { self.now() } else { now };
+                            continue;
+                        }
+                        Answer::Parked(ticket) => {
+                            self.wait(&ticket, request.deadline)?.map_or(Event::TimedOut, Event::Fetched)
+                        }
+                    }
+                }
                 Action::Call(request) => {
-                    let service = &self.client().service;
-                    let deadline = self.now().plus(REQUEST_TIMEOUT);
                     let of_the_group = matches!(request, Request::OffsetFetch(_));
                     let to = if of_the_group { self.shared.coordinator } else { self.client().bootstrap };
                     let answer = service.call(to, request);
-                    answer.wait(service.clock(), deadline).map_or_else(Event::Failed, Event::Answered)
+                    let answer = answer.wait(service.clock(), now.plus(REQUEST_TIMEOUT));
+                    answer.map_or_else(Event::Failed, Event::Answered)
                 }
-                Action::Fetch(leader, request) => self
-                    .fetch(leader.unwrap_or(self.client().bootstrap), &request)?
-                    .map_or(Event::TimedOut, Event::Fetched),
                 Action::Commit(offsets) => Event::Committed(self.commit_what_is_there(offsets)),
                 Action::Wait(until) => {
                     self.wait(&Ticket::new(Slot::new()), until)?;
@@ -271,16 +284,17 @@ impl Consumer {
                 }
                 done => return Ok(done),
             };
+            now = self.now();
         }
     }
 
     /// Takes the core a step further, and notes for commits what it has learnt of topics, also with an error.
-    fn step(&self, event: Event) -> Result<Action> {
+    fn step(&self, event: Event, now: Instant) -> Result<Action> {
         let mut core = self.core.borrow_mut();
         if core.counts_from_now() {
             core.tell_time(self.client().now());
         }
-        let action = core.step(event, self.now());
+        let action = core.step(event, now);
         if let Some(topic_ids) = core.changed_topics() {
             self.shared.reads(topic_ids);
         }
@@ -363,16 +377,6 @@ impl Consumer {
 
     fn client(&self) -> &Client {
         &self.shared.client
-    }
-
-    /// Fetches, and waits for the answer. `None`: nobody has answered in time.
-    fn fetch(&self, leader: BrokerId, request: &FetchRequest) -> Result<Option<FetchResponse>> {
-        let service = &self.client().service;
-        let ticket = match service.fetch(leader, request) {
-            Answer::Ready(response) => return response.map(Some).map_err(|error| *error),
-            Answer::Parked(ticket) => ticket,
-        };
-        self.wait(&ticket, request.deadline)
     }
 
     /// Waits for what may come into the ticket, at most until `deadline`. A wakeup ends it.

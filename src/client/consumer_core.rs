@@ -459,6 +459,9 @@ impl ConsumerCore {
 
     /// Hands out what was fetched, as many records as one poll may have and wants.
     fn drain(&mut self, most: usize) -> Result<Records> {
+        if self.partitions.values().all(|partition| partition.buffer.is_none()) {
+            return Ok(Records::default());
+        }
         let mut left = self.config.max_poll_records.min(most);
         let mut parts = Vec::new();
         for of in self.in_turn() {
@@ -472,8 +475,8 @@ impl ConsumerCore {
             let before = partition.place.clone();
             match partition.take(&of, left) {
                 Ok(Some(part)) => {
-                    left -= part.len;
-                    self.metrics.records_consumed += part.len as u64;
+                    left -= part.records.len();
+                    self.metrics.records_consumed += part.records.len() as u64;
                     parts.push(part);
                     self.served = Some(of);
                 }

@@ -10,6 +10,7 @@ mod owned;
 mod partitioner;
 mod produce;
 mod producer;
+mod record_at;
 mod records;
 mod routing;
 

@@ -1,12 +1,12 @@
 //! Records, and values, that stand on their own.
 
-use super::ConsumerRecord;
+use super::{ConsumerRecord, record_at::RecordAt};
 use crate::{
     env::Bytes,
-    record::{Headers, RecordRef},
-    types::{Offset, OffsetAndMetadata, Offsets, Timestamp, TimestampType, TopicPartition},
+    record::Headers,
+    types::{OffsetAndMetadata, Offsets, Timestamp, TimestampType, TopicPartition},
 };
-use std::{fmt, ops::Range, str::Utf8Error};
+use std::{fmt, str::Utf8Error};
 
 /// A record on its own. It shares, and keeps, the memory that the broker read it from: copy out what you keep for long.
 ///
@@ -28,16 +28,9 @@ use std::{fmt, ops::Range, str::Utf8Error};
 #[derive(Clone)]
 pub struct OwnedRecord {
     pub(super) partition: TopicPartition,
-    /// What the record lies in; the ranges are within.
+    /// What the record lies in.
     pub(super) chunk: Bytes,
-    pub(super) offset: Offset,
-    pub(super) epoch: i32,
-    pub(super) timestamp: Timestamp,
-    pub(super) timestamp_type: TimestampType,
-    pub(super) key: Option<Range<usize>>,
-    pub(super) value: Option<Range<usize>>,
-    pub(super) headers: Range<usize>,
-    pub(super) header_count: i32,
+    pub(super) at: RecordAt,
 }
 
 impl OwnedRecord {
@@ -114,7 +107,7 @@ impl OwnedRecord {
     /// # Ok(()) }
     /// ```
     pub fn offset(&self) -> i64 {
-        self.offset.get()
+        self.at.offset.get()
     }
 
     /// When the record was made, or appended, as its topic has it.
@@ -133,7 +126,7 @@ impl OwnedRecord {
     /// # Ok(()) }
     /// ```
     pub fn timestamp(&self) -> Timestamp {
-        self.timestamp
+        self.at.timestamp
     }
 
     /// The leader epoch in which the record was appended; `None` if its batch does not say.
@@ -152,7 +145,7 @@ impl OwnedRecord {
     /// # Ok(()) }
     /// ```
     pub fn leader_epoch(&self) -> Option<i32> {
-        (self.epoch >= 0).then_some(self.epoch)
+        self.at.leader_epoch()
     }
 
     /// Where the timestamp comes from.
@@ -171,7 +164,7 @@ impl OwnedRecord {
     /// # Ok(()) }
     /// ```
     pub fn timestamp_type(&self) -> TimestampType {
-        self.timestamp_type
+        self.at.timestamp_type()
     }
 
     /// The headers, in their order, duplicates included.
@@ -190,7 +183,7 @@ impl OwnedRecord {
     /// # Ok(()) }
     /// ```
     pub fn headers(&self) -> Headers<'_> {
-        Headers::new(self.part(&self.headers), self.header_count)
+        self.at.headers(&self.chunk)
     }
 
     /// The key; `None` is null.
@@ -209,7 +202,7 @@ impl OwnedRecord {
     /// # Ok(()) }
     /// ```
     pub fn key(&self) -> Option<&[u8]> {
-        self.key.as_ref().map(|key| self.part(key))
+        self.at.key(&self.chunk)
     }
 
     /// The value; `None` is null, a tombstone.
@@ -228,7 +221,7 @@ impl OwnedRecord {
     /// # Ok(()) }
     /// ```
     pub fn value(&self) -> Option<&[u8]> {
-        self.value.as_ref().map(|value| self.part(value))
+        self.at.value(&self.chunk)
     }
 
     /// The key as text; a null one reads as "".
@@ -275,10 +268,6 @@ impl OwnedRecord {
         std::str::from_utf8(self.value().unwrap_or_default())
     }
 
-    fn part(&self, range: &Range<usize>) -> &[u8] {
-        self.chunk.get(range.clone()).unwrap_or_default()
-    }
-
     /// The same record, borrowed: what takes a [`ConsumerRecord`] takes it.
     ///
     /// ```
@@ -294,19 +283,8 @@ impl OwnedRecord {
     /// # Ok(()) }
     /// ```
     pub fn as_record(&self) -> ConsumerRecord<'_> {
-        ConsumerRecord {
-            partition: &self.partition,
-            chunk: &self.chunk,
-            record: RecordRef {
-                offset: self.offset,
-                timestamp: self.timestamp,
-                key: self.key(),
-                value: self.value(),
-                headers: self.headers(),
-            },
-            epoch: self.epoch,
-            timestamp_type: self.timestamp_type,
-        }
+        let (partition, chunk) = (&self.partition, &self.chunk);
+        ConsumerRecord { partition, chunk, memory: chunk, at: &self.at }
     }
 
     /// The value alone; `None` is null.
@@ -325,7 +303,7 @@ impl OwnedRecord {
     /// # Ok(()) }
     /// ```
     pub fn into_value(self) -> Option<SharedBytes> {
-        self.value.map(|value| SharedBytes(self.chunk.slice(value.start, value.end)))
+        self.at.value_range().map(|(start, end)| SharedBytes(self.chunk.slice(start, end)))
     }
 }
 
@@ -335,10 +313,10 @@ impl fmt::Debug for OwnedRecord {
         f.debug_struct("OwnedRecord")
             .field("partition", &format_args!("{}", self.partition))
             .field("offset", &self.offset())
-            .field("timestamp", &format_args!("{}", self.timestamp))
+            .field("timestamp", &format_args!("{}", self.timestamp()))
             .field("key", &text(self.key()))
             .field("value", &text(self.value()))
-            .field("headers", &self.header_count)
+            .field("headers", &self.headers().len())
             .finish()
     }
 }
@@ -352,7 +330,7 @@ impl<'a> From<&'a OwnedRecord> for ConsumerRecord<'a> {
 /// This record is done: the next offset of its partition.
 impl From<&OwnedRecord> for Offsets {
     fn from(record: &OwnedRecord) -> Self {
-        let next = OffsetAndMetadata::with_epoch(record.offset().saturating_add(1), record.epoch);
+        let next = OffsetAndMetadata::with_epoch(record.offset().saturating_add(1), record.at.epoch);
         [(&record.partition, next)].into()
     }
 }

@@ -1,12 +1,12 @@
 //! What a poll gives: records that lie where the broker read them.
 
-use super::owned::OwnedRecord;
+use super::{owned::OwnedRecord, record_at::RecordAt};
 use crate::{
     env::Bytes,
-    record::{Batch, BatchHeader, Headers, Record, RecordIter, RecordRef},
+    record::{Headers, Record},
     types::{Offset, OffsetAndMetadata, Offsets, Timestamp, TimestampType, TopicPartition},
 };
-use std::{fmt, str::Utf8Error};
+use std::{fmt, str::Utf8Error, sync::Arc};
 
 /// The records of one [`poll`](crate::Consumer::poll), in the order of their partitions and, in each, of their offsets.
 ///
@@ -36,12 +36,9 @@ pub struct Records {
 #[derive(Clone)]
 pub(super) struct Part {
     pub(super) partition: TopicPartition,
-    /// Whole, checked batches.
-    pub(super) chunks: Vec<Bytes>,
-    /// Records below it, at the start of the first batch, do not count.
-    pub(super) from: Offset,
-    /// How many records count.
-    pub(super) len: usize,
+    /// What the records lie in.
+    pub(super) chunks: Arc<[Bytes]>,
+    pub(super) records: Arc<Vec<RecordAt>>,
     /// What to commit when all of them are done.
     pub(super) next: (Offset, i32),
 }
@@ -66,7 +63,7 @@ impl Records {
     /// # Ok(()) }
     /// ```
     pub fn iter(&self) -> RecordsIter<'_> {
-        RecordsIter { parts: self.parts.iter(), current: None, left: self.len() }
+        RecordsIter { parts: self.parts.iter(), part: None, left: self.len() }
     }
 
     /// How many records there are.
@@ -84,7 +81,7 @@ impl Records {
     /// # Ok(()) }
     /// ```
     pub fn len(&self) -> usize {
-        self.parts.iter().map(|part| part.len).sum()
+        self.parts.iter().map(|part| part.records.len()).sum()
     }
 
     /// Whether there are none: the poll timed out.
@@ -214,20 +211,21 @@ impl IntoIterator for Records {
 #[derive(Debug, Clone)]
 pub struct RecordsIter<'a> {
     parts: std::slice::Iter<'a, Part>,
-    current: Option<PartIter<'a>>,
+    part: Option<PartIter<'a>>,
     left: usize,
 }
 
 impl<'a> Iterator for RecordsIter<'a> {
     type Item = ConsumerRecord<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<ConsumerRecord<'a>> {
         loop {
-            if let Some(record) = self.current.as_mut().and_then(PartIter::next) {
+            if let Some(record) = self.part.as_mut().and_then(PartIter::next) {
                 self.left = self.left.saturating_sub(1);
                 return Some(record);
             }
-            self.current = Some(PartIter::new(self.parts.next()?));
+            self.part = Some(PartIter::new(self.parts.next()?));
         }
     }
 
@@ -241,69 +239,40 @@ impl ExactSizeIterator for RecordsIter<'_> {}
 #[derive(Debug, Clone)]
 struct PartIter<'a> {
     part: &'a Part,
-    chunks: std::slice::Iter<'a, Bytes>,
-    batch: Option<BatchIter<'a>>,
-    /// What lies behind the batch at hand, in its chunk.
-    rest: &'a [u8],
-    chunk: Option<&'a Bytes>,
-    left: usize,
-}
-
-/// The records of a batch, and what all of them have from it.
-#[derive(Debug, Clone)]
-struct BatchIter<'a> {
-    records: RecordIter<'a>,
-    chunk: &'a Bytes,
-    epoch: i32,
-    timestamp_type: TimestampType,
+    records: std::slice::Iter<'a, RecordAt>,
+    /// The chunk of the last record, by its number and as the bytes that it is.
+    chunk: Option<(u32, &'a Bytes, &'a [u8])>,
 }
 
 impl fmt::Debug for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} records of {} from {}", self.len, self.partition, self.from)
+        let first = self.records.first().map(|record| record.offset);
+        write!(
+            f,
+            "{} records of {} from {}",
+            self.records.len(),
+            self.partition,
+            first.unwrap_or(self.next.0)
+        )
     }
 }
 
 impl<'a> PartIter<'a> {
     fn new(part: &'a Part) -> Self {
-        Self { part, chunks: part.chunks.iter(), chunk: None, rest: &[], batch: None, left: part.len }
+        Self { part, records: part.records.iter(), chunk: None }
     }
 
+    #[inline]
     fn next(&mut self) -> Option<ConsumerRecord<'a>> {
-        if self.left == 0 {
-            return None;
-        }
-        loop {
-            if let Some(BatchIter { records, chunk, epoch, timestamp_type }) = &mut self.batch {
-                for record in records.by_ref() {
-                    if record.offset >= self.part.from {
-                        self.left -= 1;
-                        let (partition, epoch, timestamp_type) =
-                            (&self.part.partition, *epoch, *timestamp_type);
-                        return Some(ConsumerRecord { partition, chunk, record, epoch, timestamp_type });
-                    }
-                }
+        let at = self.records.next()?;
+        let (_, chunk, memory) = match self.chunk.filter(|(number, ..)| *number == at.chunk) {
+            Some(known) => known,
+            None => {
+                let chunk = self.part.chunks.get(at.chunk as usize)?;
+                *self.chunk.insert((at.chunk, chunk, chunk))
             }
-            self.batch = self.next_batch();
-            self.batch.as_ref()?;
-        }
-    }
-
-    fn next_batch(&mut self) -> Option<BatchIter<'a>> {
-        if self.rest.is_empty() {
-            let chunk = self.chunks.next()?;
-            (self.chunk, self.rest) = (Some(chunk), chunk);
-        }
-        let batch = Batch::unchecked(self.rest)?;
-        let header: &BatchHeader = batch.header();
-        self.rest = self.rest.get(header.size..)?;
-        let timestamp_type = match header.attributes.is_log_append_time() {
-            true => TimestampType::LogAppendTime,
-            false => TimestampType::CreateTime,
         };
-        let (mut records, epoch) = (batch.records(), header.leader_epoch.0);
-        records.skip_below(self.part.from);
-        Some(BatchIter { records, chunk: self.chunk?, epoch, timestamp_type })
+        Some(ConsumerRecord { partition: &self.part.partition, chunk, memory, at })
     }
 }
 
@@ -327,11 +296,11 @@ impl<'a> PartIter<'a> {
 #[derive(Clone, Copy)]
 pub struct ConsumerRecord<'a> {
     pub(super) partition: &'a TopicPartition,
-    /// What the record lies in.
+    /// What the record lies in, to be shared.
     pub(super) chunk: &'a Bytes,
-    pub(super) record: RecordRef<'a>,
-    pub(super) epoch: i32,
-    pub(super) timestamp_type: TimestampType,
+    /// The same, as the bytes that it is.
+    pub(super) memory: &'a [u8],
+    pub(super) at: &'a RecordAt,
 }
 
 impl<'a> ConsumerRecord<'a> {
@@ -350,6 +319,7 @@ impl<'a> ConsumerRecord<'a> {
     /// assert_eq!(record.topic_partition().topic(), "orders");
     /// # Ok(()) }
     /// ```
+    #[inline]
     pub fn topic_partition(self) -> &'a TopicPartition {
         self.partition
     }
@@ -407,8 +377,9 @@ impl<'a> ConsumerRecord<'a> {
     /// assert_eq!(record.offset(), 0);
     /// # Ok(()) }
     /// ```
+    #[inline]
     pub fn offset(self) -> i64 {
-        self.record.offset.get()
+        self.at.offset.get()
     }
 
     /// When the record was made, or appended, as its topic has it.
@@ -426,8 +397,9 @@ impl<'a> ConsumerRecord<'a> {
     /// assert!(record.timestamp() <= broker.now());
     /// # Ok(()) }
     /// ```
+    #[inline]
     pub fn timestamp(self) -> Timestamp {
-        self.record.timestamp
+        self.at.timestamp
     }
 
     /// The leader epoch in which the record was appended; `None` if its batch does not say.
@@ -446,7 +418,7 @@ impl<'a> ConsumerRecord<'a> {
     /// # Ok(()) }
     /// ```
     pub fn leader_epoch(self) -> Option<i32> {
-        (self.epoch >= 0).then_some(self.epoch)
+        self.at.leader_epoch()
     }
 
     /// Where the timestamp comes from.
@@ -465,7 +437,7 @@ impl<'a> ConsumerRecord<'a> {
     /// # Ok(()) }
     /// ```
     pub fn timestamp_type(self) -> TimestampType {
-        self.timestamp_type
+        self.at.timestamp_type()
     }
 
     /// The headers, in their order, duplicates included.
@@ -484,7 +456,7 @@ impl<'a> ConsumerRecord<'a> {
     /// # Ok(()) }
     /// ```
     pub fn headers(self) -> Headers<'a> {
-        self.record.headers
+        self.at.headers(self.memory)
     }
 
     /// The key; `None` is null.
@@ -502,8 +474,9 @@ impl<'a> ConsumerRecord<'a> {
     /// assert_eq!(record.key(), Some(&b"alice"[..]));
     /// # Ok(()) }
     /// ```
+    #[inline]
     pub fn key(self) -> Option<&'a [u8]> {
-        self.record.key
+        self.at.key(self.memory)
     }
 
     /// The value; `None` is null, a tombstone.
@@ -521,8 +494,9 @@ impl<'a> ConsumerRecord<'a> {
     /// assert_eq!(record.value(), Some(&b"3 apples"[..]));
     /// # Ok(()) }
     /// ```
+    #[inline]
     pub fn value(self) -> Option<&'a [u8]> {
-        self.record.value
+        self.at.value(self.memory)
     }
 
     /// The key as text; a null one reads as "".
@@ -544,7 +518,7 @@ impl<'a> ConsumerRecord<'a> {
     /// # Ok(()) }
     /// ```
     pub fn key_str(self) -> Result<&'a str, Utf8Error> {
-        std::str::from_utf8(self.record.key.unwrap_or_default())
+        std::str::from_utf8(self.key().unwrap_or_default())
     }
 
     /// The value as text; a null one reads as "".
@@ -566,7 +540,7 @@ impl<'a> ConsumerRecord<'a> {
     /// # Ok(()) }
     /// ```
     pub fn value_str(self) -> Result<&'a str, Utf8Error> {
-        std::str::from_utf8(self.record.value.unwrap_or_default())
+        std::str::from_utf8(self.value().unwrap_or_default())
     }
 
     /// The record on its own, for another thread or for later. No byte is copied.
@@ -585,23 +559,7 @@ impl<'a> ConsumerRecord<'a> {
     /// # Ok(()) }
     /// ```
     pub fn into_owned(self) -> OwnedRecord {
-        let within = |part: &[u8]| {
-            let start = part.as_ptr().addr().saturating_sub(self.chunk.as_ptr().addr());
-            start..start.saturating_add(part.len())
-        };
-        let (headers, header_count) = self.record.headers.raw();
-        OwnedRecord {
-            partition: self.partition.clone(),
-            chunk: self.chunk.clone(),
-            offset: self.record.offset,
-            epoch: self.epoch,
-            timestamp_type: self.timestamp_type,
-            timestamp: self.record.timestamp,
-            key: self.record.key.map(within),
-            value: self.record.value.map(within),
-            headers: within(headers),
-            header_count,
-        }
+        OwnedRecord { partition: self.partition.clone(), chunk: self.chunk.clone(), at: *self.at }
     }
 }
 
@@ -622,7 +580,7 @@ impl fmt::Debug for ConsumerRecord<'_> {
 /// This record is done: the next offset of its partition.
 impl From<ConsumerRecord<'_>> for Offsets {
     fn from(record: ConsumerRecord<'_>) -> Self {
-        let next = OffsetAndMetadata::with_epoch(record.offset().saturating_add(1), record.epoch);
+        let next = OffsetAndMetadata::with_epoch(record.offset().saturating_add(1), record.at.epoch);
         [(record.topic_partition(), next)].into()
     }
 }

@@ -50,23 +50,37 @@ impl<'a> Batch<'a> {
 
     /// Checks the records; the largest of their own timestamps, if there are any.
     pub(super) fn scan(&self) -> Result<Option<i64>, BatchError> {
-        if let Some(inflated) = self.inflate(MAX_INFLATED)? {
-            return Batch::of(self.header.uncompressed(inflated.len()), &inflated).scan();
+        match self.inflate(MAX_INFLATED)? {
+            Some(inflated) => Batch::of(self.header.uncompressed(inflated.len()), &inflated).visit(|_, _| {}),
+            None => self.visit(|_, _| {}),
         }
+    }
+
+    /// Checks the records, which are not compressed, and shows each of them, with its place: before it is known that all
+    /// are as they should be. The largest of their own timestamps, if there are any.
+    #[inline]
+    pub(crate) fn visit(
+        &self,
+        mut each: impl FnMut(&RecordRef<'a>, Place),
+    ) -> Result<Option<i64>, BatchError> {
+        let header = &self.header;
         let mut rest = self.body();
+        let append_time = self.append_time();
         let mut last_delta = -1;
         let mut max_timestamp = None;
-        for index in 0..self.header.record_count {
+        for index in 0..header.record_count {
             let fail = |reason| BatchError::Record { index, reason };
+            let place = Place { start: self.bytes.len() - rest.len(), index };
             let raw = RawRecord::read(&mut rest).map_err(fail)?;
             raw.headers.check().map_err(fail)?;
-            if raw.offset_delta <= last_delta || raw.offset_delta > self.header.last_offset_delta {
+            if raw.offset_delta <= last_delta || raw.offset_delta > header.last_offset_delta {
                 return Err(fail("its offset is out of order"));
             }
             last_delta = raw.offset_delta;
-            let timestamp = self.header.base_timestamp.checked_add(raw.timestamp_delta);
+            let timestamp = header.base_timestamp.checked_add(raw.timestamp_delta);
             let timestamp = timestamp.ok_or(fail("its timestamp is beyond what 64 bits can say"))?;
             max_timestamp = max_timestamp.max(Some(timestamp));
+            each(&raw.at(header.base_offset, append_time.unwrap_or(timestamp)), place);
         }
         if rest.is_empty() {
             Ok(max_timestamp)
@@ -80,10 +94,6 @@ impl<'a> Batch<'a> {
     }
 
     /// All of the batch, and nothing else.
-    #[cfg_attr(
-        not(any(test, fuzzing)),
-        expect(dead_code, reason = "for batches from outside the process: a listener's, a follower's")
-    )]
     pub(crate) fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
@@ -116,17 +126,35 @@ impl<'a> Batch<'a> {
     /// The records in order. Ends at the first that cannot be read, of which [`check_records`](Self::check_records)
     /// found none; of a compressed batch there is nothing to go through.
     pub(crate) fn records(&self) -> RecordIter<'a> {
+        self.records_from(Place { start: super::BATCH_HEADER_LEN, index: 0 })
+    }
+
+    /// As [`records`](Self::records), from one of them on.
+    pub(crate) fn records_from(&self, place: Place) -> RecordIter<'a> {
         let header = &self.header;
         let readable = header.attributes.codec() == Compression::None;
+        let rest = self.bytes.get(place.start..).filter(|_| readable);
         RecordIter {
-            rest: if readable { self.body() } else { &[] },
-            remaining: header.record_count,
-            dense: header.is_dense(),
+            rest: rest.unwrap_or_default(),
+            len: self.bytes.len(),
+            index: place.index,
+            record_count: header.record_count,
             base_offset: header.base_offset,
             base_timestamp: header.base_timestamp,
-            append_time: header.attributes.is_log_append_time().then_some(header.max_timestamp),
+            append_time: self.append_time(),
         }
     }
+
+    fn append_time(&self) -> Option<i64> {
+        self.header.attributes.is_log_append_time().then_some(self.header.max_timestamp)
+    }
+}
+
+/// Where a record is in its batch: how many bytes lie before it, and how many records.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    start: usize,
+    index: i32,
 }
 
 /// CRC-32C of all that the checksum covers of a whole batch.
@@ -139,24 +167,6 @@ pub(super) fn crc(batch: &[u8]) -> u32 {
 pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
     // It comes as 64 bits for the sake of longer checksums; this one has 32.
     crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, bytes) as u32
-}
-
-impl RecordIter<'_> {
-    /// Passes over the records below an offset: without a look into them where the batch has a record for each offset.
-    pub(crate) fn skip_below(&mut self, offset: Offset) {
-        let skipped = offset.get().saturating_sub(self.base_offset.get()).clamp(0, i64::from(self.remaining));
-        if !self.dense {
-            return;
-        }
-        for _ in 0..skipped {
-            let len = read_varint(&mut self.rest).and_then(|len| usize::try_from(len).ok());
-            if len.and_then(|len| take(&mut self.rest, len)).is_none() {
-                self.remaining = 0;
-                return;
-            }
-            self.remaining -= 1;
-        }
-    }
 }
 
 /// A record, where it lies.
@@ -175,12 +185,22 @@ pub(crate) struct RecordRef<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct RecordIter<'a> {
     rest: &'a [u8],
-    remaining: i32,
-    /// Whether there is a record for each offset.
-    dense: bool,
+    /// How many bytes the batch has.
+    len: usize,
+    /// That of the next record, from 0.
+    index: i32,
+    record_count: i32,
     base_offset: Offset,
     base_timestamp: i64,
     append_time: Option<i64>,
+}
+
+impl RecordIter<'_> {
+    /// That of the next record; `None` if there is none.
+    pub(crate) fn place(&self) -> Option<Place> {
+        let place = Place { start: self.len - self.rest.len(), index: self.index };
+        (self.index < self.record_count).then_some(place)
+    }
 }
 
 impl<'a> Iterator for RecordIter<'a> {
@@ -188,22 +208,16 @@ impl<'a> Iterator for RecordIter<'a> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<RecordRef<'a>> {
-        if self.remaining <= 0 {
+        if self.index >= self.record_count {
             return None;
         }
         let Ok(raw) = RawRecord::read(&mut self.rest) else {
-            self.remaining = 0;
+            self.index = self.record_count;
             return None;
         };
-        self.remaining -= 1;
+        self.index += 1;
         let own = self.base_timestamp.saturating_add(raw.timestamp_delta);
-        Some(RecordRef {
-            offset: self.base_offset.plus(i64::from(raw.offset_delta)),
-            timestamp: Timestamp::from_millis(self.append_time.unwrap_or(own)),
-            key: raw.key,
-            value: raw.value,
-            headers: raw.headers,
-        })
+        Some(raw.at(self.base_offset, self.append_time.unwrap_or(own)))
     }
 }
 
@@ -217,6 +231,18 @@ struct RawRecord<'a> {
 }
 
 impl<'a> RawRecord<'a> {
+    /// The record in a batch that begins at `base`.
+    #[inline(always)]
+    fn at(&self, base: Offset, timestamp: i64) -> RecordRef<'a> {
+        RecordRef {
+            offset: base.plus(i64::from(self.offset_delta)),
+            timestamp: Timestamp::from_millis(timestamp),
+            key: self.key,
+            value: self.value,
+            headers: self.headers,
+        }
+    }
+
     /// Takes a record off the front of `rest`. All of it is read but the headers, whose count is only bounded.
     #[inline(always)]
     fn read(rest: &mut &'a [u8]) -> Result<Self, &'static str> {

@@ -208,12 +208,6 @@ impl BatchHeader {
         Self { size, attributes: self.attributes.with_codec(Compression::None), ..*self }
     }
 
-    /// Whether there is a record for each of the batch's offsets, none having been compacted away: where the records are in
-    /// order, that follows from their number.
-    pub(crate) const fn is_dense(&self) -> bool {
-        self.record_count as i64 == self.last_offset_delta as i64 + 1
-    }
-
     /// The last offset that the batch stands for (inclusive); its record may have been compacted away.
     pub(crate) const fn last_offset(&self) -> Offset {
         self.base_offset.plus(self.last_offset_delta as i64)

@@ -24,7 +24,7 @@ mod tests;
 
 pub(crate) use compression::{MAX_INFLATED, compression_is_there};
 pub(crate) use control::ControlMarker;
-pub(crate) use decode::{Batch, RecordIter, RecordRef, crc32c};
+pub(crate) use decode::{Batch, Place, RecordRef, crc32c};
 pub(crate) use encode::{BatchWriter, Written, empty_batch, record_size};
 pub(crate) use error::BatchError;
 #[cfg(test)]

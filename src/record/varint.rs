@@ -20,8 +20,11 @@ const fn unzigzag(bits: u64) -> i64 {
 /// How many bytes `value` takes.
 #[inline]
 pub(super) const fn size_of_varlong(value: i64) -> usize {
-    let bits = 64 - (zigzag(value) | 1).leading_zeros();
-    bits.div_ceil(7) as usize
+    match zigzag(value) {
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        more => (64 - more.leading_zeros()).div_ceil(7) as usize,
+    }
 }
 
 /// How many bytes `value` takes. The zigzag of a sign-extended number is that of the number.
