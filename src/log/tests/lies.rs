@@ -123,6 +123,26 @@ fn a_batch_of_a_cleaned_log_that_leaves_no_room_for_the_next_one_is_not_handed_o
 }
 
 #[test]
+fn a_cleaned_log_that_begins_before_its_first_segment_is_read_from_there() {
+    let times: Vec<i64> = (0..20).collect();
+    let mut store = Store::new(1024, 300);
+    times.iter().for_each(|time| store.append(&[*time]));
+    let end = store.close();
+    store.config.gaps = true;
+    let second = bases(&store.log)[1];
+    for suffix in [".log", ".index", ".timeindex"] {
+        store.storage.remove_file(&store.files(suffix)[0]).unwrap();
+    }
+    let ways = [LoadedFrom::CleanClose(end), LoadedFrom::Crash(end), LoadedFrom::Crash(Offset::ZERO)];
+    let logs: Vec<Log> = ways.into_iter().filter_map(|from| store.reopen(from).ok()).collect();
+    assert!(!logs.is_empty());
+    for mut log in logs {
+        let start = log.start().get();
+        assert_eq!(read(&mut log, start, 200), (expected(&times, second as usize, 20), None));
+    }
+}
+
+#[test]
 fn a_record_is_not_found_by_time_in_a_batch_that_cannot_be_read() {
     let (store, end) = closed(&[10, 20]);
     let path = store.files(".log")[0].clone();
