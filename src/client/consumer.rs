@@ -295,9 +295,7 @@ impl Consumer {
             core.tell_time(self.client().now());
         }
         let action = core.step(event, now);
-        if let Some(topic_ids) = core.changed_topics() {
-            self.shared.reads(topic_ids);
-        }
+        self.note_topics(&mut core);
         action
     }
 
@@ -306,8 +304,15 @@ impl Consumer {
         let metadata = self.client().call(MetadataRequest { topics: self.core.borrow().names() })?;
         let mut core = self.core.borrow_mut();
         core.learn(metadata)?;
-        core.changed_topics().into_iter().for_each(|topic_ids| self.shared.reads(topic_ids));
+        self.note_topics(&mut core);
         Ok(())
+    }
+
+    /// Notes for commits which topics are read now.
+    fn note_topics(&self, core: &mut ConsumerCore) {
+        if let Some(topic_ids) = core.changed_topics() {
+            self.shared.reads(topic_ids);
+        }
     }
 
     /// Reads other topics from now on. What is kept of the assignment goes on where it is, also what is
@@ -360,12 +365,9 @@ impl Consumer {
         self.commit_last()?;
         let next = self.core.borrow().instead(wanted)?;
         let metadata = self.client().call(MetadataRequest { topics: next.names() })?;
-        self.core.borrow_mut().replace(next, metadata)?;
-        self.core
-            .borrow_mut()
-            .changed_topics()
-            .into_iter()
-            .for_each(|topic_ids| self.shared.reads(topic_ids));
+        let mut core = self.core.borrow_mut();
+        core.replace(next, metadata)?;
+        self.note_topics(&mut core);
         Ok(())
     }
 

@@ -59,6 +59,7 @@ fn what_stays_subscribed_goes_on_where_it_is(backend: &mut Backend) {
     let mut seen: Vec<String> = std::iter::from_fn(|| next(&mut consumer)).collect();
     seen.sort();
     assert_eq!(seen, ["a1", "a2", "b0", "b1", "b2"]);
+    assert_eq!(consumer.metrics().records_consumed, 6, "of both subscriptions");
 
     consumer.pause([("a", 0)]).unwrap();
     consumer.subscribe("a").unwrap();

@@ -107,6 +107,7 @@ impl ConsumerCore {
             }
         }
         (next.auto_commit, next.served) = (self.auto_commit.take(), self.served.take());
+        next.metrics = std::mem::take(&mut self.metrics);
         *self = next;
         Ok(())
     }
