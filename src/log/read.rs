@@ -1,7 +1,7 @@
 //! Reading batches for a consumer. What nobody has looked at since the log was opened is checked for what no checksum
 //! covers: the offsets and leader epochs of its batches.
 
-use super::{Log, names};
+use super::{Log, names, segment::follows};
 use crate::{
     env::{Bytes, File},
     error::Result,
@@ -65,7 +65,7 @@ impl Log {
                     bytes,
                 );
             }
-            base = self.segments.range((Bound::Excluded(at), Bound::Unbounded)).next().map(|(base, _)| *base);
+            base = self.segment_behind(at);
         }
         Ok(Bytes::from(Vec::new()))
     }
@@ -79,7 +79,9 @@ impl Log {
             let behind = at + header.size;
             let leaves_room =
                 header.base_offset <= next || self.leaves_room(&of, &header, next, &batches, behind)?;
-            if !self.follows(&header, next) || !leaves_room || epoch.is_some_and(|e| e != header.leader_epoch)
+            if !follows(&header, next, self.config.gaps)
+                || !leaves_room
+                || epoch.is_some_and(|e| e != header.leader_epoch)
             {
                 if at > 0 {
                     return Ok(batches.slice(0, at));
@@ -99,9 +101,9 @@ impl Log {
         Ok(batches)
     }
 
-    /// Whether a batch may come where `next` is the next offset. The first one that is looked at may hold that.
-    fn follows(&self, header: &BatchHeader, next: Offset) -> bool {
-        header.base_offset == next || (self.config.gaps && header.base_offset > next)
+    /// The segment behind the one that begins at `base`.
+    fn segment_behind(&self, base: Offset) -> Option<Offset> {
+        self.segments.range((Bound::Excluded(base), Bound::Unbounded)).next().map(|(base, _)| *base)
     }
 
     /// Whether a batch behind a gap is where it says: it must leave room for the one behind it, which lies at `behind` among
@@ -121,12 +123,9 @@ impl Log {
             None if position + BATCH_HEADER_LEN as u64 > of.size => None,
             None => BatchHeader::parse(&of.file.bytes(position, BATCH_HEADER_LEN)?).ok(),
         };
-        let bound = || {
-            self.segments.range((Bound::Excluded(of.base), Bound::Unbounded)).next().map(|(base, _)| *base)
-        };
         Ok(match head {
             Some(head) => head.base_offset >= header.next_offset() || head.base_offset < next,
-            None => header.next_offset() <= bound().unwrap_or(self.end()),
+            None => header.next_offset() <= self.segment_behind(of.base).unwrap_or(self.end()),
         })
     }
 }

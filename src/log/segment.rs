@@ -69,6 +69,11 @@ pub(crate) struct Segment {
     stored: [Vec<u8>; 2],
 }
 
+/// Whether a batch may come where `expected` is the next offset.
+pub(super) fn follows(header: &BatchHeader, expected: Offset, gaps: bool) -> bool {
+    header.base_offset == expected || (gaps && header.base_offset > expected)
+}
+
 impl Segment {
     /// A new, empty segment at the end of a log.
     pub(crate) fn create(storage: &dyn Storage, config: &LogConfig, base: Offset) -> Result<Self> {
@@ -235,7 +240,7 @@ impl Segment {
 
     /// Whether a batch may come where `expected` is the next offset.
     pub(crate) fn follows(&self, header: &BatchHeader, expected: Offset) -> bool {
-        header.base_offset == expected || (self.gaps && header.base_offset > expected)
+        follows(header, expected, self.gaps)
     }
 
     pub(crate) fn base(&self) -> Offset {
