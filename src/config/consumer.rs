@@ -292,9 +292,6 @@ impl ConsumerConfig {
     }
 
     pub(crate) fn check(&self) -> Result<()> {
-        if let Some(refused) = &self.refused {
-            return Err(refused.clone().into());
-        }
         let sizes = [
             ("max.poll.records", self.max_poll_records),
             ("fetch.min.bytes", self.fetch_min_bytes),
@@ -302,10 +299,7 @@ impl ConsumerConfig {
             ("max.partition.fetch.bytes", self.max_partition_fetch_bytes),
             ("max.decompressed.bytes", self.max_decompressed_bytes),
         ];
-        if let Some((key, value)) = sizes.into_iter().find(|(_, value)| *value == 0) {
-            let reason = "at least 1 is needed".to_owned();
-            return Err(Error::InvalidConfig { key: key.to_owned(), value: value.to_string(), reason });
-        }
+        keys::check(self.refused.as_ref(), &sizes)?;
         if self.enable_auto_commit && self.group.is_none() {
             let (key, value) = ("enable.auto.commit".to_owned(), "true".to_owned());
             let reason = "a consumer without a group commits nothing".to_owned();

@@ -112,6 +112,14 @@ pub(super) fn set<C>(keys: &[Key<C>], config: &mut C, key: &str, value: &str) ->
     }
 }
 
+/// Tells what was refused first, or else which of these sizes is 0.
+pub(super) fn check(refused: Option<&Refused>, sizes: &[(&str, usize)]) -> Result<()> {
+    let empty = || sizes.iter().find(|(_, size)| *size == 0);
+    let wrong =
+        refused.cloned().or_else(|| empty().map(|(key, _)| Refused::new(key, "0", "at least 1 is needed")));
+    wrong.map_or(Ok(()), |wrong| Err(wrong.into()))
+}
+
 /// The value that holds, as text; `None`: there is no such setting.
 pub(super) fn get<C>(keys: &[Key<C>], config: &C, key: &str) -> Option<String> {
     find(keys, key).map(|known| (known.get)(config))

@@ -2,7 +2,7 @@
 
 use super::keys::{self, ACKS, CODECS, Key, Refused, number, span, span_text, text, word, word_for};
 use crate::{
-    error::{Error, Result},
+    error::Result,
     types::{Acks, Compression},
 };
 use std::{fmt, sync::Arc, time::Duration};
@@ -28,7 +28,7 @@ use std::{fmt, sync::Arc, time::Duration};
 pub trait Partitioner: Send + Sync {
     /// The partition for a record, at least 0 and below `partitions`, which is how many the topic has (`> 0`). Another
     /// number makes [`send`](crate::Producer::send) fail with
-    /// [`Error::UnknownTopicOrPartition`].
+    /// [`Error::UnknownTopicOrPartition`](crate::Error::UnknownTopicOrPartition).
     fn partition(&self, topic: &str, key: Option<&[u8]>, value: Option<&[u8]>, partitions: i32) -> i32;
 }
 
@@ -152,7 +152,7 @@ impl ProducerConfig {
         self
     }
 
-    /// How long [`send`](crate::Producer::send) waits for room in the buffer; [`Error::Timeout`] then. (`max.block.ms`)
+    /// How long [`send`](crate::Producer::send) waits for room in the buffer; [`Error::Timeout`](crate::Error::Timeout) then. (`max.block.ms`)
     /// Default 60 s.
     ///
     /// ```
@@ -197,7 +197,7 @@ impl ProducerConfig {
     /// let pass.
     ///
     /// # Errors
-    /// [`Client::producer`](crate::Client::producer) gives [`Error::InvalidConfig`] for the first one that is not known or cannot
+    /// [`Client::producer`](crate::Client::producer) gives [`Error::InvalidConfig`](crate::Error::InvalidConfig) for the first one that is not known or cannot
     /// have its value.
     ///
     /// ```
@@ -224,15 +224,8 @@ impl ProducerConfig {
     }
 
     pub(crate) fn check(&self) -> Result<()> {
-        if let Some(refused) = &self.refused {
-            return Err(refused.clone().into());
-        }
         let sizes = [("batch.size", self.batch_size), ("buffer.memory", self.buffer_memory)];
-        if let Some((key, value)) = sizes.into_iter().find(|(_, value)| *value == 0) {
-            let reason = "at least 1 is needed".to_owned();
-            return Err(Error::InvalidConfig { key: key.to_owned(), value: value.to_string(), reason });
-        }
-        Ok(())
+        keys::check(self.refused.as_ref(), &sizes)
     }
 }
 
@@ -277,6 +270,7 @@ const KEYS: &[Key<ProducerConfig>] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
 
     #[test]
     fn what_is_set_by_name_holds_and_the_first_wrong_one_is_told() {

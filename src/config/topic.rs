@@ -477,7 +477,7 @@ fn default_of(key: &str) -> String {
 }
 
 fn invalid(key: &str, value: &str, reason: &str) -> Error {
-    Error::InvalidConfig { key: key.to_owned(), value: value.to_owned(), reason: reason.to_owned() }
+    Refused::new(key, value, reason).into()
 }
 
 /// A topic's settings with the defaults filled in.
