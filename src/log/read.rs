@@ -33,9 +33,7 @@ impl Log {
             return Err(self.out_of_range(from));
         }
         let interval = self.config.settings.index_interval_bytes;
-        // Where offsets may be missing, those before the first segment may be, too.
-        let first = || self.segments.range(from..).next().map(|(base, _)| *base);
-        let mut base = self.segment_of(from).or_else(first);
+        let mut base = self.segment_of(from);
         while let Some(at) = base.filter(|_| from < below) {
             let segment = self.segment(at)?;
             if let Some(first) = segment.locate(from, interval)? {
