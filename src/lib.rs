@@ -127,6 +127,7 @@
 //! topics and groups. [`ManualClock`] and [`SimDisk`] are for tests. [`docs::recipes`] are programs to copy from, [`docs::architecture`] tells how it is
 //! built, [`docs::format`] what its files are.
 
+mod assign;
 mod broker;
 mod bugs;
 mod client;
@@ -147,6 +148,7 @@ mod sync;
 mod trace;
 mod types;
 
+pub use assign::{Assignor, GroupMember, RangeAssignor, RebalanceProtocol, RoundRobinAssignor};
 pub use broker::{Broker, BrokerBuilder};
 #[cfg(brooklet_bugs)]
 #[doc(hidden)]

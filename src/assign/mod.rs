@@ -1,0 +1,27 @@
+//! How the partitions of a group's topics are spread over its members: assignors, and what members and leader tell
+//! each other, byte for byte as Kafka's consumer protocol has it.
+//!
+//! An assignor is a function of its arguments: no clock, no random numbers, no order of hashes, no memory. All that a
+//! sticky one knows of the past comes from the members.
+
+mod assignment;
+mod assignor;
+mod member;
+mod range;
+mod round_robin;
+mod subscription;
+mod wire;
+
+#[cfg_attr(not(test), expect(unused_imports, reason = "clients and groups are to use it"))]
+pub(crate) use assignment::MemberAssignment;
+pub use assignor::{Assignor, RebalanceProtocol};
+pub use member::GroupMember;
+pub use range::RangeAssignor;
+pub use round_robin::RoundRobinAssignor;
+#[cfg_attr(not(test), expect(unused_imports, reason = "clients and groups are to use it"))]
+pub(crate) use subscription::MemberSubscription;
+#[cfg_attr(not(test), expect(unused_imports, reason = "clients and groups are to use it"))]
+pub(crate) use wire::MalformedProtocol;
+
+#[cfg(test)]
+mod tests;
