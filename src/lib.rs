@@ -148,7 +148,10 @@ mod sync;
 mod trace;
 mod types;
 
-pub use assign::{Assignor, GroupMember, RangeAssignor, RebalanceProtocol, RoundRobinAssignor};
+pub use assign::{
+    Assignor, CooperativeStickyAssignor, GroupMember, RangeAssignor, RebalanceProtocol, RoundRobinAssignor,
+    StickyAssignor,
+};
 pub use broker::{Broker, BrokerBuilder};
 #[cfg(brooklet_bugs)]
 #[doc(hidden)]

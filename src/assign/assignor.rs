@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 /// ```
 /// # use brooklet::*;
 /// assert_eq!(RangeAssignor.protocol(), RebalanceProtocol::Eager);
+/// assert_eq!(CooperativeStickyAssignor.protocol(), RebalanceProtocol::Cooperative);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -25,7 +26,9 @@ pub enum RebalanceProtocol {
 
 /// Spreads the partitions of a group's topics over its members. The group's leader runs it, at each rebalance.
 ///
-/// Take [`RangeAssignor`](crate::RangeAssignor) or [`RoundRobinAssignor`](crate::RoundRobinAssignor), or write your own:
+/// Take one of [`RangeAssignor`](crate::RangeAssignor), [`RoundRobinAssignor`](crate::RoundRobinAssignor),
+/// [`StickyAssignor`](crate::StickyAssignor) and [`CooperativeStickyAssignor`](crate::CooperativeStickyAssignor), or
+/// write your own:
 ///
 /// ```
 /// use brooklet::{Assignor, GroupMember, TopicPartition};

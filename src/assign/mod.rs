@@ -9,6 +9,7 @@ mod assignor;
 mod member;
 mod range;
 mod round_robin;
+mod sticky;
 mod subscription;
 mod wire;
 
@@ -18,6 +19,7 @@ pub use assignor::{Assignor, RebalanceProtocol};
 pub use member::GroupMember;
 pub use range::RangeAssignor;
 pub use round_robin::RoundRobinAssignor;
+pub use sticky::{CooperativeStickyAssignor, StickyAssignor};
 #[cfg_attr(not(test), expect(unused_imports, reason = "clients and groups are to use it"))]
 pub(crate) use subscription::MemberSubscription;
 #[cfg_attr(not(test), expect(unused_imports, reason = "clients and groups are to use it"))]

@@ -10,8 +10,8 @@ use std::{collections::BTreeMap, sync::Arc};
 /// Lays out all partitions of all topics, and gives one to each member in turn. Kafka's `roundrobin`.
 ///
 /// Where all members subscribe to the same topics, the numbers of their partitions differ by at most 1. A member is
-/// passed over where it does not subscribe, so that with different subscriptions some may get far more than others.
-/// Nothing is done to leave partitions where they are: when a
+/// passed over where it does not subscribe, so that with different subscriptions some may get far more than others:
+/// [`StickyAssignor`](crate::StickyAssignor) is better then. Nothing is done to leave partitions where they are: when a
 /// member comes or goes, most of them move.
 ///
 /// ```

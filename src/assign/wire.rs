@@ -26,6 +26,10 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
+    pub(super) fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     /// Kafka's versions only add fields, so that newer ones than are known here read as the newest that is.
     pub(super) fn version(&mut self) -> Result<i16> {
         let version = take_array(&mut self.rest).map(i16::from_be_bytes).ok_or(CUT_OFF)?;

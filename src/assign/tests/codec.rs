@@ -147,7 +147,7 @@ fn check(bytes: &[u8]) {
 fn bytes_that_were_tampered_with_are_refused_or_read_as_something_that_has_an_encoding() {
     for seed in crate::seeds(2_000) {
         let mut prng = Prng::new(seed);
-        let mut bytes = if seed % 2 == 0 {
+        let mut bytes = if seed.is_multiple_of(2) {
             full().encode()
         } else {
             hex("0003 00000001 0001 61 00000001 00000002 ffffffff")

@@ -1,12 +1,15 @@
 mod codec;
+mod cooperative;
+mod properties;
 mod range;
 mod round_robin;
+mod sticky;
 
 use super::*;
 use crate::types::TopicPartition;
 use std::collections::BTreeMap;
 
-/// `["a:3", "b:2"]`: topics with their numbers of partitions.
+/// Topics with their numbers of partitions.
 fn topics(list: &[(&str, i32)]) -> BTreeMap<String, i32> {
     list.iter().map(|(topic, count)| ((*topic).to_owned(), *count)).collect()
 }
@@ -37,4 +40,27 @@ fn gives(
 /// A member that subscribes to `topics`, separated by spaces.
 fn member(id: &str, topics: &str) -> GroupMember {
     GroupMember::new(id, topics.split_whitespace())
+}
+
+/// A member that owns partitions as they are shown, separated by spaces, and says so to either sticky assignor.
+fn owner(id: &str, topics: &str, owned: &str, generation: Option<i32>) -> GroupMember {
+    let parse = |text: &str| {
+        let (topic, partition) = text.rsplit_once('-').unwrap();
+        TopicPartition::new(topic, partition.parse().unwrap())
+    };
+    owning(member(id, topics), owned.split_whitespace().map(parse).collect(), generation)
+}
+
+fn owning(member: GroupMember, owned: Vec<TopicPartition>, generation: Option<i32>) -> GroupMember {
+    let said = StickyAssignor.user_data(&owned, generation).unwrap_or_default();
+    GroupMember { generation, ..member.owned(owned).user_data(said) }
+}
+
+/// Members, as they are once they have what was assigned to them.
+fn after(members: &[GroupMember], assignment: &BTreeMap<String, Vec<TopicPartition>>) -> Vec<GroupMember> {
+    let next = |member: &GroupMember| {
+        let owned = assignment.get(&member.member_id).cloned().unwrap_or_default();
+        owning(member.clone(), owned, Some(member.generation.unwrap_or(0) + 1))
+    };
+    members.iter().map(next).collect()
 }
