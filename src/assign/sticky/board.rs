@@ -1,6 +1,9 @@
 //! Who has what, while it is being worked out.
 
-use super::{claims::Claims, topics::Topics};
+use super::{
+    claims::Claims,
+    topics::{Class, Topics},
+};
 use std::collections::BTreeMap;
 
 /// The partitions that each member has so far, by class.
@@ -24,6 +27,14 @@ struct Held {
     kept: Vec<usize>,
     /// That come to it: taking them away again costs nobody anything.
     fresh: Vec<usize>,
+}
+
+/// A partition that somebody else has than its owner, which may have it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Displaced {
+    pub(super) partition: usize,
+    pub(super) holder: usize,
+    pub(super) owner: usize,
 }
 
 /// What may be taken from a member.
@@ -91,6 +102,30 @@ impl Board {
         };
         share.load -= usize::from(taken.is_some());
         taken
+    }
+
+    /// Takes just this partition, if it is one that the member did not own before.
+    pub(super) fn take_fresh(&mut self, from: usize, partition: usize) -> bool {
+        let class = self.class_of(partition);
+        let Some(share) = self.shares.get_mut(from) else { return false };
+        let Some(held) = share.classes.get_mut(&class) else { return false };
+        let Some(at) = held.fresh.iter().position(|&it| it == partition) else { return false };
+        held.fresh.remove(at);
+        share.load -= 1;
+        true
+    }
+
+    pub(super) fn displaced(&self, classes: &[Class]) -> Vec<Displaced> {
+        let mut displaced = Vec::new();
+        for (holder, share) in self.shares.iter().enumerate() {
+            for (class, held) in &share.classes {
+                let subscribers = classes.get(*class).map_or(&[][..], |class| &class.subscribers);
+                let owned = held.fresh.iter().filter_map(|&it| Some((it, self.owner(it)?)));
+                let could = owned.filter(|(_, owner)| subscribers.binary_search(owner).is_ok());
+                displaced.extend(could.map(|(partition, owner)| Displaced { partition, holder, owner }));
+            }
+        }
+        displaced
     }
 
     /// The classes of which something may be taken from `member`.

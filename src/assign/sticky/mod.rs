@@ -9,6 +9,7 @@ mod claims;
 mod cooperative;
 mod eager;
 mod even;
+mod search;
 mod topics;
 mod uneven;
 mod user_data;

@@ -2,12 +2,13 @@
 //! has more would get closer to one who has less.
 
 use super::{
-    board::{Board, Movable},
+    board::{Board, Displaced, Movable},
+    search::{Goal, Search, Step},
     topics::Class,
 };
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, VecDeque},
+    collections::{BTreeMap, BinaryHeap},
 };
 
 /// Fills, and then balances: first by moving what nobody had before, and only then what members own.
@@ -19,6 +20,7 @@ pub(super) fn spread(board: &mut Board, classes: &[Class], unassigned: &[usize])
     for movable in [Movable::Fresh, Movable::All] {
         balance(board, classes, movable);
     }
+    bring_home(board, classes);
 }
 
 /// Gives each partition to the one that has least of those that may have it; those with fewest takers first.
@@ -50,92 +52,37 @@ fn balance(board: &mut Board, classes: &[Class], movable: Movable) {
         let open = (0..board.members()).filter(|&member| settled.get(member) == Some(&false));
         // The first of those that have most.
         let Some(from) = open.rev().max_by_key(|&member| board.load(member)) else { return };
-        match Search::run(board, classes, movable, from, &settled) {
-            Some(chain) => {
-                for Step { from, class, to } in chain {
-                    if let Some(partition) = board.take(from, class, to, movable) {
-                        board.give(to, partition);
-                    }
-                }
-            }
+        let goal = Goal::Least { from: board.load(from) };
+        match Search::run(board, classes, movable, from, goal, &settled) {
+            Some(chain) => shift(board, &chain, movable),
             None => settled.iter_mut().skip(from).take(1).for_each(|done| *done = true),
         }
     }
 }
 
-/// One partition of `class` goes from one member to another.
-#[derive(Debug, Clone, Copy)]
-struct Step {
-    from: usize,
-    class: usize,
-    to: usize,
-}
-
-/// A search, breadth first, for the one that has least, and for the fewest moves there.
-struct Search {
-    /// How each member was reached.
-    steps: Vec<Option<Step>>,
-    seen_classes: Vec<bool>,
-    queue: VecDeque<usize>,
-    best: Option<(usize, usize)>,
-}
-
-impl Search {
-    /// The moves that bring one partition less to `from`, and one more to a member that has two less at least.
-    fn run(
-        board: &Board,
-        classes: &[Class],
-        movable: Movable,
-        from: usize,
-        settled: &[bool],
-    ) -> Option<Vec<Step>> {
-        let mut search = Self {
-            steps: vec![None; board.members()],
-            seen_classes: vec![false; classes.len()],
-            queue: VecDeque::from([from]),
-            best: None,
-        };
-        let enough = board.load(from).checked_sub(2)?;
-        while let Some(member) = search.queue.pop_front() {
-            for class in board.classes(member, movable) {
-                search.look_at(board, classes, Step { from: member, class, to: from }, enough, settled);
-            }
-        }
-        search.chain(from)
-    }
-
-    /// Reaches all subscribers of a class of which the member has something. `start` is where the search began.
-    fn look_at(&mut self, board: &Board, classes: &[Class], at: Step, enough: usize, settled: &[bool]) {
-        let (Some(class), Some(seen)) = (classes.get(at.class), self.seen_classes.get_mut(at.class)) else {
-            return;
-        };
-        if std::mem::replace(seen, true) {
-            return;
-        }
-        let start = at.to;
-        for &to in &class.subscribers {
-            let Some(step) = self.steps.get_mut(to) else { continue };
-            if to == start || step.is_some() || settled.get(to) == Some(&true) {
-                continue;
-            }
-            *step = Some(Step { to, ..at });
-            self.queue.push_back(to);
-            let load = board.load(to);
-            if load <= enough && self.best.is_none_or(|(least, _)| load < least) {
-                self.best = Some((load, to));
-            }
+fn shift(board: &mut Board, chain: &[Step], movable: Movable) {
+    for &Step { from, class, to } in chain {
+        if let Some(partition) = board.take(from, class, to, movable) {
+            board.give(to, partition);
         }
     }
+}
 
-    /// The steps from the start to the best one.
-    fn chain(&self, start: usize) -> Option<Vec<Step>> {
-        let (_, mut at) = self.best?;
-        let mut chain = Vec::new();
-        while at != start {
-            let step = self.steps.get(at).copied().flatten()?;
-            chain.push(step);
-            at = step.from;
+/// Gives partitions back to their owners where that costs no balance: what the owner got instead moves on, to the
+/// member that has the partition now, or to one that has one less than that and then has as many as it had.
+fn bring_home(board: &mut Board, classes: &[Class]) {
+    let nobody = vec![false; board.members()];
+    for displaced in board.displaced(classes) {
+        let Displaced { partition, holder, owner } = displaced;
+        let load = board.load(holder);
+        let goal = Goal::InPlaceOf { member: holder, load };
+        let chain = match board.load(owner) + 1 == load {
+            true => Some(Vec::new()),
+            false => Search::run(board, classes, Movable::Fresh, owner, goal, &nobody),
+        };
+        if let Some(chain) = chain.filter(|_| board.take_fresh(holder, partition)) {
+            board.give(owner, partition);
+            shift(board, &chain, Movable::Fresh);
         }
-        Some(chain)
     }
 }

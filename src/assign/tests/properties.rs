@@ -324,6 +324,25 @@ fn no_assignment_is_more_balanced_and_of_equal_subscriptions_none_stickier() {
     });
 }
 
+/// Seconds if it took more time than it should.
+#[test]
+fn large_groups_are_balanced() {
+    for (topics, partitions, odds) in [(100, 100, 1), (2000, 1, 2), (100, 20, 10)] {
+        let mut world = World::new(0);
+        world.topics = (0..topics).map(|name| (format!("t{name}"), partitions)).collect();
+        let prng = &mut world.prng;
+        let mut some = |name: &String| Some(name.clone()).filter(|_| prng.below(odds) == 0);
+        let subscription = |_| world.topics.keys().filter_map(&mut some).collect::<Vec<_>>();
+        let numbered = (0..200).map(subscription).enumerate();
+        world.members = numbered.map(|(n, topics)| GroupMember::new(format!("m{n:03}"), topics)).collect();
+        for _ in 0..2 {
+            let assignment = world.rebalance(&CooperativeStickyAssignor);
+            world.is_balanced(&assignment);
+            world.members.truncate(150);
+        }
+    }
+}
+
 #[test]
 fn claims_that_contradict_each_other_leave_one_owner_each() {
     for assignor in BALANCED {

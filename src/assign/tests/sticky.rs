@@ -79,6 +79,18 @@ fn a_chain_of_moves_balances_where_no_single_move_does() {
 }
 
 #[test]
+fn what_moved_away_comes_back_where_that_costs_no_balance() {
+    // b has most as long as a has two, and gives one to c. That a then need not give one to b is seen afterwards.
+    let members = [
+        owner("a", "t2", "t2-0 t2-1", NOW),
+        owner("b", "t0 t2", "t0-0 t0-1", NOW),
+        owner("c", "t0", "", NOW),
+    ];
+    let expected = [("a", "t2-0 t2-1"), ("b", "t0-0"), ("c", "t0-1")];
+    gives(&StickyAssignor, &[("t0", 2), ("t2", 2)], &members, &expected);
+}
+
+#[test]
 fn owners_of_the_least_share_get_the_extra_partitions() {
     let all = "topic1 topic2";
     let members = [
