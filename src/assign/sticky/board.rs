@@ -89,17 +89,11 @@ impl Board {
         if owner == Some(member) { held.kept.push(partition) } else { held.fresh.push(partition) }
     }
 
-    /// Takes one partition of a class from a member: best one that is `to`'s own, then one that nobody in particular
-    /// had, then the last of its own.
-    pub(super) fn take(&mut self, from: usize, class: usize, to: usize, movable: Movable) -> Option<usize> {
-        let owners = &self.owners;
+    /// Takes one partition of a class from a member, its own ones last.
+    pub(super) fn take(&mut self, from: usize, class: usize, movable: Movable) -> Option<usize> {
         let share = self.shares.get_mut(from)?;
         let held = share.classes.get_mut(&class)?;
-        let home = held.fresh.iter().position(|&it| owners.get(it).copied().flatten() == Some(to));
-        let taken = match home {
-            Some(at) => Some(held.fresh.remove(at)),
-            None => held.fresh.pop().or_else(|| held.kept.pop_if(|_| movable == Movable::All)),
-        };
+        let taken = held.fresh.pop().or_else(|| held.kept.pop_if(|_| movable == Movable::All));
         share.load -= usize::from(taken.is_some());
         taken
     }

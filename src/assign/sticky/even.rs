@@ -40,7 +40,7 @@ fn take_what_is_too_much(board: &mut Board, class: &Class, least: usize, mut ext
             most += 1;
         }
         while board.load(member) > most {
-            let Some(partition) = board.take(member, 0, member, Movable::All) else { break };
+            let Some(partition) = board.take(member, 0, Movable::All) else { break };
             taken.push(partition);
         }
     }

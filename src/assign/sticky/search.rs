@@ -17,8 +17,9 @@ pub(super) struct Step {
 /// Where a chain is to end.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Goal {
-    /// With the member that has least, if it has two less at least than the one where the chain begins has.
-    Least { from: usize },
+    /// With the member that has least, if it has two less at least than the one where the chain begins, which has
+    /// `from`. Nobody has less than `least`.
+    Least { from: usize, least: usize },
     /// With `member`, which has `load`, or with one that has one less.
     InPlaceOf { member: usize, load: usize },
 }
@@ -62,9 +63,9 @@ impl<'a> Search<'a> {
         while let Some(from) = search.queue.pop_front() {
             for class in board.classes(from, movable) {
                 search.look_at(from, class);
-            }
-            if search.best.is_some() && matches!(goal, Goal::InPlaceOf { .. }) {
-                break;
+                if search.is_done() {
+                    return search.chain();
+                }
             }
         }
         search.chain()
@@ -91,12 +92,19 @@ impl<'a> Search<'a> {
     fn reached(&mut self, member: usize) {
         let load = self.board.load(member);
         let rank = match self.goal {
-            Goal::Least { from } => Some(load).filter(|load| load + 2 <= from),
+            Goal::Least { from, .. } => Some(load).filter(|load| load + 2 <= from),
             Goal::InPlaceOf { member: holder, .. } if member == holder => Some(0),
             Goal::InPlaceOf { load: held, .. } => (load + 1 == held).then_some(1),
         };
         if let Some(rank) = rank.filter(|rank| self.best.is_none_or(|(best, _)| *rank < best)) {
             self.best = Some((rank, member));
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        match self.goal {
+            Goal::Least { least, .. } => self.best.is_some_and(|(load, _)| load == least),
+            Goal::InPlaceOf { .. } => self.best.is_some(),
         }
     }
 

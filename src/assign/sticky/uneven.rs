@@ -49,10 +49,14 @@ fn fill(board: &mut Board, classes: &[Class], unassigned: &[usize]) {
 fn balance(board: &mut Board, classes: &[Class], movable: Movable) {
     let mut settled = vec![false; board.members()];
     loop {
-        let open = (0..board.members()).filter(|&member| settled.get(member) == Some(&false));
+        let open = || (0..board.members()).filter(|&member| settled.get(member) == Some(&false));
         // The first of those that have most.
-        let Some(from) = open.rev().max_by_key(|&member| board.load(member)) else { return };
-        let goal = Goal::Least { from: board.load(from) };
+        let Some(from) = open().rev().max_by_key(|&member| board.load(member)) else { return };
+        let least = open().map(|member| board.load(member)).min().unwrap_or_default();
+        if board.load(from) <= least + 1 {
+            return;
+        }
+        let goal = Goal::Least { from: board.load(from), least };
         match Search::run(board, classes, movable, from, goal, &settled) {
             Some(chain) => shift(board, &chain, movable),
             None => settled.iter_mut().skip(from).take(1).for_each(|done| *done = true),
@@ -62,7 +66,7 @@ fn balance(board: &mut Board, classes: &[Class], movable: Movable) {
 
 fn shift(board: &mut Board, chain: &[Step], movable: Movable) {
     for &Step { from, class, to } in chain {
-        if let Some(partition) = board.take(from, class, to, movable) {
+        if let Some(partition) = board.take(from, class, movable) {
             board.give(to, partition);
         }
     }

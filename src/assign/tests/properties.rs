@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::prng::Prng;
-use std::collections::BTreeSet;
+use std::{cell::Cell, collections::BTreeSet};
 
 type Assignment = BTreeMap<String, Vec<TopicPartition>>;
 
@@ -126,13 +126,9 @@ impl World {
     fn is_balanced(&self, assignment: &Assignment) {
         let load = |member: &GroupMember| assignment[&member.member_id].len();
         for (from, to) in self.members.iter().flat_map(|from| self.members.iter().map(move |to| (from, to))) {
-            let could = assignment[&from.member_id].iter().any(|it| to.topics.contains(it.topic()));
-            assert!(
-                !could || load(from) <= load(to) + 1,
-                "{} could give to {}",
-                from.member_id,
-                to.member_id
-            );
+            let gives = || assignment[&from.member_id].iter().any(|it| to.topics.contains(it.topic()));
+            let balanced = load(from) <= load(to) + 1 || !gives();
+            assert!(balanced, "{} could give to {}", from.member_id, to.member_id);
         }
     }
 
@@ -140,15 +136,15 @@ impl World {
     fn rebalance(&mut self, assignor: &dyn Assignor) -> Assignment {
         let mut assignment = self.assign(assignor);
         if assignor.protocol() == RebalanceProtocol::Cooperative {
-            let owner_of = |partition: &TopicPartition| {
-                self.members
-                    .iter()
-                    .find(|member| member.owned.contains(partition))
-                    .map(|member| &member.member_id)
-            };
+            let owned =
+                self.members.iter().flat_map(|it| it.owned.iter().map(|owned| (owned, &it.member_id)));
+            let owners: BTreeMap<_, _> = owned.collect();
             for (id, partition) in assignment.iter().flat_map(|(id, all)| all.iter().map(move |it| (id, it)))
             {
-                assert!(owner_of(partition).is_none_or(|owner| owner == id), "{partition} was not given up");
+                assert!(
+                    owners.get(partition).is_none_or(|owner| *owner == id),
+                    "{partition} was not given up"
+                );
             }
             self.members = after(&self.members, &assignment);
             let second = self.assign(assignor);
@@ -298,7 +294,8 @@ fn all_ways(world: &World, claims: &Assignment) -> Vec<(usize, usize)> {
 }
 
 #[test]
-fn no_assignment_is_more_balanced_and_of_equal_subscriptions_none_stickier() {
+fn no_assignment_is_more_balanced_and_hardly_any_stickier() {
+    let (tried, missed) = (Cell::new(0), Cell::new(0));
     each(600, |mut world| {
         while world.members.len() > 4 {
             world.leave();
@@ -315,19 +312,22 @@ fn no_assignment_is_more_balanced_and_of_equal_subscriptions_none_stickier() {
             let most = ways.iter().filter(|way| way.0 == best).map(|way| way.1).max().unwrap();
             let kept =
                 before.iter().flat_map(|(id, all)| all.iter().filter(|it| now[id].contains(it))).count();
-            assert!(
-                kept == most || !world.equal && kept <= most,
-                "{kept} of {most} kept: {before:?} {now:?}"
-            );
+            assert!(kept == most || !world.equal, "{kept} of {most} kept: {before:?} {now:?}");
+            tried.set(tried.get() + 1);
+            missed.set(missed.get() + most - kept);
             world.happen();
         }
     });
+    // It is one in 7,000, on average.
+    let (tried, missed) = (tried.get(), missed.get());
+    println!("{missed} partitions moved in vain in {tried} rebalances");
+    assert!(missed <= 1 + tried / 1000, "{missed} partitions moved in vain in {tried} rebalances");
 }
 
-/// Seconds if it took more time than it should.
+/// A search that looked at every pair of partitions would take minutes here.
 #[test]
 fn large_groups_are_balanced() {
-    for (topics, partitions, odds) in [(100, 100, 1), (2000, 1, 2), (100, 20, 10)] {
+    for (topics, partitions, odds) in [(100, 100, 1), (500, 4, 2), (100, 20, 10)] {
         let mut world = World::new(0);
         world.topics = (0..topics).map(|name| (format!("t{name}"), partitions)).collect();
         let prng = &mut world.prng;

@@ -174,6 +174,8 @@ fn topics_come_and_go() {
     gives(&StickyAssignor, &[("topic2", 3)], &members, &expected);
     // A topic with fewer partitions than it had is another one of its name.
     gives(&StickyAssignor, &[("topic2", 1)], &members, &[("consumer1", "topic2-0"), ("consumer2", "")]);
+    let members = [has("consumer1", "a b", "a-1"), has("consumer2", "a b", "")];
+    gives(&StickyAssignor, &[("a", 1), ("b", 1)], &members, &[("consumer1", "a-0"), ("consumer2", "b-0")]);
 }
 
 #[test]
