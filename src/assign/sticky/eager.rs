@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 /// As balanced as can be, and then with as much left where it was as can be. Kafka's `sticky`.
 ///
 /// The numbers of partitions of any two members differ by at most 1, unless their subscriptions differ such that
-/// nothing can be moved to bring them closer. Within that, members get back what they had: when one leaves, only
-/// its partitions move; when one comes, it gets just its share.
+/// nothing can be moved to bring them closer: no assignment is more balanced. Within that, members get back what they
+/// had: when one leaves, only its partitions move; when one comes, it gets just its share. (Where subscriptions differ,
+/// one more than need be may move, rarely.)
 ///
 /// All members give up everything during the rebalance all the same, and get most of it back: choose it when what a
 /// member keeps for its partitions (a cache, say) is costly to make anew. With

@@ -43,6 +43,23 @@ fn a_subscription_is_written_sorted_and_reads_back() {
 }
 
 #[test]
+fn what_a_kafka_client_said_reads_and_is_written_alike() {
+    // Of a consumer of Kafka 4.3.1, from its group's record in `__consumer_offsets`.
+    let said = hex("0003 00000002 0005 706c61696e 0008 7365676d656e7473 ffffffff 00000000 ffffffff ffff");
+    let subscription = MemberSubscription::decode(&said).unwrap();
+    let topics = ["plain", "segments"].map(str::to_owned).into();
+    assert_eq!(subscription, MemberSubscription { topics, ..MemberSubscription::default() });
+    assert_eq!(subscription.encode(), said);
+
+    let got = hex("0003 00000002 0005 706c61696e 00000003 00000000 00000001 00000002
+        0008 7365676d656e7473 00000001 00000000 ffffffff");
+    let assignment = MemberAssignment::decode(&got).unwrap();
+    let all = [("plain", 0), ("plain", 1), ("plain", 2), ("segments", 0)];
+    assert_eq!(assignment, MemberAssignment { partitions: partitions(&all), user_data: None });
+    assert_eq!(assignment.encode(), got);
+}
+
+#[test]
 fn older_and_newer_versions_of_a_subscription_read() {
     let v0 = MemberSubscription { owned: Vec::new(), generation: None, rack: None, ..full() };
     let v1 = MemberSubscription { generation: None, rack: None, ..full() };
