@@ -187,7 +187,7 @@ fn moved(before: &Assignment, now: &Assignment) -> Vec<TopicPartition> {
 }
 
 #[test]
-fn every_partition_has_one_owner_that_subscribes_to_it_whatever_happens() {
+fn rule_53_every_partition_has_one_owner_that_subscribes_to_it_and_never_two() {
     for assignor in ALL {
         each(400, |mut world| {
             for _ in 0..8 {
