@@ -183,10 +183,8 @@ pub enum Error {
         /// The group.
         group: String,
     },
-    /// The group has as many members as it may have. In this version that is one.
-    #[error(
-        "the group {group} has {limit} member(s) already, as many as this version allows; close that consumer first"
-    )]
+    /// The group has as many members as it may have.
+    #[error("the group {group} has {limit} members, as many as it may have")]
     #[non_exhaustive]
     GroupMaxSizeReached {
         /// The group.
@@ -221,6 +219,48 @@ pub enum Error {
     IllegalGeneration {
         /// The group.
         group: String,
+    },
+    /// Another consumer has come with the same group instance id: it is the member now.
+    #[error("the group {group} has another member with the instance id {instance_id}")]
+    #[non_exhaustive]
+    FencedInstanceId {
+        /// The group.
+        group: String,
+        /// The static member's name.
+        instance_id: String,
+    },
+    /// The group is dividing its partitions anew: poll, and see what is assigned then.
+    #[error("the group {group} is rebalancing")]
+    #[non_exhaustive]
+    RebalanceInProgress {
+        /// The group.
+        group: String,
+    },
+    /// The consumer has no assignor that all other members of the group have, too.
+    #[error("no assignor of this consumer is one of all members of the group {group}")]
+    #[non_exhaustive]
+    InconsistentGroupProtocol {
+        /// The group.
+        group: String,
+    },
+    /// A session timeout outside of what the broker allows.
+    #[error("a session timeout of {session_timeout:?} is not in [{min:?}, {max:?}]")]
+    #[non_exhaustive]
+    InvalidSessionTimeout {
+        /// What was asked for.
+        session_timeout: std::time::Duration,
+        /// The least that the broker allows.
+        min: std::time::Duration,
+        /// The most that the broker allows.
+        max: std::time::Duration,
+    },
+    /// The partition is not assigned to the consumer, any more: another member may be at work on it, and commits for it.
+    /// Nothing was committed.
+    #[error("{partition} is not assigned to this consumer, so that it commits nothing for it")]
+    #[non_exhaustive]
+    CommitFailed {
+        /// The partition.
+        partition: TopicPartition,
     },
     /// The note of a committed offset is longer than 4096 UTF-16 code units.
     #[error("the metadata of an offset has at most 4096 UTF-16 code units")]
@@ -318,17 +358,25 @@ impl Error {
                 | Self::NotLeaderOrFollower
                 | Self::FencedLeaderEpoch
                 | Self::UnknownLeaderEpoch
+                | Self::RebalanceInProgress { .. }
         )
     }
 
-    /// Whether the caller's place in its group is gone: it must subscribe anew.
+    /// Whether the caller's place in its group is gone, and what it has read may be another's by now: it must not go on with
+    /// that. The next poll joins the group anew, unless the error is [`FencedInstanceId`](Self::FencedInstanceId).
     ///
     /// ```
     /// # use brooklet::*;
     /// assert!(!Error::Closed.is_fenced());
     /// ```
     pub fn is_fenced(&self) -> bool {
-        matches!(self, Self::UnknownMemberId { .. } | Self::IllegalGeneration { .. })
+        matches!(
+            self,
+            Self::UnknownMemberId { .. }
+                | Self::IllegalGeneration { .. }
+                | Self::FencedInstanceId { .. }
+                | Self::CommitFailed { .. }
+        )
     }
 
     /// Whether what was to be written may be in the log all the same: the write went through, or may have, but what
@@ -366,8 +414,11 @@ impl Error {
             Self::InvalidTopic { .. } => 17,
             Self::RecordListTooLarge { .. } => 18,
             Self::IllegalGeneration { .. } => 22,
+            Self::InconsistentGroupProtocol { .. } => 23,
             Self::InvalidGroupId { .. } => 24,
             Self::UnknownMemberId { .. } => 25,
+            Self::InvalidSessionTimeout { .. } => 26,
+            Self::RebalanceInProgress { .. } => 27,
             Self::InvalidTimestamp { .. } => 32,
             Self::TopicAlreadyExists { .. } => 36,
             Self::InvalidPartitions { .. } => 37,
@@ -380,6 +431,7 @@ impl Error {
             Self::UnknownLeaderEpoch => 75,
             Self::UnsupportedCompressionType { .. } => 76,
             Self::GroupMaxSizeReached { .. } => 81,
+            Self::FencedInstanceId { .. } => 82,
             Self::InvalidRecord(_) => 87,
             Self::UnknownTopicId { .. } => 100,
             _ => return None,
@@ -396,6 +448,7 @@ impl Error {
         match self {
             Self::OffsetOutOfRange { partition, .. }
             | Self::NoOffsetForPartition { partition }
+            | Self::CommitFailed { partition }
             | Self::UnsupportedCompressionType { partition, .. }
             | Self::CorruptMessage { partition, .. } => Some(partition),
             Self::KafkaStorageError { partition, .. } => partition.as_ref(),

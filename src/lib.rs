@@ -159,8 +159,8 @@ pub use bugs::BUGS;
 pub use client::{
     Admin, Client, Consumer, ConsumerBuilder, ConsumerHandle, ConsumerMetrics, ConsumerPartitionMetrics,
     ConsumerRecord, Delivery, GroupDescription, GroupPartition, LogDescription, MemberDescription,
-    OffsetTracker, OwnedRecord, PartitionDescription, PendingCommit, Producer, ProducerMetrics, Records,
-    RecordsIter, SharedBytes, Subscription, TopicDescription,
+    OffsetTracker, OwnedRecord, PartitionDescription, PendingCommit, Producer, ProducerMetrics,
+    RebalanceConsumer, RebalanceListener, Records, RecordsIter, SharedBytes, Subscription, TopicDescription,
 };
 pub use config::{AutoOffsetReset, ConsumerConfig, Partitioner, ProducerConfig, TopicConfig};
 pub use env::{DiskFault, DiskOp, DiskOperation, Fault, Intercept, ManualClock, SimDisk};

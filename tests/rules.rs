@@ -23,6 +23,8 @@ mod growing;
 mod lifetimes;
 #[path = "rules/log_dirs.rs"]
 mod log_dirs;
+#[path = "rules/members.rs"]
+mod members;
 #[path = "rules/offsets.rs"]
 mod offsets;
 #[path = "rules/partitions.rs"]

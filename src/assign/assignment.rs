@@ -13,7 +13,6 @@ pub(crate) struct MemberAssignment {
     pub(crate) user_data: Option<Vec<u8>>,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "clients and groups are to use it"))]
 impl MemberAssignment {
     /// Partitions of a name of more than 32,767 bytes, which no topic has, are left out.
     pub(crate) fn encode(&self) -> Vec<u8> {

@@ -109,7 +109,6 @@ impl GroupMember {
     }
 
     /// A member from what it said when it joined.
-    #[cfg_attr(not(test), expect(dead_code, reason = "clients that lead a group are to use it"))]
     pub(crate) fn joined(member_id: String, instance_id: Option<String>, said: MemberSubscription) -> Self {
         Self {
             member_id,

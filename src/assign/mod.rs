@@ -13,16 +13,13 @@ mod sticky;
 mod subscription;
 mod wire;
 
-#[cfg_attr(not(test), expect(unused_imports, reason = "clients and groups are to use it"))]
 pub(crate) use assignment::MemberAssignment;
 pub use assignor::{Assignor, RebalanceProtocol};
 pub use member::GroupMember;
 pub use range::RangeAssignor;
 pub use round_robin::RoundRobinAssignor;
 pub use sticky::{CooperativeStickyAssignor, StickyAssignor};
-#[cfg_attr(not(test), expect(unused_imports, reason = "clients and groups are to use it"))]
 pub(crate) use subscription::MemberSubscription;
-#[cfg_attr(not(test), expect(unused_imports, reason = "clients and groups are to use it"))]
 pub(crate) use wire::MalformedProtocol;
 
 #[cfg(test)]

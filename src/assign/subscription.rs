@@ -22,7 +22,6 @@ pub(crate) struct MemberSubscription {
     pub(crate) rack: Option<String>,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "clients and groups are to use it"))]
 impl MemberSubscription {
     /// Names of more than 32,767 bytes, which no topic has, are left out.
     pub(crate) fn encode(&self) -> Vec<u8> {

@@ -6,6 +6,7 @@ use crate::{
     config::TopicConfig,
     env::{Clock, ManualClock, RealStorage, SimDisk, Storage},
     error::{Error, Result},
+    group::Limits,
     node::{Node, NodeConfig, OnProgress, Progress},
     prng::Prng,
     rpc::Service,
@@ -19,6 +20,9 @@ use std::{
 
 /// Kafka's default.
 const RETENTION_CHECK_INTERVAL: Duration = Duration::from_secs(5 * 60);
+
+/// Kafka's default.
+const OFFSETS_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The id of an embedded broker.
 const EMBEDDED: i32 = 1;
@@ -46,6 +50,8 @@ pub struct BrokerBuilder {
     seed: Option<u64>,
     memory_maps: bool,
     retention_check_interval: Duration,
+    group_limits: Limits,
+    offsets_retention: Duration,
     salvage: bool,
     on_progress: OnProgress,
 }
@@ -59,6 +65,8 @@ impl BrokerBuilder {
             seed: None,
             memory_maps: true,
             retention_check_interval: RETENTION_CHECK_INTERVAL,
+            group_limits: Limits::default(),
+            offsets_retention: OFFSETS_RETENTION,
             salvage: false,
             on_progress: OnProgress::default(),
         }
@@ -179,6 +187,73 @@ impl BrokerBuilder {
     /// ```
     pub fn retention_check_interval(mut self, interval: Duration) -> Self {
         self.retention_check_interval = interval;
+        self
+    }
+
+    /// How long the first members of a group wait for others before partitions are assigned, so that many that start together
+    /// need one rebalance. Default zero: at once. Kafka's `group.initial.rebalance.delay.ms`, 3 s there.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// let builder = Broker::builder().group_initial_rebalance_delay(Duration::from_millis(50));
+    /// ```
+    pub fn group_initial_rebalance_delay(mut self, delay: Duration) -> Self {
+        self.group_limits.initial_rebalance_delay = delay;
+        self
+    }
+
+    /// The shortest [`session_timeout`](crate::ConsumerConfig::session_timeout) that a consumer may have. Default 6 s, as Kafka's
+    /// `group.min.session.timeout.ms`. A test by the wall clock may want less.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// let broker = Broker::builder().group_min_session_timeout(Duration::from_millis(10)).open_temporary()?;
+    /// broker.create_topic("orders", TopicConfig::new())?;
+    /// let impatient = ConsumerConfig::new("billing")
+    ///     .session_timeout(Duration::from_millis(100))
+    ///     .heartbeat_interval(Duration::from_millis(30));
+    /// let consumer = broker.consumer(impatient).subscribe("orders")?;
+    /// # Ok(()) }
+    /// ```
+    pub fn group_min_session_timeout(mut self, timeout: Duration) -> Self {
+        self.group_limits.min_session_timeout = timeout;
+        self
+    }
+
+    /// The longest [`session_timeout`](crate::ConsumerConfig::session_timeout) that a consumer may have. Default 30 min, as
+    /// Kafka's `group.max.session.timeout.ms`.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// let builder = Broker::builder().group_max_session_timeout(Duration::from_secs(3600));
+    /// ```
+    pub fn group_max_session_timeout(mut self, timeout: Duration) -> Self {
+        self.group_limits.max_session_timeout = timeout;
+        self
+    }
+
+    /// How long committed offsets are kept after a group has lost its last member, and those of a group without members ever
+    /// after their commit; in a group that has members, those of topics that none subscribes to any more (rule 49). Default
+    /// 7 days, as Kafka's `offsets.retention.minutes`; [`Duration::MAX`] keeps them. It is looked at every 10 minutes.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// let clock = ManualClock::new();
+    /// let broker = Broker::builder().clock(&clock).offsets_retention(Duration::from_secs(3600)).open_temporary()?;
+    /// broker.create_topic("orders", TopicConfig::new())?;
+    /// broker.admin().alter_group_offsets("billing", [(("orders", 0), 0)])?;
+    /// clock.advance(Duration::from_secs(3600 + 600));
+    /// assert!(broker.admin().list_groups()?.is_empty());
+    /// # Ok(()) }
+    /// ```
+    pub fn offsets_retention(mut self, retention: Duration) -> Self {
+        self.offsets_retention = retention;
         self
     }
 
@@ -307,6 +382,8 @@ impl BrokerBuilder {
             prng: ids.fork("broker"),
             topic_defaults: self.topic_defaults,
             retention_check_interval: self.retention_check_interval,
+            group_limits: self.group_limits,
+            offsets_retention: self.offsets_retention,
             salvage: self.salvage,
             on_progress: self.on_progress,
         };

@@ -2,31 +2,40 @@
 
 mod commits;
 mod handle;
+mod membership;
 mod metrics;
 mod pausing;
 mod positions;
+mod rebalance;
 mod subscription;
 
 pub use handle::{ConsumerHandle, PendingCommit};
+pub use rebalance::{RebalanceConsumer, RebalanceListener};
 pub use subscription::Subscription;
 pub(super) use subscription::{Pattern, Topics};
 
 use super::{
     Client, OwnedRecord, REQUEST_TIMEOUT, Records,
-    consumer_core::{Action, ConsumerCore, Event, Wanted},
+    consumer_core::{Action, Change, ConsumerCore, Event, Wanted},
 };
 use crate::{
     config::ConsumerConfig,
-    env::Slot,
+    env::{Interrupt, Slot},
     error::{Error, Result},
     rpc::{
-        Answer, FetchResponse, FindCoordinatorRequest, JoinGroupRequest, MetadataRequest, Request, Ticket,
+        Answer, FetchResponse, FindCoordinatorRequest, MetadataRequest, Notify, Request, Response, Ticket,
     },
     sync::Ordering,
-    types::{Instant, TopicPartition},
+    types::{Instant, TopicPartition, check_topic_name},
 };
 use handle::Shared;
-use std::{cell::RefCell, collections::BTreeSet, sync::Arc, time::Duration};
+use rebalance::Listener;
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 /// A consumer in the making, from [`Client::consumer`](crate::Client::consumer).
 ///
@@ -46,40 +55,75 @@ use std::{cell::RefCell, collections::BTreeSet, sync::Arc, time::Duration};
 pub struct ConsumerBuilder {
     client: Client,
     config: ConsumerConfig,
+    listener: Listener,
 }
 
 impl ConsumerBuilder {
     pub(super) fn new(client: Client, config: ConsumerConfig) -> Self {
-        Self { client, config }
+        Self { client, config, listener: Listener::default() }
     }
 
-    /// Reads all partitions of some topics; as the member of its group, if it has one.
+    /// Is told by the listener which partitions the consumer gets and gives up.
     ///
-    /// In this version a group has one member. Topics that are named must be there; for those that come see
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// struct Say;
+    ///
+    /// impl RebalanceListener for Say {
+    ///     fn assigned(&mut self, _: &mut RebalanceConsumer<'_>, partitions: &[TopicPartition]) -> Result<()> {
+    ///         Ok(println!("got {partitions:?}"))
+    ///     }
+    /// }
+    ///
+    /// let mut consumer = broker.consumer("billing").on_rebalance(Say).subscribe("orders")?;
+    /// consumer.poll(Duration::ZERO)?;
+    /// # Ok(()) }
+    /// ```
+    pub fn on_rebalance(mut self, listener: impl RebalanceListener + 'static) -> Self {
+        self.listener = Listener(Some(Box::new(listener)));
+        self
+    }
+
+    /// Reads all partitions of some topics; or, as a member of its group, its share of them, which is another one when members
+    /// come and go.
+    ///
+    /// The consumer joins its group at once, but does not wait: if it is the only member, it has its partitions when this
+    /// returns; else the others have to [`poll`](Consumer::poll) first, and its own polls take what it is given. Topics of a
+    /// group's need not be there: they are read when they come. Without a group they must be; see also
     /// [`Subscription::matching`].
     ///
     /// # Errors
-    /// - [`Error::GroupMaxSizeReached`]: another consumer is subscribed in this group.
-    /// - [`Error::UnknownTopicOrPartition`], [`Error::InvalidGroupId`], [`Error::InvalidConfig`], [`Error::Closed`].
+    /// - [`Error::InvalidTopic`], [`Error::InvalidGroupId`], [`Error::InvalidConfig`], [`Error::InvalidSessionTimeout`].
+    /// - [`Error::InconsistentGroupProtocol`]: the members have no assignor in common with this one.
+    /// - [`Error::UnknownTopicOrPartition`]: only without a group.
+    /// - [`Error::GroupMaxSizeReached`]: beyond 10,000 members. The disk's, and [`Error::Closed`].
     ///
     /// ```
-    /// # use brooklet::{Broker, Error, TopicConfig};
+    /// # use brooklet::{Broker, TopicConfig};
+    /// # use std::time::Duration;
     /// # fn main() -> brooklet::Result<()> {
     /// # let broker = Broker::temporary()?;
-    /// # broker.create_topic("orders", TopicConfig::new())?;
-    /// let first = broker.consumer("billing").subscribe("orders")?;
-    /// let second = broker.consumer("billing").subscribe("orders");
-    /// assert!(matches!(second, Err(Error::GroupMaxSizeReached { .. })));
+    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// let mut first = broker.consumer("billing").subscribe("orders")?;
+    /// assert_eq!(first.assignment().len(), 2);
+    /// let mut second = broker.consumer("billing").subscribe("orders")?;
+    /// while second.assignment().is_empty() {
+    ///     first.poll(Duration::ZERO)?;
+    ///     second.poll(Duration::ZERO)?;
+    /// }
+    /// assert_eq!((first.assignment().len(), second.assignment().len()), (1, 1));
     /// # Ok(()) }
     /// ```
     pub fn subscribe(self, topics: impl Into<Subscription>) -> Result<Consumer> {
         let wanted = subscribed(topics.into())?;
         let consumer = self.consumer(wanted)?;
-        if let Some(group) = consumer.shared.group.clone() {
-            let coordinator = consumer.shared.coordinator;
-            consumer
-                .shared
-                .joined(consumer.client().call_to(coordinator, JoinGroupRequest { group })?.member);
+        if consumer.core.borrow().is_member() {
+            consumer.shared.start_heart(consumer.now());
+            consumer.run(Event::Join)?;
         }
         Ok(consumer)
     }
@@ -107,16 +151,19 @@ impl ConsumerBuilder {
     }
 
     fn consumer(self, wanted: Wanted) -> Result<Consumer> {
-        let Self { client, config } = self;
+        let Self { client, config, listener } = self;
         config.check()?;
         let group = config.group.clone();
         let coordinator = match group.clone() {
             Some(group) => client.call(FindCoordinatorRequest { group })?.broker,
             None => client.bootstrap,
         };
-        let shared = Arc::new(Shared::new(client, group, coordinator));
-        let consumer = Consumer { core: RefCell::new(ConsumerCore::new(config, wanted)), shared };
-        consumer.learn()?;
+        let shared = Arc::new(Shared::new(client, &config, coordinator));
+        let (core, listener) = (RefCell::new(ConsumerCore::new(config, wanted)), RefCell::new(listener));
+        let consumer = Consumer { core, shared, listener };
+        if !consumer.core.borrow().is_member() {
+            consumer.learn()?;
+        }
         Ok(consumer)
     }
 }
@@ -126,7 +173,10 @@ fn subscribed(to: Subscription) -> Result<Wanted> {
         Topics::Named(topics) if topics.is_empty() => {
             Err(Error::IllegalState("a subscription to no topic".to_owned()))
         }
-        Topics::Named(topics) => Ok(Wanted::Topics(topics)),
+        Topics::Named(topics) => {
+            topics.iter().try_for_each(|topic| check_topic_name(topic))?;
+            Ok(Wanted::Topics(topics))
+        }
         Topics::Matching(pattern) => Ok(Wanted::Matching(pattern)),
     }
 }
@@ -166,6 +216,7 @@ fn assigned<P: Into<TopicPartition>>(partitions: impl IntoIterator<Item = P>) ->
 pub struct Consumer {
     core: RefCell<ConsumerCore>,
     shared: Arc<Shared>,
+    listener: RefCell<Listener>,
 }
 
 impl Consumer {
@@ -233,9 +284,10 @@ impl Consumer {
     fn poll_some(&mut self, timeout: Duration, most: usize) -> Result<Records> {
         let (now, clock) = (self.now(), self.client().service.clock());
         let deadline = clock.patience(now.plus(timeout));
-        let Action::Deliver(records) = self.run_from(Event::Poll { deadline, most }, now)? else {
-            return Ok(Records::default());
-        };
+        self.shared.heart.polls(now);
+        let polled = self.run_from(Event::Poll { deadline, most }, now);
+        self.shared.heart.has_polled();
+        let Action::Deliver(records) = polled? else { return Ok(Records::default()) };
         // Only a manual clock gives up on a wait without an end.
         let gave_up = records.is_empty() && deadline < now.plus(timeout);
         if gave_up { Err(Error::Timeout) } else { Ok(records) }
@@ -249,12 +301,12 @@ impl Consumer {
     /// As `run`, where it is known what time it is. A poll that does not wait need not read the clock again.
     fn run_from(&self, event: Event, mut now: Instant) -> Result<Action> {
         let polls = matches!(event, Event::Poll { .. });
-        let (service, woken) = (&self.client().service, &self.shared.woken);
+        let service = &self.client().service;
         let mut event = event;
+        self.check_woken(polls)?;
         loop {
-            // A wakeup is for polls: the short questions of other calls leave it to the next one.
-            if polls && woken.load(Ordering::Acquire) && woken.swap(false, Ordering::AcqRel) {
-                return Err(Error::Wakeup);
+            if let Some(news) = self.shared.news() {
+                self.core.borrow_mut().hear(news);
             }
             event = match self.step(event, now)? {
                 Action::Fetch(leader, request) => {
@@ -262,12 +314,16 @@ impl Consumer {
                     match service.fetch(leader.unwrap_or(self.client().bootstrap), &request) {
                         Answer::Ready(response) => {
                             event = Event::Fetched(response.map_err(|error| *error)?);
-                            now = if waits { self.now() } else { now };
+                            now = if waits { self.now_in(polls) } else { now };
                             continue;
                         }
-                        Answer::Parked(ticket) => {
-                            self.wait(&ticket, request.deadline)?.map_or(Event::TimedOut, Event::Fetched)
-                        }
+                        Answer::Parked(ticket) => match self.wait(&ticket, request.deadline) {
+                            Some(response) => Event::Fetched(response?),
+                            None => {
+                                self.check_woken(polls)?;
+                                Event::TimedOut
+                            }
+                        },
                     }
                 }
                 Action::Call(request) => {
@@ -277,15 +333,85 @@ impl Consumer {
                     let answer = answer.wait(service.clock(), now.plus(REQUEST_TIMEOUT));
                     answer.map_or_else(Event::Failed, Event::Answered)
                 }
+                Action::Send(request) => self.send(request),
+                Action::Await(until) => match self.await_answer(until) {
+                    Some(answer) => answer.map_or_else(Event::Failed, Event::Answered),
+                    None => {
+                        self.check_woken(polls)?;
+                        Event::TimedOut
+                    }
+                },
+                Action::Tell(change, partitions) => match self.tell(change, &partitions) {
+                    Ok(()) => Event::Told,
+                    Err(error) => {
+                        self.core.borrow_mut().told();
+                        self.note(&mut self.core.borrow_mut());
+                        return Err(error);
+                    }
+                },
                 Action::Commit(offsets) => Event::Committed(self.commit_what_is_there(offsets)),
                 Action::Wait(until) => {
-                    self.wait(&Ticket::new(Slot::new()), until)?;
+                    self.wait(&Ticket::<FetchResponse>::new(Slot::new()), until);
+                    self.check_woken(polls)?;
                     Event::TimedOut
                 }
                 done => return Ok(done),
             };
-            now = self.now();
+            now = self.now_in(polls);
         }
+    }
+
+    /// A wakeup is for polls: the short questions of other calls leave it to the next one.
+    fn check_woken(&self, polls: bool) -> Result<()> {
+        let woken = &self.shared.woken;
+        if polls && woken.load(Ordering::Acquire) && woken.swap(false, Ordering::AcqRel) {
+            return Err(Error::Wakeup);
+        }
+        Ok(())
+    }
+
+    fn now_in(&self, polls: bool) -> Instant {
+        let now = self.now();
+        if polls {
+            self.shared.heart.polls(now);
+        }
+        now
+    }
+
+    /// Sends something to the group; it may take the others long to let it answer.
+    fn send(&self, mut request: Request) -> Event {
+        if let Request::JoinGroup(join) = &mut request {
+            let notify: Weak<dyn Notify> = Arc::<Shared>::downgrade(&self.shared) as Weak<dyn Notify>;
+            join.notify = Some(notify);
+            self.shared.identity.lock().sent.joins(&join.member_id);
+        }
+        match self.client().service.call(self.shared.coordinator, request) {
+            Answer::Ready(answer) => answer.map_or_else(|error| Event::Failed(*error), Event::Answered),
+            Answer::Parked(ticket) => {
+                self.shared.identity.lock().sent.awaits(ticket);
+                Event::TimedOut
+            }
+        }
+    }
+
+    /// The answer to what was sent, waited for until `until`.
+    fn await_answer(&self, until: Instant) -> Option<Result<Response>> {
+        let ticket = match self.shared.identity.lock().sent.answer() {
+            Ok(answer) => return Some(answer),
+            Err(ticket) => ticket?,
+        };
+        self.attend(&ticket, || {
+            let came = ticket.wait(self.client().service.clock(), until);
+            let mut identity = self.shared.identity.lock();
+            match came {
+                Some(answer) => {
+                    identity.sent.forget_ticket();
+                    Some(answer)
+                }
+                // Whoever has the heart beat may have taken it.
+                None => identity.sent.answer().ok(),
+            }
+        })
     }
 
     /// Takes the core a step further, and notes for commits what it has learnt of topics, also with an error.
@@ -295,7 +421,7 @@ impl Consumer {
             core.tell_time(self.client().now());
         }
         let action = core.step(event, now);
-        self.note_topics(&mut core);
+        self.note(&mut core);
         action
     }
 
@@ -304,14 +430,15 @@ impl Consumer {
         let metadata = self.client().call(MetadataRequest { topics: self.core.borrow().names() })?;
         let mut core = self.core.borrow_mut();
         core.learn(metadata)?;
-        self.note_topics(&mut core);
+        self.note(&mut core);
         Ok(())
     }
 
-    /// Notes for commits which topics are read now.
-    fn note_topics(&self, core: &mut ConsumerCore) {
+    /// Notes for commits who the consumer is and what it reads now.
+    fn note(&self, core: &mut ConsumerCore) {
         if let Some(topic_ids) = core.changed_topics() {
-            self.shared.reads(topic_ids);
+            let owned = core.is_member().then(|| core.assignment().into_iter().collect());
+            self.shared.note(topic_ids, core.identity(), owned);
         }
     }
 
@@ -321,7 +448,8 @@ impl Consumer {
     /// [`enable_auto_commit`](ConsumerConfig::enable_auto_commit) the positions are committed before, as by a close.
     ///
     /// # Errors
-    /// The consumer reads what it read before then.
+    /// The consumer reads what it read before then. As a member of a group it joins anew, at once, or in the next poll if it has a
+    /// [`RebalanceListener`] to tell.
     /// - [`Error::IllegalState`]: the consumer was made by [`assign`](ConsumerBuilder::assign), or there is no topic.
     /// - [`Error::UnknownTopicOrPartition`], [`Error::Closed`], and those of a commit.
     ///
@@ -338,7 +466,17 @@ impl Consumer {
     /// # Ok(()) }
     /// ```
     pub fn subscribe(&mut self, topics: impl Into<Subscription>) -> Result<()> {
-        self.read_instead(subscribed(topics.into())?)
+        let wanted = subscribed(topics.into())?;
+        if !self.core.borrow().is_member() {
+            return self.read_instead(wanted);
+        }
+        self.commit_last()?;
+        self.core.borrow_mut().subscribe_anew(wanted)?;
+        let has_listener = self.listener.borrow().0.is_some();
+        if !has_listener {
+            self.run(Event::Join)?;
+        }
+        Ok(())
     }
 
     /// Reads other partitions from now on, as [`subscribe`](Self::subscribe) does other topics.
@@ -367,7 +505,7 @@ impl Consumer {
         let metadata = self.client().call(MetadataRequest { topics: next.names() })?;
         let mut core = self.core.borrow_mut();
         core.replace(next, metadata)?;
-        self.note_topics(&mut core);
+        self.note(&mut core);
         Ok(())
     }
 
@@ -381,27 +519,25 @@ impl Consumer {
         &self.shared.client
     }
 
-    /// Waits for what may come into the ticket, at most until `deadline`. A wakeup ends it.
-    fn wait(&self, ticket: &Ticket<FetchResponse>, deadline: Instant) -> Result<Option<FetchResponse>> {
-        let service = &self.client().service;
-        *self.shared.waiting.lock() = Some(Arc::clone(ticket));
-        if self.shared.woken.load(Ordering::Acquire) {
-            ticket.fill(Err(Error::Wakeup));
+    /// Waits for what may come into the ticket, at most until `deadline`; nobody need answer then.
+    fn wait<T: Send + 'static>(&self, ticket: &Ticket<T>, deadline: Instant) -> Option<Result<T>> {
+        let response = self.attend(ticket, || ticket.wait(self.client().service.clock(), deadline));
+        if response.is_none() {
+            ticket.fill(Err(Error::Timeout));
         }
-        let response = ticket.wait(service.clock(), deadline);
-        *self.shared.waiting.lock() = None;
-        match response {
-            Some(Err(Error::Wakeup)) => {
-                self.shared.woken.store(false, Ordering::Release);
-                Err(Error::Wakeup)
-            }
-            Some(response) => response.map(Some),
-            None => {
-                // Whoever would answer now need not.
-                ticket.fill(Err(Error::Timeout));
-                Ok(None)
-            }
+        response
+    }
+
+    /// Waits, so that a wakeup, or news from the group, ends it.
+    fn attend<T: Send + 'static, R>(&self, on: &Ticket<T>, wait: impl FnOnce() -> Option<R>) -> Option<R> {
+        let shared = &self.shared;
+        *shared.waiting.lock() = Some(Arc::<Slot<Result<T>>>::clone(on) as Arc<dyn Interrupt>);
+        if shared.woken.load(Ordering::Acquire) || shared.heart.has_news() {
+            shared.interrupt();
         }
+        let came = wait();
+        *shared.waiting.lock() = None;
+        came
     }
 
     fn now(&self) -> Instant {
@@ -428,11 +564,12 @@ impl Consumer {
     }
 
     /// Leaves the group. With [`enable_auto_commit`](ConsumerConfig::enable_auto_commit) the positions are committed
-    /// before: to close is to say that all that `poll` has handed out is done. Without it nothing is.
+    /// before: to close is to say that all that `poll` has handed out is done. Without it nothing is. Then the
+    /// [`RebalanceListener`] is told that all partitions are given up, and may commit.
     ///
     /// # Errors
-    /// Those of the commit, and others if the group could not be left; the consumer is gone all the same. Without anything
-    /// to commit, it is no error that the broker is closed.
+    /// Those of the commit and the listener's, and others if the group could not be left; the consumer is gone all the same.
+    /// Without anything to commit, it is no error that the broker is closed.
     ///
     /// ```
     /// # use brooklet::*;
@@ -447,12 +584,39 @@ impl Consumer {
     /// # Ok(()) }
     /// ```
     pub fn close(self) -> Result<()> {
-        let committed = self.commit_last();
-        committed.and(match self.shared.leave() {
+        let assignment = self.assignment();
+        let told = match self.core.borrow().is_member() && !assignment.is_empty() {
+            true => None,
+            false => Some(self.commit_last()),
+        };
+        let told = told.unwrap_or_else(|| self.tell(Change::Revoked, &assignment));
+        told.and(match self.shared.leave() {
             // The group is gone with its broker.
             Err(Error::Closed) => Ok(()),
             left => left,
         })
+    }
+
+    /// Ends it as if its process had died, for tests: without a word to the group, which counts it as gone after the
+    /// [`session_timeout`](ConsumerConfig::session_timeout), and with nothing committed.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// let clock = ManualClock::new();
+    /// let broker = Broker::builder().clock(&clock).open_temporary()?;
+    /// broker.create_topic("orders", TopicConfig::new().partitions(2))?;
+    /// let dies = broker.consumer("billing").subscribe("orders")?;
+    /// let mut lives = broker.consumer("billing").subscribe("orders")?;
+    /// dies.abandon();
+    /// clock.advance(Duration::from_secs(45));
+    /// lives.poll(Duration::ZERO)?;
+    /// assert_eq!(lives.assignment().len(), 2);
+    /// # Ok(()) }
+    /// ```
+    pub fn abandon(self) {
+        self.shared.go();
     }
 }
 

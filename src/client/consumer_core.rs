@@ -2,15 +2,17 @@
 //! out; no clock, no thread, no service.
 
 mod auto_commit;
+mod membership;
 mod metrics;
 mod pausing;
 #[cfg(test)]
 mod tests;
 mod topics;
 
+pub(super) use self::membership::{Change, News};
 pub use self::metrics::{ConsumerMetrics, ConsumerPartitionMetrics};
 
-use self::auto_commit::AutoCommit;
+use self::{auto_commit::AutoCommit, membership::Membership};
 use super::{
     buffer::Buffer,
     consumer::Pattern,
@@ -40,6 +42,10 @@ pub(super) enum Event {
         deadline: Instant,
         most: usize,
     },
+    /// The application is to have a part of what its group reads, as soon as that can be.
+    Join,
+    /// The application was told what was to be told.
+    Told,
     /// The application wants to know its partitions.
     Assign,
     /// The application wants to know positions.
@@ -59,6 +65,12 @@ pub(super) enum Event {
 #[derive(Debug)]
 pub(super) enum Action {
     Call(Request),
+    /// Something for the group, which may take long to answer.
+    Send(Request),
+    /// Wait for the answer to that until then.
+    Await(Instant),
+    /// Tell the application what becomes of these partitions.
+    Tell(Change, Vec<TopicPartition>),
     /// An automatic commit.
     Commit(Offsets),
     /// From this broker; from any, if there is only news of topics to wait for.
@@ -85,6 +97,8 @@ pub(super) enum Wanted {
 pub(super) struct ConsumerCore {
     config: ConsumerConfig,
     wanted: Wanted,
+    /// Of its group, unless the application says which partitions it reads.
+    membership: Option<Membership>,
     /// Topics that a broker is to be asked for.
     unresolved: BTreeSet<String>,
     /// Whether it is to be asked for all topics: some may match that are not known.
@@ -93,6 +107,8 @@ pub(super) struct ConsumerCore {
     changed: bool,
     /// Those among them that are gone, which the application was told.
     gone: BTreeSet<String>,
+    /// Those among them that the application is yet to be told of.
+    untold: BTreeSet<String>,
     /// Whether they were looked for since the application's last call, or since the last fetch.
     looked: bool,
     /// That of what is known of the topics; 0 is nobody's.
@@ -115,7 +131,8 @@ pub(super) struct ConsumerCore {
 
 /// What the application waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
+pub(super) enum Purpose {
+    Membership,
     Partitions,
     Positions,
     Records { until: Instant, most: usize },
@@ -162,7 +179,10 @@ enum Place {
 
 impl ConsumerCore {
     pub(super) fn new(config: ConsumerConfig, wanted: Wanted) -> Self {
+        let subscribes = !matches!(wanted, Wanted::Partitions(_));
+        let membership = config.group.clone().filter(|_| subscribes).map(Membership::new);
         let unresolved = match &wanted {
+            Wanted::Topics(_) if membership.is_some() => BTreeSet::new(),
             Wanted::Topics(topics) => topics.clone(),
             Wanted::Matching(_) => BTreeSet::new(),
             Wanted::Partitions(partitions) => partitions.iter().map(|p| p.topic().to_owned()).collect(),
@@ -173,8 +193,10 @@ impl ConsumerCore {
             auto_commit: AutoCommit::new(&config),
             config,
             wanted,
+            membership,
             unresolved,
             gone: BTreeSet::new(),
+            untold: BTreeSet::new(),
             looked: false,
             metadata_version: 0,
             partitions: BTreeMap::new(),
@@ -190,16 +212,23 @@ impl ConsumerCore {
 
     /// Takes an event in, and says what to do next. After an error the next poll goes on from where this one was.
     pub(super) fn step(&mut self, event: Event, now: Instant) -> Result<Action> {
-        self.looked &= matches!(event, Event::Answered(_) | Event::Failed(_) | Event::Committed(_));
+        self.looked &=
+            matches!(event, Event::Answered(_) | Event::Failed(_) | Event::Committed(_) | Event::Told);
         match event {
             Event::Poll { deadline: until, most } => {
                 self.metrics.polls += 1;
                 self.asks_for = Purpose::Records { until, most };
                 (self.fetched, self.hurries) = (false, false);
+                self.look_for_answer();
                 if let Some(offsets) = self.commit_that_is_due(now) {
                     return Ok(Action::Commit(offsets));
                 }
             }
+            Event::Join => {
+                self.asks_for = Purpose::Membership;
+                self.look_for_answer();
+            }
+            Event::Told => self.told(),
             Event::Assign => self.asks_for = Purpose::Partitions,
             Event::Locate => self.asks_for = Purpose::Positions,
             Event::Answered(response) => self.answered(response)?,
@@ -212,6 +241,17 @@ impl ConsumerCore {
     }
 
     fn next(&mut self, now: Instant) -> Result<Action> {
+        if matches!(self.asks_for, Purpose::Records { .. } | Purpose::Membership) {
+            if let Some(topic) = self.untold.pop_first() {
+                return Err(Error::UnknownTopicId { topic });
+            }
+            if let Some(action) = self.membership_step(now)? {
+                return Ok(action);
+            }
+            if self.asks_for == Purpose::Membership {
+                return Ok(Action::Located);
+            }
+        }
         if let Purpose::Records { most, .. } = self.asks_for {
             let records = self.drain(most)?;
             if !records.is_empty() {
@@ -276,7 +316,8 @@ impl ConsumerCore {
         self.fetched = true;
         let order = self.in_turn();
         let leader = order.first().and_then(|of| self.partitions.get(of)).map(|p| p.leader);
-        if leader.is_none() && !matches!(self.wanted, Wanted::Matching(_)) {
+        // A broker tells of news of topics, too.
+        if leader.is_none() && !matches!(self.wanted, Wanted::Matching(_)) && self.membership.is_none() {
             return Action::Wait(deadline);
         }
         let mut asked = Vec::new();
@@ -315,6 +356,8 @@ impl ConsumerCore {
 
     fn answered(&mut self, response: Response) -> Result<()> {
         match (std::mem::take(&mut self.asked), response) {
+            (Asked::Nothing, Response::JoinGroup(answer)) => self.join_answered(answer),
+            (Asked::Nothing, Response::SyncGroup(answer)) => self.sync_answered(&answer),
             (Asked::Metadata, Response::Metadata(metadata)) => self.learn(metadata),
             (Asked::Committed(partitions), Response::OffsetFetch(committed)) => {
                 self.start_from(partitions, committed)
@@ -341,6 +384,9 @@ impl ConsumerCore {
     }
 
     fn refused(&mut self, error: Error) -> Result<()> {
+        if self.awaits_group() {
+            return self.membership_refused(error);
+        }
         match (std::mem::take(&mut self.asked), error) {
             (Asked::Offset(of) | Asked::EpochEnd(of, _), error @ Error::UnknownTopicId { .. }) => {
                 self.failed(&of, error)
@@ -360,7 +406,9 @@ impl ConsumerCore {
             return false;
         }
         match &self.wanted {
-            Wanted::Topics(topics) => self.unresolved.extend(topics.iter().cloned()),
+            Wanted::Topics(topics) if self.membership.is_none() => {
+                self.unresolved.extend(topics.iter().cloned());
+            }
             _ => self.relist = true,
         }
         // A poll that does not wait has not looked at what is new yet.
@@ -520,6 +568,15 @@ impl ConsumerCore {
             }
             AutoOffsetReset::None => None,
         }
+    }
+
+    /// What the application waits for; a call within a call puts it back.
+    pub(super) fn purpose(&self) -> Purpose {
+        self.asks_for
+    }
+
+    pub(super) fn go_back_to(&mut self, purpose: Purpose) {
+        self.asks_for = purpose;
     }
 
     /// The partitions that the consumer reads.

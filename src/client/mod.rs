@@ -18,7 +18,10 @@ pub use admin::{
     Admin, GroupDescription, GroupPartition, LogDescription, MemberDescription, PartitionDescription,
     TopicDescription,
 };
-pub use consumer::{Consumer, ConsumerBuilder, ConsumerHandle, PendingCommit, Subscription};
+pub use consumer::{
+    Consumer, ConsumerBuilder, ConsumerHandle, PendingCommit, RebalanceConsumer, RebalanceListener,
+    Subscription,
+};
 pub use consumer_core::{ConsumerMetrics, ConsumerPartitionMetrics};
 pub use offset_tracker::OffsetTracker;
 pub use owned::{OwnedRecord, SharedBytes};

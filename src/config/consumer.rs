@@ -1,13 +1,18 @@
 //! A consumer's settings.
 
+use super::assignors::Assignors;
 use super::keys::{
     self, ISOLATION, Key, Refused, flag, iso_8601, number, span, span_text, text, word, word_for,
 };
 use crate::{
+    assign::Assignor,
     error::{Error, Result},
     types::{IsolationLevel, check_group_id},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+/// As a topic's name.
+const MAX_INSTANCE_ID: usize = 249;
 
 /// Where a partition without a usable position begins: one that has no committed offset, or whose position lies
 /// outside the log (rule 2).
@@ -55,6 +60,12 @@ pub struct ConsumerConfig {
     pub(crate) max_decompressed_bytes: usize,
     pub(crate) enable_auto_commit: bool,
     pub(crate) auto_commit_interval: Duration,
+    pub(crate) session_timeout: Duration,
+    pub(crate) heartbeat_interval: Duration,
+    pub(crate) max_poll_interval: Duration,
+    pub(crate) group_instance_id: Option<String>,
+    pub(crate) client_id: Option<String>,
+    pub(crate) assignors: Assignors,
     /// The first value that was refused.
     refused: Option<Refused>,
 }
@@ -73,6 +84,12 @@ impl Default for ConsumerConfig {
             max_decompressed_bytes: 128 << 20,
             enable_auto_commit: false,
             auto_commit_interval: Duration::from_secs(5),
+            session_timeout: Duration::from_secs(45),
+            heartbeat_interval: Duration::from_secs(3),
+            max_poll_interval: Duration::from_secs(5 * 60),
+            group_instance_id: None,
+            client_id: None,
+            assignors: Assignors::default(),
             refused: None,
         }
     }
@@ -259,11 +276,112 @@ impl ConsumerConfig {
         self
     }
 
+    /// After how long without a heartbeat its group counts this member as gone, and gives its partitions to others. Default
+    /// 45 s; the broker allows 6 s to 30 min, unless it is told otherwise
+    /// ([`group_min_session_timeout`](crate::BrokerBuilder::group_min_session_timeout)).
+    ///
+    /// Heartbeats come from the broker's own thread, never from `poll`. By Kafka's name `session.timeout.ms`.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// let config = ConsumerConfig::new("billing").session_timeout(Duration::from_secs(10));
+    /// ```
+    pub fn session_timeout(mut self, timeout: Duration) -> Self {
+        self.session_timeout = timeout;
+        self
+    }
+
+    /// How often this member says that it lives. Default 3 s; less than the session timeout, of which a third is usual. A
+    /// rebalance is not learnt of by it: the broker, which is in the same process, says so at once.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// let config = ConsumerConfig::new("billing").heartbeat_interval(Duration::from_secs(1));
+    /// ```
+    pub fn heartbeat_interval(mut self, interval: Duration) -> Self {
+        self.heartbeat_interval = interval;
+        self
+    }
+
+    /// The longest time between two polls: a member that does not poll for longer leaves its group, and what it was at comes
+    /// again elsewhere. Also how long the others wait for it in a rebalance. Default 5 min.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// let config = ConsumerConfig::new("reports").max_poll_interval(Duration::from_secs(3600));
+    /// ```
+    pub fn max_poll_interval(mut self, interval: Duration) -> Self {
+        self.max_poll_interval = interval;
+        self
+    }
+
+    /// Makes it a static member (KIP-345) of this name: it does not leave when it is closed, and when it is back within its
+    /// session timeout it has the partitions of before, without a rebalance. Two at a time with one name are not allowed: the
+    /// older one gets [`Error::FencedInstanceId`]. Default: none. The process's end is the end of all members.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// let first = || ConsumerConfig::new("billing").group_instance_id("first");
+    /// broker.consumer(first()).subscribe("orders")?.close()?;
+    /// assert_eq!(broker.admin().describe_group("billing")?.state, GroupState::Stable);
+    /// let again = broker.consumer(first()).subscribe("orders")?;
+    /// assert_eq!(again.assignment(), [("orders", 0).into()]);
+    /// # Ok(()) }
+    /// ```
+    pub fn group_instance_id(mut self, id: impl Into<String>) -> Self {
+        self.group_instance_id = Some(id.into());
+        self
+    }
+
+    /// A name for the consumer, which its member id begins with and [`describe_group`](crate::Admin::describe_group) shows.
+    /// Default: `consumer`.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let config = ConsumerConfig::new("billing").client_id("worker-7");
+    /// ```
+    pub fn client_id(mut self, id: impl Into<String>) -> Self {
+        self.client_id = Some(id.into());
+        self
+    }
+
+    /// How the group's partitions are to be spread over its members. All members need one in common;
+    /// [`assignors`](Self::assignors) gives several, so that a group can change from one to another. Default: as Kafka's, first
+    /// [`RangeAssignor`](crate::RangeAssignor), then [`CooperativeStickyAssignor`](crate::CooperativeStickyAssignor).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let config = ConsumerConfig::new("billing").assignor(RoundRobinAssignor);
+    /// ```
+    pub fn assignor(self, assignor: impl Assignor + 'static) -> Self {
+        self.assignors([Arc::new(assignor) as Arc<dyn Assignor>])
+    }
+
+    /// As [`assignor`](Self::assignor): several, the one that it likes best first. By Kafka's name
+    /// `partition.assignment.strategy`.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::sync::Arc;
+    /// let config = ConsumerConfig::new("billing")
+    ///     .assignors([Arc::new(RoundRobinAssignor) as Arc<dyn Assignor>, Arc::new(RangeAssignor)]);
+    /// assert_eq!(config.get("partition.assignment.strategy").as_deref(), Some("roundrobin,range"));
+    /// ```
+    pub fn assignors(mut self, assignors: impl IntoIterator<Item = Arc<dyn Assignor>>) -> Self {
+        self.assignors = Assignors::new(assignors.into_iter().collect());
+        self
+    }
+
     /// Sets a setting by Kafka's name to a value as text: what a map of settings holds. The names are those of these
     /// methods with dots, and `.ms` behind spans; `group.id` names the group.
     ///
-    /// Settings of Kafka's clients that have no meaning without a network (`bootstrap.servers`, `sasl.*`, ...) are let pass, and
-    /// those of sessions and heartbeats, since a group has one member as of now.
+    /// Settings of Kafka's clients that have no meaning without a network (`bootstrap.servers`, `sasl.*`, ...) are let pass.
     ///
     /// # Errors
     /// [`subscribe`](crate::ConsumerBuilder::subscribe) and [`assign`](crate::ConsumerBuilder::assign) give
@@ -305,7 +423,32 @@ impl ConsumerConfig {
             let reason = "a consumer without a group commits nothing".to_owned();
             return Err(Error::InvalidConfig { key, value, reason });
         }
+        self.check_membership()?;
         self.group.as_deref().map_or(Ok(()), check_group_id)
+    }
+
+    fn check_membership(&self) -> Result<()> {
+        let refused = |key: &str, value: String, reason: &str| {
+            Err(Error::InvalidConfig { key: key.to_owned(), value, reason: reason.to_owned() })
+        };
+        if let Some(trouble) = self.assignors.trouble() {
+            return refused("partition.assignment.strategy", self.assignors.to_string(), trouble);
+        }
+        if self.group.is_some() && self.heartbeat_interval >= self.session_timeout {
+            let reason = "it must be less than session.timeout.ms";
+            return refused("heartbeat.interval.ms", span_text(self.heartbeat_interval), reason);
+        }
+        if self.heartbeat_interval.is_zero() || self.max_poll_interval.is_zero() {
+            let heart = self.heartbeat_interval.is_zero();
+            let key = if heart { "heartbeat.interval.ms" } else { "max.poll.interval.ms" };
+            return refused(key, "0".to_owned(), "it must be more than nothing");
+        }
+        match &self.group_instance_id {
+            Some(id) if id.is_empty() || id.len() > MAX_INSTANCE_ID => {
+                refused("group.instance.id", id.clone(), "1 to 249 bytes are needed")
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -400,6 +543,42 @@ const KEYS: &[Key<ConsumerConfig>] = &[
         set: |config, value| span(value).map(|interval| config.auto_commit_interval = interval),
         get: |config| span_text(config.auto_commit_interval),
     },
+    Key {
+        names: &["session.timeout.ms"],
+        set: |config, value| span(value).map(|timeout| config.session_timeout = timeout),
+        get: |config| span_text(config.session_timeout),
+    },
+    Key {
+        names: &["heartbeat.interval.ms"],
+        set: |config, value| span(value).map(|interval| config.heartbeat_interval = interval),
+        get: |config| span_text(config.heartbeat_interval),
+    },
+    Key {
+        names: &["max.poll.interval.ms"],
+        set: |config, value| span(value).map(|interval| config.max_poll_interval = interval),
+        get: |config| span_text(config.max_poll_interval),
+    },
+    Key {
+        names: &["group.instance.id"],
+        set: |config, value| {
+            config.group_instance_id = Some(value.to_owned()).filter(|id| !id.is_empty());
+            Ok(())
+        },
+        get: |config| config.group_instance_id.clone().unwrap_or_default(),
+    },
+    Key {
+        names: &["client.id"],
+        set: |config, value| {
+            config.client_id = Some(value.to_owned()).filter(|id| !id.is_empty());
+            Ok(())
+        },
+        get: |config| config.client_id.clone().unwrap_or_default(),
+    },
+    Key {
+        names: &["partition.assignment.strategy"],
+        set: |config, value| Assignors::parse(value).map(|assignors| config.assignors = assignors),
+        get: |config| text(&config.assignors),
+    },
 ];
 
 #[cfg(test)]
@@ -414,12 +593,15 @@ mod tests {
             .set("enable.auto.commit", "true")
             .set("auto.commit.interval.ms", "250")
             .set("isolation.level", "read_committed")
-            .set("session.timeout.ms", "6000");
+            .set("session.timeout.ms", "6000")
+            .set("partition.assignment.strategy", "org.apache.kafka.clients.consumer.RangeAssignor");
         let wanted = ConsumerConfig::new("g")
             .auto_offset_reset(AutoOffsetReset::Latest)
             .enable_auto_commit(true)
             .auto_commit_interval(Duration::from_millis(250))
-            .isolation_level(IsolationLevel::ReadCommitted);
+            .isolation_level(IsolationLevel::ReadCommitted)
+            .session_timeout(Duration::from_secs(6))
+            .assignor(crate::assign::RangeAssignor);
         assert_eq!(config, wanted);
         assert!(config.check().is_ok());
         for key in KEYS {
@@ -430,11 +612,14 @@ mod tests {
         let since = config.clone().set("auto.offset.reset", "by_duration:P1DT1.5S");
         assert_eq!(since.auto_offset_reset, AutoOffsetReset::ByDuration(Duration::from_millis(86_401_500)));
         assert_eq!(since.get("auto.offset.reset").as_deref(), Some("by_duration:PT86401.5S"));
+        let breathless = ConsumerConfig::new("g").set("heartbeat.interval.ms", "45000");
+        assert!(matches!(breathless.check(), Err(Error::InvalidConfig { .. })));
         for (key, value) in [
             ("auto.offset.reset", "soonest"),
             ("auto.offset.reset", "by_duration:1h"),
             ("enable.auto.commit", "yes"),
             ("group", "g"),
+            ("partition.assignment.strategy", "best"),
         ] {
             let config = ConsumerConfig::new("g").set(key, value).set("fetch.min.bytes", "also wrong");
             let error = config.check().expect_err("it is wrong");

@@ -75,11 +75,6 @@ const NO_MEANING: &[&str] = &[
     "check.crcs",
     "key.",
     "value.",
-    // A group has one member as of now, which nobody waits for.
-    "session.timeout.ms",
-    "heartbeat.interval.ms",
-    "max.poll.interval.ms",
-    "partition.assignment.strategy",
 ];
 
 /// Settings of which one value alone is what happens here.

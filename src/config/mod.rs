@@ -1,10 +1,12 @@
 //! Settings: each key once, by Kafka's name, checked where it is used.
 
+mod assignors;
 mod consumer;
 mod keys;
 mod producer;
 mod topic;
 
+pub(crate) use assignors::Assignors;
 pub use consumer::{AutoOffsetReset, ConsumerConfig};
 pub(crate) use producer::SharedPartitioner;
 pub use producer::{Partitioner, ProducerConfig};

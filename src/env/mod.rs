@@ -28,7 +28,7 @@ pub(crate) use real::RealStorage;
 #[cfg(any(test, fuzzing))]
 pub(crate) use sim::Files;
 pub use sim::{DiskFault, DiskOp, DiskOperation, Fault, Intercept, SimDisk};
-pub(crate) use wait::{Alarm, Monitor, Slot};
+pub(crate) use wait::{Alarm, Interrupt, Monitor, Slot};
 
 use crate::{error::Result, types::Timestamp};
 use std::{fmt, path::Path, sync::Arc};

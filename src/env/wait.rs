@@ -2,7 +2,7 @@
 
 use super::clock::Clock;
 use crate::{
-    sync::{Condvar, Mutex, MutexGuard},
+    sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering},
     types::Instant,
 };
 use std::{fmt, time::Duration};
@@ -10,7 +10,24 @@ use std::{fmt, time::Duration};
 /// A place that a value is put into once, by whoever has the answer, and taken out of once, by whoever waits for it.
 pub(crate) struct Slot<T> {
     value: Mutex<State<T>>,
+    /// Whether whoever waits is to look up.
+    interrupted: AtomicBool,
     filled: Condvar,
+}
+
+/// Something that is waited for.
+pub(crate) trait Interrupt: Send + Sync + fmt::Debug {
+    /// Ends the wait that goes on, or else the next one, as if its time were up. What is waited for may come all the same.
+    fn interrupt(&self);
+}
+
+impl<T: Send> Interrupt for Slot<T> {
+    fn interrupt(&self) {
+        let value = self.value.lock();
+        self.interrupted.store(true, Ordering::Release);
+        drop(value);
+        self.filled.notify_all();
+    }
 }
 
 enum State<T> {
@@ -21,7 +38,8 @@ enum State<T> {
 
 impl<T> Slot<T> {
     pub(crate) fn new() -> Self {
-        Self { value: Mutex::new(State::Empty), filled: Condvar::new() }
+        let (value, interrupted) = (Mutex::new(State::Empty), AtomicBool::new(false));
+        Self { value, interrupted, filled: Condvar::new() }
     }
 
     /// Puts the value in; `false`, and nothing happens, if there was one before.
@@ -59,7 +77,7 @@ impl<T> Slot<T> {
         match clock {
             Clock::System(system) => {
                 let mut state = self.value.lock();
-                while matches!(*state, State::Empty) {
+                while matches!(*state, State::Empty) && !self.is_interrupted() {
                     let left = deadline.since(system.now());
                     if left.is_zero() {
                         break;
@@ -67,9 +85,14 @@ impl<T> Slot<T> {
                     self.filled.wait_for(&mut state, left.min(LONGEST_WAIT));
                 }
             }
-            Clock::Manual(manual) => manual.drive(deadline, || self.is_filled()),
+            Clock::Manual(manual) => manual.drive(deadline, || self.is_filled() || self.is_interrupted()),
         }
+        self.interrupted.store(false, Ordering::Release);
         self.take()
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Acquire)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A change of what a group has committed: as the group knows it, and as the log keeps it.
 
-use super::offset_record::{OffsetKey, OffsetValue, OffsetsRecord};
+use super::offset_record::{OffsetKey, OffsetValue};
 use crate::types::{LeaderEpoch, Offset, Timestamp, TopicId, TopicPartition};
 
 /// What is committed for a partition.
@@ -45,14 +45,7 @@ impl CommitRecord {
         Ok((key, Some(value)))
     }
 
-    /// Reads a record; `None` for one that is about something else than a commit.
-    pub(crate) fn decode(key: Option<&[u8]>, value: Option<&[u8]>) -> Result<Option<Self>, String> {
-        let key = key.ok_or("a record of __consumer_offsets without a key")?;
-        let OffsetsRecord::Commit { key, value } =
-            OffsetsRecord::decode(key, value).map_err(|error| error.to_string())?
-        else {
-            return Ok(None);
-        };
+    pub(super) fn of(key: OffsetKey<'_>, value: Option<OffsetValue<'_>>) -> Self {
         let committed = value.map(|value| Committed {
             offset: value.offset,
             leader_epoch: value.leader_epoch,
@@ -61,13 +54,14 @@ impl CommitRecord {
             topic_id: value.topic_id,
         });
         let partition = TopicPartition::new(key.topic, key.partition);
-        Ok(Some(Self { group: key.group.to_owned(), partition, committed }))
+        Self { group: key.group.to_owned(), partition, committed }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::group::GroupRecord;
 
     #[test]
     fn a_commit_and_its_end_read_back_what_they_write() {
@@ -81,9 +75,8 @@ mod tests {
         for committed in [Some(committed), None] {
             let record = CommitRecord { group: "g".to_owned(), partition: ("t", 7).into(), committed };
             let (key, value) = record.encode().unwrap();
-            assert_eq!(CommitRecord::decode(Some(&key), value.as_deref()), Ok(Some(record)));
+            let read = GroupRecord::decode(Some(&key), value.as_deref());
+            assert_eq!(read, Ok(Some(GroupRecord::Commit(record))));
         }
-        assert!(CommitRecord::decode(None, None).is_err());
-        assert_eq!(CommitRecord::decode(Some(&[0, 99]), None), Ok(None));
     }
 }

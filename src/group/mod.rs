@@ -1,315 +1,459 @@
-//! A consumer group, as its coordinator sees it: a pure state machine. No clock, no file, no lock.
+//! A consumer group, as its coordinator sees it: a pure state machine. No clock, no file, no lock, no random numbers.
 //!
-//! Events go in; what comes out is an answer, and the records that make the change last. The offsets of a group change
-//! by records alone ([`Group::apply`]), the same ones on the way to the log and on the way back from it, so that a
-//! replay gives what there was, and a replay of the same records again changes nothing.
+//! Events go in; out come answers, some to requests of long ago, and records that make a change last. What depends on a
+//! record happens when that is in the log ([`Event::Written`]). Offsets change by records alone, the same ones on the way to
+//! the log and on the way back from it ([`Group::apply`]), so that a replay gives what there was, and a replay of the same
+//! records again changes nothing.
 //!
-//! In this version a group has one member at most.
+//! The rules are Kafka's classic protocol's (rules 44 to 53 of the format page's semantics).
 
 mod commit;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod join;
+mod member;
 mod offset_record;
+mod offsets;
+mod record;
+mod sync;
+#[cfg(test)]
+mod tests;
+mod timers;
 
 pub(crate) use commit::{CommitRecord, Committed};
-pub(crate) use offset_record::{group_metadata_key, partition_for_group};
+pub(crate) use offset_record::partition_for_group;
+pub(crate) use record::{GroupRecord, MetadataRecord};
 
 use crate::{
     error::{Error, Result},
-    rpc::MemberIdentity,
-    types::{
-        Generation, GroupState, LeaderEpoch, Offset, OffsetAndMetadata, Offsets, Timestamp, TopicId,
-        TopicPartition,
-    },
+    rpc::{DescribedMember, MemberIdentity, Response},
+    types::{Generation, GroupState, Instant, Offsets, Timestamp, TopicId, TopicPartition},
 };
-use std::collections::BTreeMap;
+use member::Member;
+use offset_record::{GroupMetadata, MemberMetadata};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
-/// The longest note of a committed offset, in UTF-16 code units (rule 48).
-const MAX_METADATA: usize = 4096;
+/// What a request is answered by.
+pub(crate) type RequestId = u64;
 
-/// How many members a group may have.
-const MAX_MEMBERS: usize = 1;
+/// What becomes of a request: an answer now, or `None`: later.
+type Outcome = Result<Option<Response>>;
+
+/// What time it is, by both clocks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    pub(crate) now: Instant,
+    pub(crate) wall: Timestamp,
+}
+
+/// What groups are held to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) min_session_timeout: Duration,
+    pub(crate) max_session_timeout: Duration,
+    /// How long the first members of a group wait for others.
+    pub(crate) initial_rebalance_delay: Duration,
+    pub(crate) max_size: usize,
+}
+
+/// Kafka's, but for the delay, which it has 3 s of, and the size, which it does not limit.
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            min_session_timeout: Duration::from_secs(6),
+            max_session_timeout: Duration::from_secs(30 * 60),
+            initial_rebalance_delay: Duration::ZERO,
+            max_size: 10_000,
+        }
+    }
+}
+
+/// A consumer that joins.
+#[derive(Debug, Clone)]
+pub(crate) struct Join {
+    /// Empty: it has none yet.
+    pub(crate) member_id: String,
+    /// Which it gets if it needs one; nobody else has it.
+    pub(crate) new_member_id: String,
+    pub(crate) instance_id: Option<String>,
+    pub(crate) client_id: String,
+    pub(crate) session_timeout: Duration,
+    pub(crate) rebalance_timeout: Duration,
+    pub(crate) protocol_type: String,
+    pub(crate) protocols: Vec<(String, Arc<[u8]>)>,
+    pub(crate) requires_known_member_id: bool,
+}
 
 /// What happens to a group.
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
-    /// A consumer comes; the coordinator has made up an id for it.
-    Join { member_id: String },
-    /// A member goes.
-    Leave { member_id: String },
+    Join(RequestId, Join),
+    /// A member asks for its part; the leader brings all parts.
+    Sync {
+        request: RequestId,
+        member: MemberIdentity,
+        protocol: String,
+        assignments: Vec<(String, Arc<[u8]>)>,
+    },
+    Heartbeat(RequestId, MemberIdentity),
+    Leave {
+        request: RequestId,
+        member_id: String,
+        instance_id: Option<String>,
+    },
     /// Offsets are committed, by a member or from outside.
-    Commit { member: Option<MemberIdentity>, offsets: Offsets, topic_ids: BTreeMap<String, TopicId> },
+    Commit {
+        request: RequestId,
+        member: Option<MemberIdentity>,
+        offsets: Offsets,
+        topic_ids: BTreeMap<String, TopicId>,
+    },
     /// A topic was deleted (rule 11).
-    TopicDeleted { topic: String },
+    TopicDeleted {
+        request: RequestId,
+        topic: String,
+    },
     /// Offsets are to be committed no more.
-    DeleteOffsets { partitions: Vec<TopicPartition> },
+    DeleteOffsets {
+        request: RequestId,
+        partitions: Vec<TopicPartition>,
+    },
     /// The group is to be no more.
-    Delete,
+    Delete(RequestId),
+    /// Offsets that nobody has asked for are to be forgotten (rule 49).
+    Expire {
+        request: RequestId,
+        retention: Duration,
+    },
+    /// A write is in the log, or has failed.
+    Written {
+        write: u64,
+        result: Result<()>,
+    },
+    /// [`Group::next_deadline`] has come.
+    Tick,
 }
 
 /// What is to be done about it.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
-    /// To be appended to the group's partition of `__consumer_offsets` as one batch, and then applied.
-    pub(crate) records: Vec<CommitRecord>,
-    /// Who the group's new member is.
-    pub(crate) joined: Option<MemberIdentity>,
-    /// Whether the group is no more: that is appended, too, for a Kafka that has noted more of it than its offsets.
-    pub(crate) gone: bool,
+    pub(crate) writes: Vec<Write>,
+    pub(crate) answers: Vec<(RequestId, Result<Response>)>,
+    /// The ids of members who do not know yet that a rebalance has begun.
+    pub(crate) to_join: Vec<String>,
+}
+
+/// Records to be appended to the group's partition of `__consumer_offsets`, as one batch.
+#[derive(Debug)]
+pub(crate) struct Write {
+    pub(crate) id: u64,
+    pub(crate) records: Vec<GroupRecord>,
+}
+
+/// What is to be done when a write is in the log.
+#[derive(Debug)]
+enum Pending {
+    Nothing,
+    /// Offsets change.
+    Offsets {
+        request: RequestId,
+        records: Vec<CommitRecord>,
+        answer: Response,
+    },
+    /// The group is no more.
+    End {
+        request: RequestId,
+        answer: Response,
+    },
+    /// Members get their parts.
+    Assignment {
+        generation: Generation,
+        assignments: BTreeMap<String, Arc<[u8]>>,
+    },
+    /// A static member is back.
+    Rejoin {
+        request: RequestId,
+        member_id: String,
+    },
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    Empty,
+    /// All are to join.
+    Preparing {
+        /// Who has not joined by then is no member any more.
+        until: Instant,
+        not_before: Instant,
+        /// Whether the first members of the group are waited for.
+        delayed: bool,
+    },
+    /// All have joined, and wait for their parts.
+    Completing,
+    Stable,
 }
 
 /// One group.
 #[derive(Debug)]
 pub(crate) struct Group {
     id: String,
+    limits: Limits,
+    state: State,
+    /// When it came to be in this state.
+    since: Timestamp,
     generation: Generation,
-    member: Option<String>,
+    /// Empty: it never had a member.
+    protocol_type: String,
+    protocol: Option<String>,
+    leader: Option<String>,
+    members: BTreeMap<String, Member>,
+    /// Static members' ids, by their names.
+    instances: BTreeMap<String, String>,
+    /// Who has not asked for its part of this generation yet, and until when it may.
+    awaited: BTreeSet<String>,
+    awaited_until: Instant,
+    /// Ids that were given out, and until when one may come back with it.
+    pending: BTreeMap<String, Instant>,
     offsets: BTreeMap<TopicPartition, Committed>,
+    writes: BTreeMap<u64, Pending>,
+    /// How many writes there were.
+    written: u64,
+    /// Whether the log has a record of the group itself.
+    is_kept: bool,
+    is_gone: bool,
 }
 
 impl Group {
-    pub(crate) fn new(id: &str) -> Self {
-        Self { id: id.to_owned(), generation: Generation(0), member: None, offsets: BTreeMap::new() }
+    pub(crate) fn new(id: &str, limits: Limits) -> Self {
+        Self {
+            id: id.to_owned(),
+            limits,
+            state: State::Empty,
+            since: Timestamp::default(),
+            generation: Generation(0),
+            protocol_type: String::new(),
+            protocol: None,
+            leader: None,
+            members: BTreeMap::new(),
+            instances: BTreeMap::new(),
+            awaited: BTreeSet::new(),
+            awaited_until: Instant::MAX,
+            pending: BTreeMap::new(),
+            offsets: BTreeMap::new(),
+            writes: BTreeMap::new(),
+            written: 0,
+            is_kept: false,
+            is_gone: false,
+        }
     }
 
-    /// Takes an event in, at the wall clock's time `now`. An event that is refused changes nothing.
-    pub(crate) fn step(&mut self, event: Event, now: Timestamp) -> Result<Effects> {
-        match event {
-            Event::Join { member_id } => self.join(member_id),
-            Event::Leave { member_id } => self.leave(&member_id),
-            Event::Commit { member, offsets, topic_ids } => {
-                self.commit(member.as_ref(), offsets, &topic_ids, now)
+    /// Takes an event in. One that is refused changes nothing.
+    pub(crate) fn step(&mut self, event: Event, at: Times) -> Effects {
+        let mut effects = Effects::default();
+        let to = &mut effects;
+        let (request, outcome) = match event {
+            Event::Join(request, join) => (request, self.join(request, join, at, to)),
+            Event::Sync { request, member, protocol, assignments } => {
+                (request, self.sync(request, &member, &protocol, assignments, at, to))
             }
-            Event::TopicDeleted { topic } => Ok(self.forget(|partition| partition.topic() == topic)),
-            Event::DeleteOffsets { partitions } => {
-                self.check_deletable()?;
-                Ok(self.forget(|partition| partitions.contains(partition)))
+            Event::Heartbeat(request, member) => (request, self.heartbeat(&member, at)),
+            Event::Leave { request, member_id, instance_id } => {
+                (request, self.leave(&member_id, instance_id.as_deref(), at, to))
             }
-            Event::Delete => {
-                self.check_deletable()?;
-                Ok(Effects { gone: true, ..self.forget(|_| true) })
+            Event::Commit { request, member, offsets, topic_ids } => {
+                (request, self.commit(request, member.as_ref(), offsets, &topic_ids, at, to))
             }
-        }
-    }
-
-    /// Whether there is such a group: one without a member and without offsets is nothing.
-    pub(crate) fn is_known(&self) -> bool {
-        self.member.is_some() || !self.offsets.is_empty()
-    }
-
-    pub(crate) fn state(&self) -> GroupState {
-        if self.member.is_some() { GroupState::Stable } else { GroupState::Empty }
-    }
-
-    /// The ids of its members.
-    pub(crate) fn members(&self) -> impl Iterator<Item = &str> {
-        self.member.as_deref().into_iter()
-    }
-
-    /// As Kafka does for a group whose members' topics it does not know.
-    fn check_deletable(&self) -> Result<()> {
-        if !self.is_known() {
-            return Err(Error::GroupIdNotFound { group: self.id.clone() });
-        }
-        if self.member.is_some() {
-            return Err(Error::NonEmptyGroup { group: self.id.clone() });
-        }
-        Ok(())
-    }
-
-    fn join(&mut self, member_id: String) -> Result<Effects> {
-        if self.member.is_some() {
-            return Err(Error::GroupMaxSizeReached { group: self.id.clone(), limit: MAX_MEMBERS });
-        }
-        self.generation = Generation(self.generation.0.saturating_add(1));
-        self.member = Some(member_id.clone());
-        let joined = Some(MemberIdentity { member_id, generation: self.generation });
-        Ok(Effects { joined, ..Effects::default() })
-    }
-
-    fn leave(&mut self, member_id: &str) -> Result<Effects> {
-        if self.member.as_deref() != Some(member_id) {
-            return Err(Error::UnknownMemberId { group: self.id.clone() });
-        }
-        self.member = None;
-        Ok(Effects::default())
-    }
-
-    /// Rules 1, 44, 46 and 48.
-    fn commit(
-        &self,
-        member: Option<&MemberIdentity>,
-        offsets: Offsets,
-        topic_ids: &BTreeMap<String, TopicId>,
-        now: Timestamp,
-    ) -> Result<Effects> {
-        match (member, &self.member) {
-            (None, None) => {}
-            (Some(from), Some(there)) if from.member_id == *there => {
-                if from.generation != self.generation {
-                    return Err(Error::IllegalGeneration { group: self.id.clone() });
-                }
+            Event::TopicDeleted { request, topic } => {
+                (request, self.forget(request, |partition| partition.topic() == topic, to))
             }
-            _ => return Err(Error::UnknownMemberId { group: self.id.clone() }),
-        }
-        let mut records = Vec::new();
-        for (partition, offset) in offsets {
-            if offset.metadata.encode_utf16().count() > MAX_METADATA {
-                return Err(Error::OffsetMetadataTooLarge);
+            Event::DeleteOffsets { request, partitions } => {
+                (request, self.delete_offsets(request, &partitions, to))
             }
-            let committed = Committed {
-                offset: Offset::new(offset.offset),
-                leader_epoch: offset.leader_epoch.map(LeaderEpoch),
-                metadata: offset.metadata,
-                at: now,
-                topic_id: topic_ids.get(partition.topic()).copied(),
-            };
-            records.push(CommitRecord { group: self.id.clone(), partition, committed: Some(committed) });
-        }
-        Ok(Effects { records, ..Effects::default() })
-    }
-
-    fn forget(&self, which: impl Fn(&TopicPartition) -> bool) -> Effects {
-        let gone = self.offsets.keys().filter(|partition| which(partition));
-        let tombstone = |partition: &TopicPartition| CommitRecord {
-            group: self.id.clone(),
-            partition: partition.clone(),
-            committed: None,
+            Event::Delete(request) => (request, self.delete(request, to)),
+            Event::Expire { request, retention } => (request, self.expire(request, retention, at, to)),
+            Event::Written { write, result } => {
+                self.end_write(write, result, at, to);
+                return effects;
+            }
+            Event::Tick => {
+                self.tick(at, to);
+                return effects;
+            }
         };
-        Effects { records: gone.map(tombstone).collect(), ..Effects::default() }
+        match outcome {
+            Ok(None) => {}
+            Ok(Some(answer)) => effects.answers.push((request, Ok(answer))),
+            Err(error) => effects.answers.push((request, Err(error))),
+        }
+        effects
+    }
+
+    fn write(&mut self, records: Vec<GroupRecord>, then: Pending, effects: &mut Effects) {
+        self.written += 1;
+        self.writes.insert(self.written, then);
+        self.is_kept |= records.iter().any(|record| matches!(record, GroupRecord::Metadata(_)));
+        effects.writes.push(Write { id: self.written, records });
+    }
+
+    fn end_write(&mut self, write: u64, result: Result<()>, at: Times, effects: &mut Effects) {
+        match self.writes.remove(&write) {
+            None | Some(Pending::Nothing) => {}
+            Some(Pending::Offsets { request, records, answer }) => {
+                if result.is_ok() {
+                    records.iter().for_each(|record| self.apply_commit(record));
+                }
+                effects.answers.push((request, result.map(|()| answer)));
+            }
+            Some(Pending::End { request, answer }) => {
+                self.is_gone |= result.is_ok();
+                effects.answers.push((request, result.map(|()| answer)));
+            }
+            Some(Pending::Assignment { generation, assignments }) => {
+                self.divided(generation, assignments, result, at, effects);
+            }
+            Some(Pending::Rejoin { request, member_id }) => {
+                effects.answers.push((request, result.map(|()| self.joined(&member_id, true))));
+            }
+        }
+    }
+
+    /// What the log is to keep of the group now.
+    fn metadata_record(&self) -> GroupRecord {
+        self.metadata_record_with(|id| {
+            self.members.get(id).map(|m| Arc::clone(&m.assignment)).unwrap_or_default()
+        })
+    }
+
+    fn metadata_record_with(&self, assignment: impl Fn(&str) -> Arc<[u8]>) -> GroupRecord {
+        let protocol = self.protocol.as_deref();
+        let keep = |(id, member): (&String, &Member)| member.keep(id, protocol, &assignment(id));
+        let metadata = GroupMetadata {
+            protocol_type: self.protocol_type.clone(),
+            generation: self.generation,
+            protocol: self.protocol.clone(),
+            leader: self.leader.clone(),
+            state_timestamp: Some(self.since),
+            members: self.members.iter().map(keep).collect(),
+        };
+        GroupRecord::Metadata(MetadataRecord { group: self.id.clone(), metadata: Some(metadata) })
     }
 
     /// Takes in a record of this group's that is in the log.
-    pub(crate) fn apply(&mut self, record: &CommitRecord) {
-        match &record.committed {
-            Some(committed) => self.offsets.insert(record.partition.clone(), committed.clone()),
-            None => self.offsets.remove(&record.partition),
+    pub(crate) fn apply(&mut self, record: &GroupRecord) {
+        match record {
+            GroupRecord::Commit(commit) => self.apply_commit(commit),
+            GroupRecord::Metadata(MetadataRecord { metadata: Some(metadata), .. }) => self.restore(metadata),
+            GroupRecord::Metadata(MetadataRecord { metadata: None, .. }) => {
+                let offsets = std::mem::take(&mut self.offsets);
+                *self = Self { offsets, ..Self::new(&self.id, self.limits) };
+            }
+        }
+    }
+
+    fn restore(&mut self, kept: &GroupMetadata) {
+        let offsets = std::mem::take(&mut self.offsets);
+        let protocol = kept.protocol.as_deref();
+        let member = |member: &MemberMetadata| (member.member_id.clone(), Member::restore(member, protocol));
+        let instance =
+            |member: &MemberMetadata| Some((member.instance_id.clone()?, member.member_id.clone()));
+        *self = Self {
+            state: if kept.members.is_empty() { State::Empty } else { State::Stable },
+            since: kept.state_timestamp.unwrap_or_default(),
+            generation: kept.generation,
+            protocol_type: kept.protocol_type.clone(),
+            protocol: kept.protocol.clone(),
+            leader: kept.leader.clone(),
+            members: kept.members.iter().map(member).collect(),
+            instances: kept.members.iter().filter_map(instance).collect(),
+            offsets,
+            is_kept: true,
+            ..Self::new(&self.id, self.limits)
         };
     }
 
-    /// The partitions that something is committed for.
-    pub(crate) fn partitions(&self) -> impl Iterator<Item = &TopicPartition> {
-        self.offsets.keys()
+    /// All of the log is read: the members' sessions begin anew.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for brokers whose members are elsewhere"))]
+    pub(crate) fn take_up(&mut self, now: Instant) {
+        self.members.values_mut().for_each(|member| member.beat(now));
     }
 
-    /// What is committed for a partition of the topic that has the id `topic_id` now: what was committed for an older
-    /// topic of that name does not count (rule 11).
-    pub(crate) fn committed(
-        &self,
-        partition: &TopicPartition,
-        topic_id: Option<TopicId>,
-    ) -> Option<OffsetAndMetadata> {
-        let committed = self.offsets.get(partition)?;
-        let other = committed.topic_id.zip(topic_id).is_some_and(|(then, now)| then != now);
-        let mut offset = OffsetAndMetadata::new(committed.offset.get(), committed.metadata.clone());
-        offset.leader_epoch = committed.leader_epoch.map(|epoch| epoch.0);
-        (!other).then_some(offset)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Timestamp = Timestamp::from_millis(1_000);
-
-    fn join(group: &mut Group, id: &str) -> Result<MemberIdentity> {
-        let effects = group.step(Event::Join { member_id: id.to_owned() }, NOW)?;
-        Ok(effects.joined.expect("a member"))
+    /// All of the log is read, and nobody can have outlived it: there are no members.
+    pub(crate) fn take_up_alone(&mut self, wall: Timestamp) {
+        if self.members.is_empty() {
+            return;
+        }
+        self.members.clear();
+        self.instances.clear();
+        (self.state, self.since) = (State::Empty, wall);
+        (self.protocol, self.leader) = (None, None);
     }
 
-    fn commit(group: &mut Group, member: Option<&MemberIdentity>, offset: OffsetAndMetadata) -> Result<()> {
-        let offsets = Offsets::from([(("t", 0), offset)]);
-        let event = Event::Commit { member: member.cloned(), offsets, topic_ids: BTreeMap::new() };
-        let effects = group.step(event, NOW)?;
-        effects.records.iter().for_each(|record| group.apply(record));
-        Ok(())
+    /// Whether there is such a group: one without a member, without offsets and without a record is nothing.
+    pub(crate) fn is_known(&self) -> bool {
+        !self.members.is_empty() || !self.offsets.is_empty() || self.is_kept
     }
 
-    fn committed(group: &Group) -> Option<i64> {
-        group.committed(&TopicPartition::new("t", 0), None).map(|o| o.offset)
+    /// Whether it was deleted.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_gone
     }
 
-    #[test]
-    fn a_second_member_is_refused_until_the_first_leaves() {
-        let mut group = Group::new("g");
-        let first = join(&mut group, "a").unwrap();
-        assert!(matches!(join(&mut group, "b"), Err(Error::GroupMaxSizeReached { limit: 1, .. })));
-        assert!(matches!(
-            group.step(Event::Leave { member_id: "b".to_owned() }, NOW),
-            Err(Error::UnknownMemberId { .. })
-        ));
-        group.step(Event::Leave { member_id: "a".to_owned() }, NOW).unwrap();
-        assert!(join(&mut group, "b").unwrap().generation > first.generation);
+    pub(crate) fn state(&self) -> GroupState {
+        match self.state {
+            State::Empty => GroupState::Empty,
+            State::Preparing { .. } => GroupState::PreparingRebalance,
+            State::Completing => GroupState::CompletingRebalance,
+            State::Stable => GroupState::Stable,
+        }
     }
 
-    #[test]
-    fn rule_44_who_is_not_a_member_any_more_commits_nothing() {
-        let mut group = Group::new("g");
-        let first = join(&mut group, "a").unwrap();
-        commit(&mut group, Some(&first), 5.into()).unwrap();
-        let old = MemberIdentity { generation: Generation(0), ..first.clone() };
-        assert!(matches!(commit(&mut group, Some(&old), 9.into()), Err(Error::IllegalGeneration { .. })));
-        group.step(Event::Leave { member_id: "a".to_owned() }, NOW).unwrap();
-        assert!(matches!(commit(&mut group, Some(&first), 9.into()), Err(Error::UnknownMemberId { .. })));
-        assert_eq!(committed(&group), Some(5));
+    pub(crate) fn protocol(&self) -> Option<&str> {
+        self.protocol.as_deref()
     }
 
-    #[test]
-    fn rule_46_a_commit_from_outside_passes_only_without_members() {
-        let mut group = Group::new("g");
-        commit(&mut group, None, 3.into()).unwrap();
-        join(&mut group, "a").unwrap();
-        assert!(matches!(commit(&mut group, None, 4.into()), Err(Error::UnknownMemberId { .. })));
-        assert_eq!(committed(&group), Some(3));
+    /// Its members, by id.
+    pub(crate) fn members(&self) -> Vec<DescribedMember> {
+        let protocol = self.protocol.as_deref();
+        let describe = |(id, member): (&String, &Member)| DescribedMember {
+            member_id: id.clone(),
+            instance_id: member.instance_id.clone(),
+            client_id: member.client_id.clone(),
+            metadata: protocol.map(|protocol| member.metadata(protocol)).unwrap_or_default(),
+            assignment: Arc::clone(&member.assignment),
+        };
+        self.members.iter().map(describe).collect()
     }
 
-    #[test]
-    fn rule_48_metadata_is_counted_in_utf16_units() {
-        let mut group = Group::new("g");
-        let fits = "\u{1f980}".repeat(2048);
-        commit(&mut group, None, OffsetAndMetadata::new(1, fits.clone())).unwrap();
-        assert_eq!(group.committed(&("t", 0).into(), None).unwrap().metadata, fits);
-        let error = commit(&mut group, None, OffsetAndMetadata::new(2, fits + "x"));
-        assert!(matches!(error, Err(Error::OffsetMetadataTooLarge)));
-        assert_eq!(committed(&group), Some(1));
+    fn unknown_member(&self) -> Error {
+        Error::UnknownMemberId { group: self.id.clone() }
     }
 
-    #[test]
-    fn rule_11_offsets_of_an_older_topic_do_not_count_and_go_with_it() {
-        let mut group = Group::new("g");
-        let (old, new) = (TopicId::from_bytes([1; 16]), TopicId::from_bytes([2; 16]));
-        let topic_ids = BTreeMap::from([("t".to_owned(), old)]);
-        let offsets = Offsets::from([(("t", 0), 7), (("u", 0), 8)]);
-        let effects = group.step(Event::Commit { member: None, offsets, topic_ids }, NOW).unwrap();
-        effects.records.iter().for_each(|record| group.apply(record));
-        assert!(group.committed(&("t", 0).into(), Some(old)).is_some());
-        assert!(group.committed(&("t", 0).into(), Some(new)).is_none());
-        let effects = group.step(Event::TopicDeleted { topic: "t".to_owned() }, NOW).unwrap();
-        assert_eq!(effects.records.len(), 1);
-        effects.records.iter().for_each(|record| group.apply(record));
-        assert!(group.committed(&("t", 0).into(), None).is_none());
-        assert!(group.committed(&("u", 0).into(), None).is_some());
+    /// Whether this is a member. A static one whose place was taken is told so, if it says its name (rule 50).
+    fn check_known(&self, member_id: &str, instance_id: Option<&str>) -> Result<()> {
+        if let Some(instance_id) = instance_id {
+            match self.instances.get(instance_id) {
+                Some(id) if id == member_id => {}
+                Some(_) => {
+                    let (group, instance_id) = (self.id.clone(), instance_id.to_owned());
+                    return Err(Error::FencedInstanceId { group, instance_id });
+                }
+                None => return Err(self.unknown_member()),
+            }
+        }
+        if self.members.contains_key(member_id) { Ok(()) } else { Err(self.unknown_member()) }
     }
 
-    #[test]
-    fn a_group_is_deleted_only_if_it_is_there_and_has_no_member() {
-        let mut group = Group::new("g");
-        let delete = |group: &mut Group| group.step(Event::Delete, NOW);
-        assert!(matches!(delete(&mut group), Err(Error::GroupIdNotFound { .. })));
-        join(&mut group, "a").unwrap();
-        assert!(group.is_known() && group.state() == GroupState::Stable);
-        assert!(matches!(delete(&mut group), Err(Error::NonEmptyGroup { .. })));
-        let some = Event::DeleteOffsets { partitions: vec![("t", 0).into()] };
-        assert!(matches!(group.step(some.clone(), NOW), Err(Error::NonEmptyGroup { .. })));
-        group.step(Event::Leave { member_id: "a".to_owned() }, NOW).unwrap();
-        commit(&mut group, None, 3.into()).unwrap();
-        let other = Event::DeleteOffsets { partitions: vec![("t", 1).into()] };
-        assert!(group.step(other, NOW).unwrap().records.is_empty());
-        assert_eq!(group.step(some, NOW).unwrap().records.len(), 1);
-        let effects = delete(&mut group).unwrap();
-        assert!(effects.gone && effects.records.len() == 1);
-        effects.records.iter().for_each(|record| group.apply(record));
-        assert!(!group.is_known());
+    /// Rule 44: first who, then of which generation.
+    fn check_member(&self, from: &MemberIdentity) -> Result<()> {
+        self.check_known(&from.member_id, from.instance_id.as_deref())?;
+        if from.generation == self.generation {
+            Ok(())
+        } else {
+            Err(Error::IllegalGeneration { group: self.id.clone() })
+        }
     }
 }

@@ -1,11 +1,15 @@
 //! The records of `__consumer_offsets`, byte for byte as Kafka writes them.
 //!
-//! Written are commits (key version 1, value version 4); read is every version of a commit and of a classic group
-//! that Kafka ever wrote. Keys of other types, which are other kinds of groups', are told apart and skipped.
+//! Written are commits (key version 1, value version 4) and classic groups (value version 3); read is every version of
+//! both that Kafka ever wrote. Keys of other types, which are other kinds of groups', are told apart and skipped.
+
+mod group_metadata;
+
+pub(crate) use group_metadata::{GroupMetadata, MemberMetadata};
 
 use crate::{
     record::{read_uvarint, take, take_array, write_uvarint},
-    types::{Generation, LeaderEpoch, Offset, Timestamp, TopicId},
+    types::{LeaderEpoch, Offset, Timestamp, TopicId},
 };
 
 /// A record that is not what its version says.
@@ -32,7 +36,7 @@ pub(crate) enum OffsetsRecord<'a> {
     /// Members of a classic group, after a rebalance.
     GroupMetadata {
         group: &'a str,
-        value: Option<GroupMetadataValue<'a>>,
+        value: Option<GroupMetadata>,
     },
     /// A type of record that is none of a classic group's.
     Unknown {
@@ -51,7 +55,7 @@ impl<'a> OffsetsRecord<'a> {
             2 => {
                 let group = fields.string()?;
                 fields.end()?;
-                Ok(Self::GroupMetadata { group, value: value.map(GroupMetadataValue::decode).transpose()? })
+                Ok(Self::GroupMetadata { group, value: value.map(GroupMetadata::decode).transpose()? })
             }
             key_type => Ok(Self::Unknown { key_type }),
         }
@@ -148,39 +152,6 @@ impl<'a> OffsetValue<'a> {
         fields.end()?;
         let leader_epoch = Some(LeaderEpoch(leader_epoch)).filter(|epoch| epoch.0 >= 0);
         Ok(Self { offset, leader_epoch, metadata, commit_timestamp, topic_id })
-    }
-}
-
-/// A classic group as of its last rebalance. Of its members only the number is kept: after a restart they join anew.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct GroupMetadataValue<'a> {
-    /// "consumer" for consumers; kept when the group empties.
-    pub(crate) protocol_type: &'a str,
-    pub(crate) generation: Generation,
-    /// The assignor that its members agreed on; none while there are no members.
-    pub(crate) protocol: Option<&'a str>,
-    pub(crate) leader: Option<&'a str>,
-    /// When the group came to the state that it is in, if the record's version tells.
-    pub(crate) state_timestamp: Option<Timestamp>,
-    pub(crate) members: i32,
-}
-
-impl<'a> GroupMetadataValue<'a> {
-    fn decode(bytes: &'a [u8]) -> Result<Self> {
-        let mut fields = Fields::new(bytes);
-        let version = fields.version(4)?;
-        let protocol_type = fields.string()?;
-        let generation = Generation(fields.int32()?);
-        let (protocol, leader) = (fields.nullable_string()?, fields.nullable_string()?);
-        let state_timestamp = if version >= 2 { fields.int64()? } else { -1 };
-        let members = fields.count()?;
-        for _ in 0..members {
-            fields.skip_member(version)?;
-        }
-        fields.tags(|_, _| Ok(()))?;
-        fields.end()?;
-        let state_timestamp = Some(state_timestamp).filter(|ms| *ms >= 0).map(Timestamp::from_millis);
-        Ok(Self { protocol_type, generation, protocol, leader, state_timestamp, members })
     }
 }
 
@@ -281,20 +252,6 @@ impl<'a> Fields<'a> {
             each(tag, take(&mut self.rest, size).ok_or(CUT_OFF)?)?;
         }
         Ok(())
-    }
-
-    fn skip_member(&mut self, version: i16) -> Result<()> {
-        self.string()?;
-        if version >= 3 {
-            self.nullable_string()?;
-        }
-        let (_client_id, _client_host) = (self.string()?, self.string()?);
-        if version >= 1 {
-            self.int32()?;
-        }
-        self.int32()?;
-        let (_subscription, _assignment) = (self.nullable_bytes(false)?, self.nullable_bytes(false)?);
-        self.tags(|_, _| Ok(()))
     }
 
     fn end(self) -> Result<()> {

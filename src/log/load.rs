@@ -252,16 +252,11 @@ impl Log {
         // zeros that were reserved.
         let before = self.segment_of(recovery_point.plus(-1));
         let holder = before.or_else(|| self.segment_of(recovery_point));
+        let lowest = || self.segments.keys().next().copied().filter(|base| *base <= self.log_start);
         let first = match holder {
             Some(holder) => holder,
             // Nothing was made durable of what is not removed since: the first segment may be missing, and others be there.
-            None if recovery_point <= self.log_start => self
-                .segments
-                .keys()
-                .next()
-                .copied()
-                .filter(|base| *base <= self.log_start)
-                .unwrap_or(self.log_start),
+            None if recovery_point <= self.log_start => lowest().unwrap_or(self.log_start),
             None => return Err(self.missing(recovery_point)),
         };
         // Of what was removed since, nothing need be there.
@@ -270,8 +265,8 @@ impl Log {
         let bases: Vec<Offset> = self.segments.range(first..).map(|(base, _)| *base).collect();
         for base in bases {
             // A cleaner leaves the first segment, be it empty: only behind that may offsets be missing rightly.
-            let may_skip = (self.config.gaps && base > first && self.is_open(first))
-                || bugs::is(Bug::ResumeAfterHole);
+            let may_skip =
+                (self.config.gaps && base > first && self.is_open(first)) || bugs::is(Bug::ResumeAfterHole);
             if base < expected || (base > expected && !may_skip) {
                 if expected < needed {
                     return Err(self.missing(expected));

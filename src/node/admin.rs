@@ -194,6 +194,7 @@ impl Node {
             let unknown = || Error::UnknownTopicOrPartition { topic: name.clone(), partition: None };
             let topic = topics.remove(name).ok_or_else(unknown)?;
             topics.removed.push(TopicEntry { removed: true, ..topic.entry.clone() });
+            self.metadata.change();
             topic
         };
         // From here on there is no way back, whatever fails: the metadata file may say so already, and what the topic
@@ -204,6 +205,7 @@ impl Node {
         self.topics.write().end_leaving();
         let removed = self.finish_removals();
         drop(one_at_a_time);
+        self.tell_of_topics();
         trace::topic_deleted(name);
         removed.map(|()| Done)
     }

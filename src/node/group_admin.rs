@@ -3,7 +3,7 @@
 use super::Node;
 use crate::{
     error::{Error, Result},
-    group::Event,
+    group::{Event, RequestId},
     rpc::{
         DeleteGroupRequest, DescribeGroupRequest, DescribeGroupResponse, Done, ListGroupsResponse,
         OffsetDeleteRequest,
@@ -36,7 +36,8 @@ impl Node {
         });
         Ok(DescribeGroupResponse {
             state: group.state(),
-            members: group.members().map(ToOwned::to_owned).collect(),
+            protocol: group.protocol().map(ToOwned::to_owned),
+            members: group.members(),
             offsets: committed.collect(),
         })
     }
@@ -50,15 +51,19 @@ impl Node {
 
     /// What is not committed anyway is fine.
     pub(super) fn handle_offset_delete(&self, request: OffsetDeleteRequest) -> Result<Done> {
-        self.change_from_outside(&request.group, Event::DeleteOffsets { partitions: request.partitions })
+        let OffsetDeleteRequest { group, partitions } = request;
+        self.change_from_outside(&group, |request| Event::DeleteOffsets { request, partitions })
     }
 
-    fn change_from_outside(&self, group: &str, event: Event) -> Result<Done> {
+    /// A group that is not there is not made.
+    fn change_from_outside(&self, group: &str, event: impl FnOnce(RequestId) -> Event) -> Result<Done> {
         check_group_id(group)?;
         let mut groups = self.groups.lock();
         self.load_group(&mut groups, group)?;
-        // A group that is not there is not made.
-        self.step(&mut groups, group, event, true)?;
+        if !groups.knows(group) {
+            return Err(Error::GroupIdNotFound { group: group.to_owned() });
+        }
+        self.change_group(&mut groups, group, event)?;
         Ok(Done)
     }
 }

@@ -1,36 +1,67 @@
 //! The group coordinator's shell: it finds a group, gives it the event, appends the records that come out to
-//! `__consumer_offsets`, and applies them when they are in the log.
-//!
-//! A partition of that topic is replayed when one of its groups is first asked for.
+//! `__consumer_offsets`, tells the group when they are there, and hands the answers out.
 
-use super::{Node, admin::OFFSETS_TOPIC, partition::Partition, report::GroupBeyondEnd};
+use super::{Node, Task, admin::OFFSETS_TOPIC, report::GroupBeyondEnd, topics::TopicEntry};
 use crate::{
+    env::Slot,
     error::{Error, Result},
-    group::{CommitRecord, Effects, Event, Group, group_metadata_key, partition_for_group},
-    record::{Batch, BatchWriter, MAX_INFLATED},
+    group::{Event, Group, GroupRecord, Join, Limits, RequestId, Times},
     rpc::{
-        Done, FindCoordinatorRequest, FindCoordinatorResponse, JoinGroupRequest, JoinGroupResponse,
-        LeaveGroupRequest, OffsetCommitRequest, OffsetFetchRequest, OffsetFetchResponse,
+        Answer, Done, FindCoordinatorRequest, FindCoordinatorResponse, HeartbeatRequest, JoinGroupRequest,
+        LeaveGroupRequest, Notify, OffsetCommitRequest, OffsetFetchRequest, OffsetFetchResponse, Response,
+        SyncGroupRequest, Ticket,
     },
     trace,
-    types::{Durability, LeaderEpoch, Offset, TopicPartition, check_group_id},
+    types::{Instant, LeaderEpoch, TopicId, TopicPartition, check_group_id},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
-/// How much of a partition is replayed at a time.
-const REPLAY_BYTES: usize = 1 << 20;
-
-/// How many partitions the topic has before it is made: as many as it will have.
-const DEFAULT_PARTITIONS: i32 = 50;
+/// How often offsets are looked at: Kafka's default.
+const OFFSETS_CHECK_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
 /// All groups that were asked for.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
     pub(super) by_id: BTreeMap<String, Group>,
     /// The partitions of `__consumer_offsets` that were replayed.
-    loaded: BTreeSet<i32>,
+    pub(super) loaded: BTreeSet<i32>,
+    /// Groups that have committed in transactions that have not ended.
+    pub(super) in_transaction: BTreeSet<String>,
     /// Numbers the members.
     members: u64,
+    /// Numbers the requests.
+    requests: RequestId,
+    /// Requests that wait for their answers.
+    tickets: BTreeMap<RequestId, Ticket<Response>>,
+    /// Members that want to know early of a rebalance, by group and id.
+    watchers: BTreeMap<(String, String), Weak<dyn Notify>>,
+    /// When each group is looked at next.
+    armed: BTreeMap<String, Instant>,
+}
+
+/// What a group has to say, once no lock is held.
+#[derive(Debug, Default)]
+#[must_use = "somebody waits for it"]
+struct Told {
+    /// To the request that caused it.
+    answer: Option<Result<Response>>,
+    others: Vec<(Ticket<Response>, Result<Response>)>,
+    rebalance: Vec<Arc<dyn Notify>>,
+}
+
+impl Told {
+    /// Tells all but the one that asked, whose answer it gives back.
+    fn tell(self) -> Option<Result<Response>> {
+        for (ticket, answer) in self.others {
+            ticket.fill(answer);
+        }
+        self.rebalance.iter().for_each(|member| member.rebalance_began());
+        self.answer
+    }
 }
 
 impl Node {
@@ -42,43 +73,93 @@ impl Node {
         Ok(FindCoordinatorResponse { broker: self.id })
     }
 
-    pub(super) fn handle_join_group(&self, request: &JoinGroupRequest) -> Result<JoinGroupResponse> {
-        check_group_id(&request.group)?;
-        let mut groups = self.groups.lock();
-        self.load_group(&mut groups, &request.group)?;
-        let is_new = !groups.knows(&request.group);
-        groups.members += 1;
-        let salt = self.prng.lock().next_u64();
-        let member_id = format!("consumer-{}-{salt:016x}", groups.members);
-        let group = groups.by_id.entry(request.group.clone()).or_insert_with(|| Group::new(&request.group));
-        let effects = group.step(Event::Join { member_id }, self.clock.wall())?;
-        let member =
-            effects.joined.ok_or_else(|| Error::IllegalState("a join without a member".to_owned()))?;
-        drop(groups);
-        if is_new {
-            trace::group_created(&request.group);
+    pub(super) fn handle_join_group(&self, request: JoinGroupRequest) -> Answer<Response> {
+        if let Err(error) = check_group_id(&request.group).and_then(|()| self.ensure_offsets_topic()) {
+            return Answer::Ready(Err(error.into()));
         }
-        Ok(JoinGroupResponse { member })
+        let salt = self.prng.lock().next_u64();
+        let JoinGroupRequest { group, notify, client_id, .. } = request;
+        let named = request.instance_id.clone().unwrap_or_else(|| client_id.clone());
+        self.ask_group(&group, true, |groups, id| {
+            groups.members += 1;
+            let new_member_id = format!("{named}-{}-{salt:016x}", groups.members);
+            let member_id = if request.member_id.is_empty() { &new_member_id } else { &request.member_id };
+            let watcher = notify.map(|notify| ((group.clone(), member_id.clone()), notify));
+            groups.watchers.extend(watcher);
+            Event::Join(
+                id,
+                Join {
+                    new_member_id,
+                    client_id,
+                    member_id: request.member_id,
+                    instance_id: request.instance_id,
+                    session_timeout: request.session_timeout,
+                    rebalance_timeout: request.rebalance_timeout,
+                    protocol_type: request.protocol_type,
+                    protocols: request.protocols,
+                    requires_known_member_id: request.requires_known_member_id,
+                },
+            )
+        })
     }
 
-    pub(super) fn handle_leave_group(&self, request: LeaveGroupRequest) -> Result<Done> {
-        let mut groups = self.groups.lock();
-        let unknown = || Error::UnknownMemberId { group: request.group.clone() };
-        let group = groups.by_id.get_mut(&request.group).ok_or_else(unknown)?;
-        group.step(Event::Leave { member_id: request.member_id }, self.clock.wall())?;
-        Ok(Done)
+    pub(super) fn handle_sync_group(&self, request: SyncGroupRequest) -> Answer<Response> {
+        let SyncGroupRequest { group, member, protocol, assignments } = request;
+        self.ask_group(&group, false, |_, request| Event::Sync { request, member, protocol, assignments })
     }
 
-    pub(super) fn handle_offset_commit(&self, request: OffsetCommitRequest) -> Result<Done> {
+    pub(super) fn handle_heartbeat(&self, request: HeartbeatRequest) -> Answer<Response> {
+        self.ask_group(&request.group, false, |_, id| Event::Heartbeat(id, request.member))
+    }
+
+    pub(super) fn handle_leave_group(&self, request: LeaveGroupRequest) -> Answer<Response> {
+        let LeaveGroupRequest { group, member_id, instance_id } = request;
+        self.ask_group(&group, false, |groups, request| {
+            groups.watchers.remove(&(group.clone(), member_id.clone()));
+            Event::Leave { request, member_id, instance_id }
+        })
+    }
+
+    pub(super) fn handle_offset_commit(&self, request: OffsetCommitRequest) -> Answer<Response> {
         let committed = self.commit(request);
         match &committed {
-            Ok(_) => self.requests.offset_commits.up(),
-            Err(_) => self.requests.offset_commit_failures.up(),
+            Answer::Ready(Err(_)) => self.requests.offset_commit_failures.up(),
+            _ => self.requests.offset_commits.up(),
         }
         committed
     }
 
-    fn commit(&self, request: OffsetCommitRequest) -> Result<Done> {
+    fn commit(&self, request: OffsetCommitRequest) -> Answer<Response> {
+        let topic_ids = match self.check_commit(&request) {
+            Ok(topic_ids) => topic_ids,
+            Err(error) => return Answer::Ready(Err(error.into())),
+        };
+        if request.offsets.is_empty() {
+            return Answer::Ready(Ok(Response::OffsetCommit(Done)));
+        }
+        if let Err(error) = self.ensure_offsets_topic() {
+            return Answer::Ready(Err(error.into()));
+        }
+        let OffsetCommitRequest { group, member, offsets, .. } = request;
+        let (make, partitions) = (member.is_none(), offsets.len() as u64);
+        let answer =
+            self.ask_group(&group, make, |_, request| Event::Commit { request, member, offsets, topic_ids });
+        if matches!(answer, Answer::Ready(Ok(_))) {
+            trace::offsets_committed(&group, partitions);
+        }
+        // Rule 44: who thinks to be a member is told that there is no group.
+        match answer {
+            Answer::Ready(Err(error))
+                if matches!(*error, Error::UnknownMemberId { .. }) && !self.knows(&group) =>
+            {
+                Answer::Ready(Err(Error::GroupIdNotFound { group }.into()))
+            }
+            other => other,
+        }
+    }
+
+    /// The ids of the topics of which offsets are to be committed, if all is in order.
+    fn check_commit(&self, request: &OffsetCommitRequest) -> Result<BTreeMap<String, TopicId>> {
         check_group_id(&request.group)?;
         let mut topic_ids = BTreeMap::new();
         for (partition, offset) in request.offsets.iter() {
@@ -99,58 +180,126 @@ impl Node {
             }
             topic_ids.extend(id.map(|id| (topic, id)));
         }
-        if request.offsets.is_empty() {
-            return Ok(Done);
-        }
-        self.ensure_offsets_topic()?;
-        let mut groups = self.groups.lock();
-        self.load_group(&mut groups, &request.group)?;
-        let (is_new, partitions) = (!groups.knows(&request.group), request.offsets.len() as u64);
-        let event = Event::Commit { member: request.member.clone(), offsets: request.offsets, topic_ids };
-        self.step(&mut groups, &request.group, event, request.member.is_some())?;
-        drop(groups);
-        if is_new {
-            trace::group_created(&request.group);
-        }
-        trace::offsets_committed(&request.group, partitions);
-        Ok(Done)
+        Ok(topic_ids)
     }
 
-    /// Gives an event to a group, has its records appended, and applies them. A group that is not there is made, unless
-    /// the event is from somebody who thinks to be a member (rule 44).
-    pub(super) fn step(&self, groups: &mut Groups, id: &str, event: Event, from_member: bool) -> Result<()> {
-        if from_member && !groups.by_id.contains_key(id) {
-            return Err(Error::GroupIdNotFound { group: id.to_owned() });
+    fn knows(&self, group: &str) -> bool {
+        self.groups.lock().knows(group)
+    }
+
+    /// Gives a group what is asked of it; the answer may be one for later. One that is not there is made, if `make`.
+    pub(super) fn ask_group(
+        &self,
+        id: &str,
+        make: bool,
+        event: impl FnOnce(&mut Groups, RequestId) -> Event,
+    ) -> Answer<Response> {
+        let mut groups = self.groups.lock();
+        if let Err(error) = check_group_id(id).and_then(|()| self.load_group(&mut groups, id)) {
+            return Answer::Ready(Err(error.into()));
         }
-        let group = groups.by_id.entry(id.to_owned()).or_insert_with(|| Group::new(id));
-        let Effects { records, gone, .. } = group.step(event, self.clock.wall())?;
-        if records.is_empty() {
-            return Ok(());
+        let is_new = !groups.knows(id);
+        if is_new && !make {
+            return Answer::Ready(Err(Error::UnknownMemberId { group: id.to_owned() }.into()));
         }
-        self.append_offsets(id, &records, gone)?;
-        records.iter().for_each(|record| group.apply(record));
+        let request = groups.next_request();
+        let event = event(&mut groups, request);
+        let told = self.step(&mut groups, id, request, event);
+        let ticket = told.answer.is_none().then(|| {
+            let ticket = Ticket::new(Slot::new());
+            groups.tickets.insert(request, Arc::clone(&ticket));
+            ticket
+        });
+        let was_made = is_new && groups.knows(id);
+        drop(groups);
+        if was_made {
+            trace::group_created(id);
+        }
+        let answer = told.tell();
+        match (answer, ticket) {
+            (Some(answer), _) => Answer::Ready(answer.map_err(Box::new)),
+            (None, Some(ticket)) => {
+                // A close that has gone through those who wait has not seen this one, perhaps.
+                if let Err(closed) = self.check_open() {
+                    ticket.fill(Err(closed));
+                }
+                Answer::Parked(ticket)
+            }
+            (None, None) => {
+                Answer::Ready(Err(Error::IllegalState("a request without an answer".to_owned()).into()))
+            }
+        }
+    }
+
+    /// As `ask_group`, where the answer is known at once.
+    pub(super) fn change_group(
+        &self,
+        groups: &mut Groups,
+        id: &str,
+        event: impl FnOnce(RequestId) -> Event,
+    ) -> Result<()> {
+        let request = groups.next_request();
+        match self.step(groups, id, request, event(request)).tell() {
+            Some(answer) => answer.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives a group an event, and goes on until it has nothing more to write.
+    fn step(&self, groups: &mut Groups, id: &str, request: RequestId, event: Event) -> Told {
+        let at = Times { now: self.clock.now(), wall: self.clock.wall() };
+        let limits = self.group_limits;
+        let group = groups.by_id.entry(id.to_owned()).or_insert_with(|| Group::new(id, limits));
+        let mut events = VecDeque::from([event]);
+        let mut told = Told::default();
+        let mut to_join = Vec::new();
+        while let Some(event) = events.pop_front() {
+            let effects = group.step(event, at);
+            to_join.extend(effects.to_join);
+            for write in effects.writes {
+                let result = self.append_offsets(id, &write.records);
+                events.push_back(Event::Written { write: write.id, result });
+            }
+            for (of, answer) in effects.answers {
+                if of == request {
+                    told.answer = Some(answer);
+                } else if let Some(ticket) = groups.tickets.remove(&of) {
+                    told.others.push((ticket, answer));
+                }
+            }
+        }
+        let watcher = |member: String| groups.watchers.get(&(id.to_owned(), member))?.upgrade();
+        told.rebalance = to_join.into_iter().filter_map(watcher).collect();
+        let (next, gone) = (group.next_deadline(), group.is_gone() || !group.is_known());
         if gone {
             groups.by_id.remove(id);
+        } else if groups.armed.get(id).is_none_or(|armed| next < *armed) && next < Instant::MAX {
+            groups.armed.insert(id.to_owned(), next);
+            self.timers.arm(next, Task::Group(id.to_owned()));
         }
-        Ok(())
+        told
     }
 
-    fn append_offsets(&self, group: &str, records: &[CommitRecord], gone: bool) -> Result<()> {
-        let partition = self.offsets_partition(group).ok_or(Error::Closed)?;
-        let now = self.clock.wall();
-        let mut buffer = Vec::new();
-        let mut writer = BatchWriter::new(&mut buffer);
-        for record in records {
-            let (key, value) = record.encode().map_err(Error::InvalidRecord)?;
-            let pushed = writer.push(now, Some(&key), value.as_deref(), &[]);
-            pushed.map_err(|error| Error::InvalidRecord(error.to_string()))?;
+    /// Something may be due in a group: a member that was not heard of, a rebalance that takes too long.
+    pub(super) fn tick_group(&self, id: &str) {
+        let mut groups = self.groups.lock();
+        groups.armed.remove(id);
+        if self.check_open().is_err() || !groups.by_id.contains_key(id) {
+            return;
         }
-        if let Some(key) = group_metadata_key(group).filter(|_| gone) {
-            let pushed = writer.push(now, Some(&key), None, &[]);
-            pushed.map_err(|error| Error::InvalidRecord(error.to_string()))?;
+        // Nobody asks: the answers go to those who wait.
+        let told = self.step(&mut groups, id, RequestId::MAX, Event::Tick);
+        groups.watchers.retain(|_, watcher| watcher.strong_count() > 0);
+        drop(groups);
+        told.tell();
+    }
+
+    /// Ends all waiting with an error.
+    pub(super) fn fail_group_requests(&self, error: &Error) {
+        let tickets = std::mem::take(&mut self.groups.lock().tickets);
+        for ticket in tickets.into_values() {
+            ticket.fill(Err(error.clone()));
         }
-        self.append(&partition, &mut writer.finish(), Durability::Buffered).map_err(|error| *error)?;
-        Ok(())
     }
 
     pub(super) fn handle_offset_fetch(&self, request: &OffsetFetchRequest) -> Result<OffsetFetchResponse> {
@@ -168,29 +317,44 @@ impl Node {
         let mut groups = self.groups.lock();
         self.load_all_groups(&mut groups)?;
         let ids: Vec<String> = groups.by_id.keys().cloned().collect();
-        for id in ids {
-            self.step(&mut groups, &id, Event::TopicDeleted { topic: topic.to_owned() }, false)?;
+        ids.iter().try_for_each(|id| {
+            let topic = topic.to_owned();
+            self.change_group(&mut groups, id, |request| Event::TopicDeleted { request, topic })
+        })
+    }
+
+    /// Rule 49: offsets that nobody has asked for are forgotten; but none of a topic that a Kafka has left, whose settings
+    /// nobody knows.
+    pub(super) fn expire_offsets(&self, retention: Duration) -> Result<()> {
+        self.check_open()?;
+        let compacts =
+            |entry: &TopicEntry| entry.config.settings().is_ok_and(|s| s.cleanup_policy.compacts());
+        if !self.topics.read().get(OFFSETS_TOPIC).is_some_and(|topic| compacts(&topic.entry)) {
+            return Ok(());
         }
-        Ok(())
+        let mut groups = self.groups.lock();
+        self.load_all_groups(&mut groups)?;
+        let settled = groups.by_id.keys().filter(|id| !groups.in_transaction.contains(*id));
+        let ids: Vec<String> = settled.cloned().collect();
+        ids.iter().try_for_each(|id| {
+            self.change_group(&mut groups, id, |request| Event::Expire { request, retention })
+        })
     }
 
-    fn offsets_partitions(&self) -> Option<i32> {
-        i32::try_from(self.topics.read().get(OFFSETS_TOPIC)?.partitions.len()).ok()
+    /// What the timer has done. What failed is tried again the next time.
+    pub(super) fn check_offsets(&self) {
+        if let Err(error) = self.expire_offsets(self.offsets_retention)
+            && !matches!(error, Error::Closed)
+        {
+            trace::retention_failed(&error);
+        }
+        self.check_offsets_later();
     }
 
-    fn offsets_partition(&self, group: &str) -> Option<std::sync::Arc<Partition>> {
-        self.partition_named(OFFSETS_TOPIC, partition_for_group(group, self.offsets_partitions()?))
-    }
-
-    /// Replays the partition that the group is kept in, unless that was done before.
-    pub(super) fn load_group(&self, groups: &mut Groups, group: &str) -> Result<()> {
-        let count = self.offsets_partitions().unwrap_or(DEFAULT_PARTITIONS);
-        self.replay(groups, partition_for_group(group, count))
-    }
-
-    pub(super) fn load_all_groups(&self, groups: &mut Groups) -> Result<()> {
-        let count = self.offsets_partitions().unwrap_or(0);
-        (0..count).try_for_each(|number| self.replay(groups, number))
+    pub(super) fn check_offsets_later(&self) {
+        if self.offsets_retention < Duration::MAX {
+            self.timers.arm(self.clock.now().plus(OFFSETS_CHECK_INTERVAL), Task::ExpireOffsets);
+        }
     }
 
     /// What groups have committed beyond what is left of the logs; nothing after a clean close.
@@ -218,108 +382,22 @@ impl Node {
         }
         Ok(beyond)
     }
-
-    fn replay(&self, groups: &mut Groups, number: i32) -> Result<()> {
-        if groups.loaded.contains(&number) {
-            return Ok(());
-        }
-        if let Some(partition) = self.partition_named(OFFSETS_TOPIC, number) {
-            let mut replay = Replay::default();
-            let mut position = Offset::ZERO;
-            while let Some(next) = replay.some(groups, &partition, position)? {
-                position = next;
-            }
-        }
-        groups.loaded.insert(number);
-        Ok(())
-    }
-}
-
-/// A partition of `__consumer_offsets` on its way into the groups.
-#[derive(Debug, Default)]
-struct Replay {
-    /// What transactions commit, by their producers, until their markers say how they end (rule 34).
-    pending: BTreeMap<i64, Vec<CommitRecord>>,
-}
-
-impl Replay {
-    /// Takes in some batches from an offset on, and says where to go on; `None` at the end.
-    fn some(&mut self, groups: &mut Groups, partition: &Partition, from: Offset) -> Result<Option<Offset>> {
-        let bytes = {
-            let mut state = partition.lock();
-            let Some(log) = state.log_if_any()? else { return Ok(None) };
-            let (from, end) = (from.max(log.start()), log.end());
-            log.read(from, end, REPLAY_BYTES, true)?
-        };
-        let mut rest: &[u8] = &bytes;
-        let mut next = None;
-        while let Ok(batch) = Batch::check(rest) {
-            self.take(groups, partition, batch)?;
-            next = Some(batch.header().next_offset());
-            rest = rest.get(batch.header().size..).unwrap_or_default();
-        }
-        match (next, rest.is_empty() && bytes.is_empty()) {
-            (None, false) => Err(corrupt(partition, from, from.plus(1), "its first batch does not check")),
-            (next, _) => Ok(next),
-        }
-    }
-
-    fn take(&mut self, groups: &mut Groups, partition: &Partition, batch: Batch<'_>) -> Result<()> {
-        let header = *batch.header();
-        let corrupt = |reason: &str| corrupt(partition, header.base_offset, header.next_offset(), reason);
-        if header.attributes.is_control() {
-            let ended =
-                batch.marker().and_then(|marker| Some((marker, self.pending.remove(&header.producer_id)?)));
-            if let Some((_, commits)) = ended.filter(|(marker, _)| !marker.is_abort()) {
-                commits.iter().for_each(|commit| groups.apply(commit));
-            }
-            return Ok(());
-        }
-        let inflated = batch.inflate(MAX_INFLATED).map_err(|error| corrupt(&error.to_string()))?;
-        let batch = inflated.as_deref().map_or(Some(batch), Batch::unchecked);
-        let Some(batch) = batch else { return Ok(()) };
-        batch.check_records().map_err(|error| corrupt(&error.to_string()))?;
-        for record in batch.records() {
-            let commit = CommitRecord::decode(record.key, record.value);
-            match commit.map_err(|reason| corrupt(&format!("the record {}: {reason}", record.offset)))? {
-                Some(commit) if header.attributes.is_transactional() => {
-                    self.pending.entry(header.producer_id).or_default().push(commit);
-                }
-                Some(commit) => {
-                    self.supersede(&commit);
-                    groups.apply(&commit);
-                }
-                None => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// What was committed later counts, whenever a transaction ends that committed before.
-    fn supersede(&mut self, later: &CommitRecord) {
-        for commits in self.pending.values_mut() {
-            commits
-                .retain(|earlier| (&earlier.group, &earlier.partition) != (&later.group, &later.partition));
-        }
-    }
 }
 
 impl Groups {
     /// Whether there is such a group, among those that are loaded.
-    fn knows(&self, group: &str) -> bool {
+    pub(super) fn knows(&self, group: &str) -> bool {
         self.by_id.get(group).is_some_and(Group::is_known)
     }
 
-    fn apply(&mut self, commit: &CommitRecord) {
-        self.by_id.entry(commit.group.clone()).or_insert_with(|| Group::new(&commit.group)).apply(commit);
+    fn next_request(&mut self) -> RequestId {
+        self.requests += 1;
+        self.requests
     }
-}
 
-fn corrupt(partition: &Partition, offset: Offset, next: Offset, reason: &str) -> Error {
-    Error::CorruptMessage {
-        partition: partition.name().clone(),
-        offset: offset.get(),
-        next_offset: next.get(),
-        reason: reason.to_owned(),
+    /// Takes in a record that is in the log.
+    pub(super) fn apply(&mut self, limits: Limits, record: &GroupRecord) {
+        let id = record.group();
+        self.by_id.entry(id.to_owned()).or_insert_with(|| Group::new(id, limits)).apply(record);
     }
 }

@@ -30,6 +30,7 @@ mod fetch;
 pub(crate) mod fuzz;
 mod group_admin;
 mod group_commit;
+mod group_log;
 mod groups;
 mod grow;
 mod log_dirs;
@@ -59,10 +60,11 @@ use crate::{
     config::TopicConfig,
     env::{Clock, Driver, Storage},
     error::{Error, Result},
+    group::Limits,
     prng::Prng,
     rpc::{
         Answer, FetchRequest, FetchResponse, PartitionRef, ProduceRequest, ProduceResponse, Request,
-        Response, Service,
+        Response, Service, Timed,
     },
     sync::{AtomicBool, AtomicI64, Mutex, Ordering, RwLock, Version},
     types::{BrokerId, Instant},
@@ -92,6 +94,8 @@ pub(crate) struct NodeConfig {
     pub(crate) prng: Prng,
     pub(crate) topic_defaults: TopicConfig,
     pub(crate) retention_check_interval: Duration,
+    pub(crate) group_limits: Limits,
+    pub(crate) offsets_retention: Duration,
     pub(crate) salvage: bool,
     pub(crate) on_progress: OnProgress,
 }
@@ -106,6 +110,8 @@ pub(crate) struct Node {
     clock: Clock,
     topic_defaults: TopicConfig,
     retention_check_interval: Duration,
+    group_limits: Limits,
+    offsets_retention: Duration,
     /// Whether what is damaged is put in order as far as it can be, when the broker opens.
     salvage: bool,
     prng: Mutex<Prng>,
@@ -145,6 +151,12 @@ enum Task {
     ExpireFetch(u64),
     /// A partition's records have waited for their flush for as long as they may.
     Flush(Weak<Partition>),
+    /// Something may be due in a group.
+    Group(String),
+    /// Offsets are to be looked at that nobody has asked for.
+    ExpireOffsets,
+    /// Something may be due at a client.
+    Client(Weak<dyn Timed>),
     /// Logs are to be looked at for what need not be kept.
     Retention,
     /// What the broker counts is to be published.
@@ -177,14 +189,24 @@ impl Node {
     /// Runs all that is due.
     fn run_timers(&self, now: Instant) {
         while let Some(task) = self.timers.pop(now) {
-            self.run_task(task);
+            self.run_task(task, now);
         }
     }
 
-    fn run_task(&self, task: Task) {
+    fn run_client(&self, client: &Weak<dyn Timed>, now: Instant) {
+        let next = client.upgrade().and_then(|task| task.due(now));
+        if let Some(next) = next {
+            self.timers.arm(next, Task::Client(Weak::clone(client)));
+        }
+    }
+
+    fn run_task(&self, task: Task, now: Instant) {
         match task {
             Task::ExpireFetch(id) => self.expire_fetch(id),
             Task::Flush(partition) => self.submit(Job::Flush(partition)),
+            Task::Group(id) => self.tick_group(&id),
+            Task::ExpireOffsets => self.submit(Job::ExpireOffsets),
+            Task::Client(client) => self.run_client(&client, now),
             Task::Retention => self.submit(Job::Retention),
             Task::Publish => self.submit(Job::Publish),
             Task::Remove(paths) => self.submit(Job::Remove(paths)),
@@ -233,7 +255,21 @@ impl Service for Node {
     }
 
     fn call(&self, to: BrokerId, request: Request) -> Answer<Response> {
-        Answer::Ready(self.check(to).and_then(|()| self.handle(request)).map_err(Box::new))
+        if let Err(error) = self.check(to) {
+            return Answer::Ready(Err(error.into()));
+        }
+        match request {
+            Request::JoinGroup(request) => self.handle_join_group(request),
+            Request::SyncGroup(request) => self.handle_sync_group(request),
+            Request::Heartbeat(request) => self.handle_heartbeat(request),
+            Request::LeaveGroup(request) => self.handle_leave_group(request),
+            Request::OffsetCommit(request) => self.handle_offset_commit(request),
+            other => Answer::Ready(self.handle(other).map_err(Box::new)),
+        }
+    }
+
+    fn schedule(&self, at: Instant, task: Weak<dyn Timed>) {
+        self.timers.arm(at, Task::Client(task));
     }
 }
 
@@ -256,14 +292,19 @@ impl Node {
             Request::FindCoordinator(request) => {
                 Response::FindCoordinator(self.handle_find_coordinator(&request)?)
             }
-            Request::JoinGroup(request) => Response::JoinGroup(self.handle_join_group(&request)?),
-            Request::LeaveGroup(request) => Response::LeaveGroup(self.handle_leave_group(request)?),
-            Request::OffsetCommit(request) => Response::OffsetCommit(self.handle_offset_commit(request)?),
             Request::ListGroups(_) => Response::ListGroups(self.handle_list_groups()?),
             Request::DescribeGroup(request) => Response::DescribeGroup(self.handle_describe_group(&request)?),
             Request::DeleteGroup(request) => Response::DeleteGroup(self.handle_delete_group(&request)?),
             Request::OffsetDelete(request) => Response::OffsetDelete(self.handle_offset_delete(request)?),
             Request::OffsetFetch(request) => Response::OffsetFetch(self.handle_offset_fetch(&request)?),
+            // What a group may answer later.
+            Request::JoinGroup(_)
+            | Request::SyncGroup(_)
+            | Request::Heartbeat(_)
+            | Request::LeaveGroup(_)
+            | Request::OffsetCommit(_) => {
+                return Err(Error::IllegalState("a request that is handled elsewhere".to_owned()));
+            }
         })
     }
 }

@@ -63,6 +63,8 @@ impl Node {
             clock,
             topic_defaults,
             retention_check_interval: config.retention_check_interval,
+            group_limits: config.group_limits,
+            offsets_retention: config.offsets_retention,
             salvage: config.salvage,
             prng: Mutex::new(prng),
             closed: AtomicBool::new(false),
@@ -83,6 +85,7 @@ impl Node {
         });
         let mut report = node.load(config.on_progress)?;
         node.begin_retention();
+        node.check_offsets_later();
         node.begin_publishing();
         node.flush_recovered();
         match &node.clock {
@@ -300,6 +303,7 @@ impl Node {
         let _span = trace::close(self.dir.display());
         self.stop();
         self.parked.fail_all(&Error::Closed);
+        self.fail_group_requests(&Error::Closed);
         self.end_publishing();
         let result = self.close_logs();
         forget_partitions();

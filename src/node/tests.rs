@@ -8,8 +8,8 @@ use crate::{
     client::Client,
     env::{ManualClock, SimDisk},
     rpc::{
-        CreateTopicRequest, FetchPartition, JoinGroupRequest, MemberIdentity, MetadataRequest,
-        OffsetCommitRequest,
+        CreateTopicRequest, FetchPartition, JoinGroupRequest, JoinGroupResponse, MemberIdentity,
+        MetadataRequest, OffsetCommitRequest, SyncGroupRequest,
     },
     types::{Generation, IsolationLevel, LeaderEpoch, Offset, Offsets, TopicId},
 };
@@ -25,6 +25,8 @@ fn open(disk: &SimDisk) -> Result<(Arc<Node>, RecoveryReport)> {
         prng: Prng::new(disk.sessions()),
         topic_defaults: TopicConfig::new(),
         retention_check_interval: Duration::MAX,
+        group_limits: Limits::default(),
+        offsets_retention: Duration::MAX,
         salvage: false,
         on_progress: OnProgress::default(),
     })
@@ -73,21 +75,50 @@ fn rule_44_a_commit_is_refused_for_the_group_then_the_member_then_the_generation
     let node = node();
     make_topic(&node);
     let commit = |group: &str, member_id: &str, generation| {
-        let member =
-            Some(MemberIdentity { member_id: member_id.to_owned(), generation: Generation(generation) });
+        let member = Some(member(member_id, generation));
         let offsets = Offsets::from([(("t", 0), 1)]);
         let (group, topic_ids) = (group.to_owned(), BTreeMap::new());
         call(&node, OffsetCommitRequest { group, member, offsets, topic_ids })
     };
     let refused = |result: Result<Response>| result.unwrap_err();
     assert!(matches!(refused(commit("g", "nobody", 99)), Error::GroupIdNotFound { .. }));
-    let joined = call(&node, JoinGroupRequest { group: "g".to_owned() }).unwrap();
-    let Response::JoinGroup(joined) = joined else { panic!("{joined:?}") };
-    let MemberIdentity { member_id, generation: Generation(generation) } = joined.member;
-    assert!(matches!(refused(commit("h", &member_id, generation)), Error::GroupIdNotFound { .. }));
+    let (id, generation) = join(&node);
+    assert!(matches!(refused(commit("h", &id, generation)), Error::GroupIdNotFound { .. }));
     assert!(matches!(refused(commit("g", "nobody", generation + 1)), Error::UnknownMemberId { .. }));
-    assert!(matches!(refused(commit("g", &member_id, generation + 1)), Error::IllegalGeneration { .. }));
-    commit("g", &member_id, generation).unwrap();
+    assert!(matches!(refused(commit("g", &id, generation + 1)), Error::IllegalGeneration { .. }));
+    assert!(matches!(refused(commit("g", &id, generation)), Error::RebalanceInProgress { .. }));
+    let (group, member) = ("g".to_owned(), member(&id, generation));
+    let (protocol, assignments) = ("range".to_owned(), Vec::new());
+    call(&node, SyncGroupRequest { group, member, protocol, assignments }).unwrap();
+    commit("g", &id, generation).unwrap();
+}
+
+fn member(member_id: &str, generation: i32) -> MemberIdentity {
+    MemberIdentity { member_id: member_id.to_owned(), generation: Generation(generation), instance_id: None }
+}
+
+/// The first member of the group `g`, and its generation.
+fn join(node: &Node) -> (String, i32) {
+    let seconds = Duration::from_secs;
+    let joined = call(
+        node,
+        JoinGroupRequest {
+            group: "g".to_owned(),
+            member_id: String::new(),
+            instance_id: None,
+            client_id: "c".to_owned(),
+            session_timeout: seconds(10),
+            rebalance_timeout: seconds(60),
+            protocol_type: "consumer".to_owned(),
+            protocols: vec![("range".to_owned(), b"".as_slice().into())],
+            requires_known_member_id: false,
+            notify: None,
+        },
+    );
+    match joined {
+        Ok(Response::JoinGroup(JoinGroupResponse::Joined(joined))) => (joined.member_id, joined.generation.0),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

@@ -19,10 +19,10 @@ pub(crate) use admin::{
 };
 pub(crate) use fetch::{AbortedTransaction, FetchPartition, FetchRequest, FetchResponse, Fetched};
 pub(crate) use group::{
-    DeleteGroupRequest, DescribeGroupRequest, DescribeGroupResponse, FindCoordinatorRequest,
-    FindCoordinatorResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, ListGroupsRequest,
-    ListGroupsResponse, MemberIdentity, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
-    OffsetFetchResponse,
+    DeleteGroupRequest, DescribeGroupRequest, DescribeGroupResponse, DescribedMember, FindCoordinatorRequest,
+    FindCoordinatorResponse, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse, Joined, JoinedMember,
+    LeaveGroupRequest, ListGroupsRequest, ListGroupsResponse, MemberIdentity, Notify, OffsetCommitRequest,
+    OffsetDeleteRequest, OffsetFetchRequest, OffsetFetchResponse, SyncGroupRequest, SyncGroupResponse,
 };
 pub(crate) use produce::{ProduceRequest, ProduceResponse};
 
@@ -31,7 +31,10 @@ use crate::{
     error::{Error, Result},
     types::{BrokerId, Instant, TopicId},
 };
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
 
 /// A partition as a client names it to a broker: the topic's id and the number are what counts; the slot is where the
 /// broker last said it keeps it.
@@ -74,6 +77,14 @@ pub(crate) trait Service: Send + Sync + fmt::Debug {
     fn fetch(&self, to: BrokerId, request: &FetchRequest) -> Answer<FetchResponse>;
     /// Everything else.
     fn call(&self, to: BrokerId, request: Request) -> Answer<Response>;
+    /// Has something done at a time, on whatever thread sees to times.
+    fn schedule(&self, at: Instant, task: Weak<dyn Timed>);
+}
+
+/// What a client has to do at some time: beating its heart.
+pub(crate) trait Timed: Send + Sync + fmt::Debug {
+    /// Does what is due, without waiting, and says when to come again; `None`: not again.
+    fn due(&self, now: Instant) -> Option<Instant>;
 }
 
 /// A request together with the kind of its answer.
@@ -138,6 +149,8 @@ calls! {
     OffsetForLeaderEpoch(OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse,
     FindCoordinator(FindCoordinatorRequest) -> FindCoordinatorResponse,
     JoinGroup(JoinGroupRequest) -> JoinGroupResponse,
+    SyncGroup(SyncGroupRequest) -> SyncGroupResponse,
+    Heartbeat(HeartbeatRequest) -> Done,
     LeaveGroup(LeaveGroupRequest) -> Done,
     OffsetCommit(OffsetCommitRequest) -> Done,
     OffsetFetch(OffsetFetchRequest) -> OffsetFetchResponse,

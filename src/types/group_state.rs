@@ -16,8 +16,12 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GroupState {
-    /// It has no members, and something is committed.
+    /// It has no members.
     Empty,
+    /// Its members are to join once more, so that they are known when the partitions are divided.
+    PreparingRebalance,
+    /// Its members are known, and wait for their partitions.
+    CompletingRebalance,
     /// It has members, and each has its partitions.
     Stable,
 }
@@ -26,6 +30,8 @@ impl fmt::Display for GroupState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Empty => "Empty",
+            Self::PreparingRebalance => "PreparingRebalance",
+            Self::CompletingRebalance => "CompletingRebalance",
             Self::Stable => "Stable",
         })
     }

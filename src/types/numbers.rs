@@ -47,3 +47,10 @@ impl fmt::Display for LeaderEpoch {
 /// Counts a group's rebalances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(crate) struct Generation(pub(crate) i32);
+
+impl Generation {
+    /// The one that follows; after the last one, the first.
+    pub(crate) const fn next(self) -> Self {
+        Self(if self.0 == i32::MAX { 1 } else { self.0 + 1 })
+    }
+}

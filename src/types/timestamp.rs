@@ -171,9 +171,12 @@ impl Instant {
     /// Never.
     pub(crate) const MAX: Self = Self(u64::MAX);
 
-    #[cfg(test)]
     pub(crate) const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
+    }
+
+    pub(crate) const fn as_nanos(self) -> u64 {
+        self.0
     }
 
     /// Saturates: `Duration::MAX` from now is never.

@@ -6,7 +6,7 @@ use crate::common::{
 use brooklet::{Error, GroupState, OffsetAndMetadata, OffsetSpec, Offsets, Record, Timestamp};
 
 on_every_backend![
-    groups_are_listed_that_have_a_member_or_offsets,
+    groups_are_listed_that_have_or_had_a_member_or_have_offsets,
     a_group_is_described_with_its_lag,
     a_group_is_deleted_with_its_offsets_and_stays_deleted,
     a_group_with_a_member_is_not_changed_from_outside,
@@ -20,7 +20,7 @@ fn groups(backend: &Backend) -> Vec<String> {
     backend.client().admin().list_groups().unwrap()
 }
 
-fn groups_are_listed_that_have_a_member_or_offsets(backend: &mut Backend) {
+fn groups_are_listed_that_have_or_had_a_member_or_have_offsets(backend: &mut Backend) {
     let client = backend.client();
     topic(&client, "t", 1);
     assert!(groups(backend).is_empty());
@@ -29,9 +29,11 @@ fn groups_are_listed_that_have_a_member_or_offsets(backend: &mut Backend) {
     client.admin().alter_group_offsets("c", Offsets::new()).unwrap();
     assert_eq!(groups(backend), ["a", "b"]);
     drop(member);
-    assert_eq!(groups(backend), ["a"]);
+    assert_eq!(client.admin().describe_group("b").unwrap().state, GroupState::Empty);
     backend.reopen();
-    assert_eq!(groups(backend), ["a"], "without being asked for by name");
+    assert_eq!(groups(backend), ["a", "b"], "without being asked for by name");
+    backend.client().admin().delete_group("b").unwrap();
+    assert_eq!(groups(backend), ["a"]);
 }
 
 fn a_group_is_described_with_its_lag(backend: &mut Backend) {

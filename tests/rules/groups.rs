@@ -16,8 +16,6 @@ on_every_backend![
     offsets_are_committed_by_group_topic_and_partition,
     commits_survive_a_reopen,
     a_group_goes_on_where_it_was_after_a_reopen,
-    a_group_has_one_member_at_a_time,
-    a_refused_subscription_leaves_no_trace,
     a_commit_for_many_partitions_is_all_or_nothing,
     a_commit_may_go_back,
     a_commit_of_nothing_is_fine,
@@ -175,35 +173,6 @@ fn a_group_goes_on_where_it_was_after_a_reopen(backend: &mut Backend) {
     let expected: Vec<_> =
         (0..3).flat_map(|partition| (0..40).map(move |offset| (partition, offset))).collect();
     assert_eq!(seen, expected, "each once");
-}
-
-fn a_group_has_one_member_at_a_time(backend: &mut Backend) {
-    let client = backend.client();
-    topic(&client, "t", 2);
-    let subscribe = || client.consumer("g").subscribe("t");
-    let first = subscribe().unwrap();
-    for _ in 0..2 {
-        assert_refused!(subscribe(), Error::GroupMaxSizeReached { group, limit: 1, .. } if group == "g");
-    }
-    let other_group = client.consumer("h").subscribe("t").unwrap();
-    first.close().unwrap();
-    let second = subscribe().unwrap();
-    assert_refused!(subscribe(), Error::GroupMaxSizeReached { .. });
-    drop(second);
-    let _third = subscribe().unwrap();
-    assert_refused!(client.consumer("h").subscribe("t"), Error::GroupMaxSizeReached { .. });
-    drop(other_group);
-}
-
-fn a_refused_subscription_leaves_no_trace(backend: &mut Backend) {
-    let client = backend.client();
-    topic(&client, "t", 1);
-    assert_refused!(client.consumer("g").subscribe(["t", "nowhere"]), Error::UnknownTopicOrPartition { .. });
-    let first = client.consumer("g").subscribe("t").unwrap();
-    assert_refused!(client.consumer("g").subscribe("t"), Error::GroupMaxSizeReached { .. });
-    first.commit_offsets(Offsets::from([(("t", 0), 1)])).unwrap();
-    first.close().unwrap();
-    client.consumer("g").subscribe("t").unwrap();
 }
 
 fn a_commit_for_many_partitions_is_all_or_nothing(backend: &mut Backend) {

@@ -257,7 +257,8 @@ fn what_is_not_there_cannot_be_described_deleted_read_or_written(backend: &mut B
     assert_refused!(admin.describe_topic("t"), Error::UnknownTopicOrPartition { topic, .. } if topic == "t");
     assert_refused!(admin.delete_topic("t"), Error::UnknownTopicOrPartition { .. });
     assert_refused!(client.produce(Record::to("t").value("x")), Error::UnknownTopicOrPartition { .. });
-    assert_refused!(client.consumer("g").subscribe("t"), Error::UnknownTopicOrPartition { .. });
+    let standalone = client.consumer(ConsumerConfig::standalone());
+    assert_refused!(standalone.subscribe("t"), Error::UnknownTopicOrPartition { .. });
     topic(&client, "t", 2);
     for partition in [-1, 2, i32::MAX] {
         let here = Some(partition);
@@ -265,7 +266,7 @@ fn what_is_not_there_cannot_be_described_deleted_read_or_written(backend: &mut B
         assert_refused!(produced, Error::UnknownTopicOrPartition { partition, .. } if *partition == here);
         let assigned = client.consumer(ConsumerConfig::standalone()).assign([("t", partition)]);
         assert_refused!(assigned, Error::UnknownTopicOrPartition { partition, .. } if *partition == here);
-        let consumer = client.consumer("g").subscribe("t").unwrap();
+        let consumer = client.consumer("g").assign([("t", 0)]).unwrap();
         let commit = consumer.commit_offsets(Offsets::from([(("t", partition), 1)]));
         assert_refused!(commit, Error::UnknownTopicOrPartition { partition, .. } if *partition == here);
     }

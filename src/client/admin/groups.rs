@@ -2,11 +2,12 @@
 
 use super::Admin;
 use crate::{
+    assign::{MemberAssignment, MemberSubscription},
     error::{Error, Result},
     rpc::{
-        DeleteGroupRequest, DescribeGroupRequest, DescribeGroupResponse, FindCoordinatorRequest,
-        ListGroupsRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest,
-        PartitionRef,
+        DeleteGroupRequest, DescribeGroupRequest, DescribeGroupResponse, DescribedMember,
+        FindCoordinatorRequest, ListGroupsRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest,
+        OffsetDeleteRequest, PartitionRef,
     },
     types::{
         BrokerId, GroupState, IsolationLevel, Offset, OffsetAndMetadata, OffsetSpec, Offsets, TopicPartition,
@@ -34,7 +35,9 @@ pub struct GroupDescription {
     pub group: String,
     /// Whether it has members.
     pub state: GroupState,
-    /// Its members; at most one in this version.
+    /// The assignor that its members agreed on; none while there are no members.
+    pub assignor: Option<String>,
+    /// Its members, by id.
     pub members: Vec<MemberDescription>,
     /// The partitions that something is committed for, sorted.
     pub partitions: Vec<GroupPartition>,
@@ -68,6 +71,7 @@ impl GroupDescription {
 /// let consumer = broker.consumer("billing").subscribe("orders")?;
 /// let members: Vec<MemberDescription> = broker.admin().describe_group("billing")?.members;
 /// assert!(members[0].member_id.starts_with("consumer-"));
+/// assert_eq!(members[0].assignment, consumer.assignment());
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +79,31 @@ impl GroupDescription {
 pub struct MemberDescription {
     /// The id that its coordinator gave it.
     pub member_id: String,
+    /// The name of a [static member](crate::ConsumerConfig::group_instance_id).
+    pub group_instance_id: Option<String>,
+    /// What it calls [itself](crate::ConsumerConfig::client_id).
+    pub client_id: String,
+    /// The topics that it subscribes to, sorted.
+    pub topics: Vec<String>,
+    /// What it is to read, sorted; nothing while the group rebalances for the first time.
+    pub assignment: Vec<TopicPartition>,
+}
+
+impl MemberDescription {
+    /// What cannot be read, of a member of another kind, counts as nothing.
+    fn new(member: DescribedMember) -> Self {
+        Self {
+            assignment: MemberAssignment::decode(&member.assignment).unwrap_or_default().partitions,
+            topics: MemberSubscription::decode(&member.metadata)
+                .unwrap_or_default()
+                .topics
+                .into_iter()
+                .collect(),
+            member_id: member.member_id,
+            group_instance_id: member.instance_id,
+            client_id: member.client_id,
+        }
+    }
 }
 
 /// How far a group has come in a partition.
@@ -151,7 +180,7 @@ impl Admin {
     /// # Ok(()) }
     /// ```
     pub fn describe_group(&self, group: &str) -> Result<GroupDescription> {
-        let DescribeGroupResponse { state, members, offsets } = self.ask_for_group(group)?;
+        let DescribeGroupResponse { state, protocol, members, offsets } = self.ask_for_group(group)?;
         let topics: BTreeSet<String> = offsets.iter().map(|(of, _)| of.topic().to_owned()).collect();
         let there = self.partitions(topics.into_iter().collect())?;
         let mut partitions = Vec::new();
@@ -161,8 +190,8 @@ impl Admin {
             let log_end_offset = self.offset(*reference, OffsetSpec::Latest)?.unwrap_or_default().get();
             partitions.push(GroupPartition { partition, committed, log_end_offset });
         }
-        let members = members.into_iter().map(|member_id| MemberDescription { member_id }).collect();
-        Ok(GroupDescription { group: group.to_owned(), state, members, partitions })
+        let members = members.into_iter().map(MemberDescription::new).collect();
+        Ok(GroupDescription { group: group.to_owned(), state, assignor: protocol, members, partitions })
     }
 
     /// Deletes a group, with all that it has committed. It is as durable as a commit: flushed within the flush interval.

@@ -1,15 +1,21 @@
 //! What other threads may do with a consumer: end its poll, and commit.
 
+use super::membership::{Heart, Sent};
 use crate::{
     client::Client,
+    config::ConsumerConfig,
+    env::Interrupt,
     error::{Error, Result},
-    rpc::{FetchResponse, LeaveGroupRequest, MemberIdentity, OffsetCommitRequest, Ticket},
+    rpc::{LeaveGroupRequest, MemberIdentity, OffsetCommitRequest},
     sync::{AtomicBool, AtomicU64, Mutex, Ordering},
-    types::{BrokerId, Offsets, TopicId},
+    types::{BrokerId, Offsets, TopicId, TopicPartition},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-/// What a consumer shares with its handles.
+/// What a consumer shares with its handles, and with whoever has its heart beat.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) client: Client,
@@ -17,47 +23,80 @@ pub(super) struct Shared {
     /// Who keeps the group.
     pub(super) coordinator: BrokerId,
     pub(super) woken: AtomicBool,
-    pub(super) waiting: Mutex<Option<Ticket<FetchResponse>>>,
-    identity: Mutex<Identity>,
+    /// What the consumer's thread waits for.
+    pub(super) waiting: Mutex<Option<Arc<dyn Interrupt>>>,
+    pub(super) identity: Mutex<Identity>,
+    pub(super) heart: Heart,
     /// Commits that succeeded, and those that failed.
     commits: [AtomicU64; 2],
 }
 
 /// In whose name commits are, and for which topics.
 #[derive(Debug, Default)]
-struct Identity {
-    member: Option<MemberIdentity>,
+pub(super) struct Identity {
+    pub(super) member: Option<MemberIdentity>,
+    /// What a member has; `None`: it is none, and says itself what it reads.
+    owned: Option<BTreeSet<TopicPartition>>,
     topic_ids: BTreeMap<String, TopicId>,
+    /// What is under way to the group.
+    pub(super) sent: Sent,
     /// The consumer is no more.
-    gone: bool,
+    pub(super) gone: bool,
 }
 
 impl Shared {
-    pub(super) fn new(client: Client, group: Option<String>, coordinator: BrokerId) -> Self {
-        let (woken, waiting) = (AtomicBool::new(false), Mutex::new(None));
-        let (identity, commits) = (Mutex::default(), Default::default());
-        Self { client, group, coordinator, woken, waiting, identity, commits }
+    pub(super) fn new(client: Client, config: &ConsumerConfig, coordinator: BrokerId) -> Self {
+        Self {
+            client,
+            group: config.group.clone(),
+            coordinator,
+            woken: AtomicBool::new(false),
+            waiting: Mutex::default(),
+            identity: Mutex::default(),
+            heart: Heart::new(config),
+            commits: Default::default(),
+        }
     }
 
-    pub(super) fn joined(&self, member: MemberIdentity) {
-        self.identity.lock().member = Some(member);
+    /// Notes who the consumer is and what it reads. Offsets of its topics are meant for no others of their names.
+    pub(super) fn note(
+        &self,
+        topic_ids: BTreeMap<String, TopicId>,
+        member: Option<MemberIdentity>,
+        owned: Option<BTreeSet<TopicPartition>>,
+    ) {
+        let mut identity = self.identity.lock();
+        (identity.topic_ids, identity.member, identity.owned) = (topic_ids, member, owned);
     }
 
-    /// Offsets of these topics are meant for no others of their names.
-    pub(super) fn reads(&self, topic_ids: BTreeMap<String, TopicId>) {
-        self.identity.lock().topic_ids = topic_ids;
+    /// Has the consumer's thread look up from what it waits for.
+    pub(super) fn interrupt(&self) {
+        if let Some(waiting) = &*self.waiting.lock() {
+            waiting.interrupt();
+        }
     }
 
-    /// Leaves the group, if the consumer is a member. No commit comes through after that.
+    /// Is the consumer's no more. No commit comes through after that, and no heart beats. Gives the member that it was.
+    pub(super) fn go(&self) -> Option<MemberIdentity> {
+        let mut identity = self.identity.lock();
+        identity.gone = true;
+        let member = identity.known_as(&self.heart);
+        (identity.member, identity.sent) = (None, Sent::default());
+        member
+    }
+
+    /// Leaves the group, if the consumer is a member. A static one stays for its session (KIP-345).
     pub(super) fn leave(&self) -> Result<()> {
-        let member = {
-            let mut identity = self.identity.lock();
-            identity.gone = true;
-            identity.member.take()
-        };
-        let (Some(group), Some(member)) = (self.group.clone(), member) else { return Ok(()) };
-        self.client.call_to(self.coordinator, LeaveGroupRequest { group, member_id: member.member_id })?;
-        Ok(())
+        let (Some(group), Some(member)) = (self.group.clone(), self.go()) else { return Ok(()) };
+        let MemberIdentity { member_id, instance_id, .. } = member;
+        if instance_id.is_some() {
+            return Ok(());
+        }
+        match self.client.call_to(self.coordinator, LeaveGroupRequest { group, member_id, instance_id }) {
+            // The group has given it up before.
+            Err(Error::UnknownMemberId { .. }) => Ok(()),
+            result => result.map(drop),
+        }
     }
 
     pub(super) fn group(&self) -> Result<String> {
@@ -86,8 +125,20 @@ impl Shared {
             if identity.gone {
                 return Err(Error::Closed);
             }
+            if let Some(owned) = &identity.owned
+                && let Some((partition, _)) = offsets.iter().find(|(of, _)| !owned.contains(*of))
+            {
+                return Err(Error::CommitFailed { partition: partition.clone() });
+            }
+            // Who has lost its place does not commit as somebody from outside.
+            if identity.owned.is_some() && identity.member.is_none() && !offsets.is_empty() {
+                return Err(Error::UnknownMemberId { group });
+            }
             (identity.member.clone(), identity.topic_ids.clone())
         };
+        if offsets.is_empty() {
+            return Ok(());
+        }
         self.client.call_to(self.coordinator, OffsetCommitRequest { group, member, offsets, topic_ids })?;
         Ok(())
     }
@@ -130,10 +181,7 @@ impl ConsumerHandle {
     /// ```
     pub fn wakeup(&self) {
         self.shared.woken.store(true, Ordering::Release);
-        let waiting = self.shared.waiting.lock().take();
-        if let Some(ticket) = waiting {
-            ticket.fill(Err(Error::Wakeup));
-        }
+        self.shared.interrupt();
     }
 
     /// As [`Consumer::commit_offsets`](crate::Consumer::commit_offsets), from any thread: for workers that are done with what

@@ -75,7 +75,7 @@ impl Consumer {
         self.core.borrow().paused()
     }
 
-    fn set_paused<P: Into<TopicPartition>>(
+    pub(super) fn set_paused<P: Into<TopicPartition>>(
         &self,
         partitions: impl IntoIterator<Item = P>,
         paused: bool,

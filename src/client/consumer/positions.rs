@@ -165,7 +165,7 @@ impl Consumer {
             // There may be partitions that this consumer does not know yet.
             let Some(newest) = newest else { return Ok(false) };
             if !self.core.borrow_mut().check_version(newest) {
-                return Ok(true);
+                return Ok(!self.core.borrow().is_rebalancing());
             }
         }
     }
@@ -190,8 +190,12 @@ impl Consumer {
     /// # Ok(()) }
     /// ```
     pub fn seek(&mut self, of: impl Into<TopicPartition>, to: impl Into<OffsetSpec>) -> Result<()> {
+        self.seek_to(&of.into(), to.into())
+    }
+
+    pub(super) fn seek_to(&self, of: &TopicPartition, to: OffsetSpec) -> Result<()> {
         self.run(Event::Assign)?;
-        self.core.borrow_mut().seek(&of.into(), to.into())
+        self.core.borrow_mut().seek(of, to)
     }
 
     /// Moves the position of every partition of the assignment, as [`seek`](Self::seek) does.

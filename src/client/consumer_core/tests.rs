@@ -60,7 +60,12 @@ fn metadata(topic_id: u8, partitions: i32) -> MetadataResponse {
 }
 
 fn core(config: ConsumerConfig, partitions: i32) -> ConsumerCore {
-    let mut core = ConsumerCore::new(config, Wanted::Topics(["t".to_owned()].into()));
+    // A member of a group would have to join first.
+    let wanted = match &config.group {
+        Some(_) => Wanted::Partitions((0..partitions).map(|number| ("t", number).into()).collect()),
+        None => Wanted::Topics(["t".to_owned()].into()),
+    };
+    let mut core = ConsumerCore::new(config, wanted);
     core.learn(metadata(1, partitions)).unwrap();
     core
 }

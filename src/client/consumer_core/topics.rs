@@ -16,6 +16,9 @@ const LOOK_FOR_TOPICS: Duration = Duration::from_secs(1);
 impl ConsumerCore {
     /// The topics that a broker is to be asked for; `None`: all.
     pub(in crate::client) fn names(&self) -> Option<Vec<String>> {
+        if self.membership.is_some() {
+            return self.group_names();
+        }
         (!self.relist).then(|| self.unresolved.iter().cloned().collect())
     }
 
@@ -43,6 +46,7 @@ impl ConsumerCore {
     /// What is known of a topic may not hold any more.
     pub(super) fn ask_again(&mut self, topic: &str) {
         match self.wanted {
+            _ if self.membership.is_some() => self.relist = true,
             Wanted::Matching(_) => self.relist = true,
             _ => drop(self.unresolved.insert(topic.to_owned())),
         }
@@ -51,6 +55,10 @@ impl ConsumerCore {
     /// Takes in what a broker says of the topics it was asked for.
     pub(in crate::client) fn learn(&mut self, metadata: MetadataResponse) -> Result<()> {
         (self.looked, self.changed) = (true, true);
+        if self.membership.is_some() {
+            self.learn_as_member(metadata);
+            return Ok(());
+        }
         match &self.wanted {
             Wanted::Matching(pattern) => {
                 let pattern = pattern.clone();
@@ -88,11 +96,14 @@ impl ConsumerCore {
     /// A core that wants something else, of the same consumer.
     pub(in crate::client) fn instead(&self, wanted: Wanted) -> Result<Self> {
         if matches!(self.wanted, Wanted::Partitions(_)) != matches!(wanted, Wanted::Partitions(_)) {
-            let reason =
-                "a consumer that was assigned partitions has no subscription, and the other way round";
-            return Err(Error::IllegalState(reason.to_owned()));
+            return Err(Self::not_a_subscription());
         }
         Ok(Self::new(self.config.clone(), wanted))
+    }
+
+    pub(super) fn not_a_subscription() -> Error {
+        let reason = "a consumer that was assigned partitions has no subscription, and the other way round";
+        Error::IllegalState(reason.to_owned())
     }
 
     /// Becomes `next`, and takes along what is known of the partitions that stay. An error, and nothing has changed, if a
@@ -146,7 +157,7 @@ impl ConsumerCore {
         self.changed = true;
         self.forget_last_commit();
         self.ask_again(name);
-        if self.relist {
+        if matches!(self.wanted, Wanted::Matching(_)) {
             return Ok(());
         }
         self.gone.insert(name.to_owned());
@@ -181,7 +192,7 @@ impl ConsumerCore {
 
 impl Partition {
     /// A partition as a broker has it. If it is the one that was known, it goes on where that was, under whatever leader.
-    fn learnt(there: &PartitionMetadata, known: Option<Self>) -> Self {
+    pub(super) fn learnt(there: &PartitionMetadata, known: Option<Self>) -> Self {
         let (reference, leader, leader_epoch) = (there.partition, there.leader, there.leader_epoch);
         let paused = known.as_ref().is_some_and(|known| known.paused);
         match known.filter(|known| known.reference.topic_id == reference.topic_id) {

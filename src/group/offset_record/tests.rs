@@ -76,15 +76,20 @@ fn kafkas_group_metadata_reads() {
     let key = hex("0002000d67726f75702d636c6173736963");
     let read = |value: &str| {
         let value = hex(value);
-        match OffsetsRecord::decode(&key, Some(&value)) {
-            Ok(OffsetsRecord::GroupMetadata { group: "group-classic", value: Some(value) }) => (
-                value.protocol_type.to_owned(),
-                value.generation.0,
-                value.protocol.map(str::to_owned),
-                value.members,
-            ),
-            other => panic!("not group metadata: {other:?}"),
-        }
+        let Ok(OffsetsRecord::GroupMetadata { group: "group-classic", value: Some(read) }) =
+            OffsetsRecord::decode(&key, Some(&value))
+        else {
+            panic!("not group metadata");
+        };
+        let mut again = Vec::new();
+        read.encode(&mut again).unwrap();
+        assert!(value[..2] != [0, 3] || again == value, "written as Kafka writes it");
+        let encoded = OffsetsRecord::decode(&key, Some(&again)).unwrap();
+        assert_eq!(
+            encoded,
+            OffsetsRecord::GroupMetadata { group: "group-classic", value: Some(read.clone()) }
+        );
+        (read.protocol_type, read.generation.0, read.protocol, read.members.len())
     };
     let made = "0003000000000000ffffffff000001a20430575f00000000";
     assert_eq!(read(made), (String::new(), 0, None, 0));
