@@ -6,6 +6,7 @@
 
 use super::{
     LeaderEpochs, Log, LogConfig,
+    clean::CleanState,
     idle::Idle,
     interrupted::finish_replacements,
     names::{LEADER_EPOCHS, base_of_log},
@@ -102,6 +103,7 @@ impl Log {
             dirty_dirs: BTreeSet::new(),
             rolls: 0,
             unflushed: BTreeSet::new(),
+            clean: CleanState::default(),
             poison: None,
             config,
         };
@@ -270,8 +272,8 @@ impl Log {
         let bases: Vec<Offset> = self.segments.range(first..).map(|(base, _)| *base).collect();
         for base in bases {
             // A cleaner leaves the first segment, be it empty: only behind that may offsets be missing rightly.
-            let may_skip = (self.config.gaps && base > first && self.is_open(first))
-                || bugs::is(Bug::ResumeAfterHole);
+            let may_skip =
+                (self.config.gaps && base > first && self.is_open(first)) || bugs::is(Bug::ResumeAfterHole);
             if base < expected || (base > expected && !may_skip) {
                 if expected < needed {
                     return Err(self.missing(expected));
@@ -280,8 +282,7 @@ impl Log {
                 continue;
             }
             let mut segment = self.open_segment(base, recovery_point)?;
-            let (known, from) = (segment.size(), segment.end());
-            let before = recovered.bytes_scanned;
+            let (known, from, before) = (segment.size(), segment.end(), recovered.bytes_scanned);
             let scan = segment.scan_telling(interval, &mut |read| tell(before + read))?;
             recovered.bytes_scanned += scan.bytes_read;
             if base == first {

@@ -24,6 +24,8 @@ pub(super) enum Job {
     RunAhead(Weak<Partition>),
     /// Look at all logs for what need not be kept.
     Retention,
+    /// Look at compacted logs, and clean a part of one.
+    Clean,
     /// Publish what is counted: sizes of segments may have to be looked up.
     Publish,
     /// Remove these files.
@@ -107,6 +109,7 @@ impl Node {
             Job::Flush(partition) => partition.upgrade().into_iter().for_each(|there| self.flush(&there)),
             Job::RunAhead(partition) => partition.upgrade().into_iter().for_each(|there| run_ahead(&there)),
             Job::Retention => self.check_retention(),
+            Job::Clean => self.clean_a_part(),
             Job::Publish => self.check_publishing(),
             // What is left over is removed by the next open.
             Job::Remove(paths) => paths.iter().for_each(|path| drop(self.storage.remove_file(path))),

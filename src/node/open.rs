@@ -6,6 +6,7 @@ use super::{
     adopt::{MADE_BY_BROOKLET, META_PROPERTIES},
     background::Background,
     checkpoints::{Checkpoints, Written, noted_start},
+    cleaner::{Cleaner, CleanerTimer},
     counts::Requests,
     directory::{is_removed_dir, read_partition_metadata, write_partition_metadata},
     groups::Groups,
@@ -73,6 +74,8 @@ impl Node {
             topics: RwLock::new(topics),
             starts: Mutex::new(()),
             checkpoint: Mutex::new(Written::default()),
+            cleaner: Mutex::new(Cleaner::default()),
+            cleaner_timer: CleanerTimer::default(),
             parked: Parked::default(),
             timers: Timers::new(),
             background: Background::default(),
@@ -83,6 +86,7 @@ impl Node {
         });
         let mut report = node.load(config.on_progress)?;
         node.begin_retention();
+        node.begin_cleaning();
         node.begin_publishing();
         node.flush_recovered();
         match &node.clock {
@@ -168,12 +172,16 @@ impl Node {
     /// Notes where the logs begin of topics that were found; from then on a first segment that is missing is damage. What
     /// is noted of partitions that are not there goes: it must not be taken for something of one that is made later.
     fn end_adoption(&self, found: &Found, salvaged: bool) -> Result<()> {
-        let (adopted, stale) = {
+        let (adopted, stale, stale_cleaned) = {
             let mut topics = self.topics.write();
             let is_there = |of| topics.partitions().any(|partition| partition.name() == of);
             let stale = found.checkpoints.partitions().any(|of| !is_there(of));
-            (topics.end_adoptions(), stale)
+            let stale_cleaned = found.checkpoints.cleaned.keys().any(|of| !is_there(of));
+            (topics.end_adoptions(), stale, stale_cleaned)
         };
+        if stale_cleaned {
+            self.write_cleaned()?;
+        }
         if adopted || stale || salvaged {
             self.write_recovery_points()?;
             self.write_log_starts()?;
@@ -222,10 +230,12 @@ impl Node {
             };
             let salvaged = self.salvage_log(&config, (from, start), &found.checkpoints)?;
             let (from, start) = salvaged.as_ref().map_or((from, start), |(how, _)| *how);
-            let (log, mut recovered) = self.load_log(&config, entry.id, from, start, &found.on_progress)?;
+            let (mut log, mut recovered) =
+                self.load_log(&config, entry.id, from, start, &found.on_progress)?;
             if let Some((_, salvaged)) = salvaged {
                 recovered.add(salvaged);
             }
+            log.take_up_cleaned(found.checkpoints.cleaned.get(log.partition()).copied());
             report.push(recovered);
             partitions.push(Partition::new(self.seams(), entry.id, config, Some(log)));
         }
@@ -299,6 +309,7 @@ impl Node {
         }
         let _span = trace::close(self.dir.display());
         self.stop();
+        self.end_cleaning();
         self.parked.fail_all(&Error::Closed);
         self.end_publishing();
         let result = self.close_logs();
