@@ -271,9 +271,10 @@ impl Log {
         let mut expected = first;
         let bases: Vec<Offset> = self.segments.range(first..).map(|(base, _)| *base).collect();
         for base in bases {
-            // A cleaner leaves the first segment, be it empty: only behind that may offsets be missing rightly.
-            let may_skip =
-                (self.config.gaps && base > first && self.is_open(first)) || bugs::is(Bug::ResumeAfterHole);
+            // A cleaner leaves the first segment, be it empty, and what is not flushed.
+            let behind_first = self.config.gaps && base > first && self.is_open(first);
+            let may_skip = (behind_first && (self.config.gaps_anywhere || base <= recovery_point))
+                || bugs::is(Bug::ResumeAfterHole);
             if base < expected || (base > expected && !may_skip) {
                 if expected < needed {
                     return Err(self.missing(expected));

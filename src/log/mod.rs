@@ -74,6 +74,9 @@ pub(crate) struct LogConfig {
     pub(crate) settings: TopicSettings,
     /// Whether offsets may be missing between batches: a cleaner is, or may have been, at work.
     pub(crate) gaps: bool,
+    /// Whether that may be so from one segment to the next above the recovery point too: a Kafka cleaned it, or nobody knows
+    /// where that point was. Here nothing is cleaned that is not flushed.
+    pub(crate) gaps_anywhere: bool,
 }
 
 /// What an append did.

@@ -271,9 +271,9 @@ impl Segment {
         self.first_timestamp
     }
 
-    /// How many entries the index has.
-    pub(super) fn index_len(&self) -> usize {
-        self.index.len()
+    /// How many bytes the two indexes have.
+    pub(super) fn index_sizes(&self) -> [u64; 2] {
+        [self.index.len() * offset_index::ENTRY, self.times.len() * time_index::ENTRY].map(|size| size as u64)
     }
 
     /// The bytes of both index files of a segment that takes no more records; they are to be written.

@@ -162,6 +162,11 @@ impl Node {
         let high_watermark = partition.high_watermark(log);
         let how = How { hash, memory: MEMORY, thorough };
         let begun = log.begin_cleaning(self.clock.wall(), high_watermark, how)?;
+        drop(state);
+        // A recovery must not take what is cleaned for what was lost.
+        if begun.is_some() {
+            self.write_recovery_points()?;
+        }
         Ok(begun.map(Box::new))
     }
 

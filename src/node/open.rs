@@ -172,6 +172,7 @@ impl Node {
     /// Notes where the logs begin of topics that were found; from then on a first segment that is missing is damage. What
     /// is noted of partitions that are not there goes: it must not be taken for something of one that is made later.
     fn end_adoption(&self, found: &Found, salvaged: bool) -> Result<()> {
+        self.flush_adopted()?;
         let (adopted, stale, stale_cleaned) = {
             let mut topics = self.topics.write();
             let is_there = |of| topics.partitions().any(|partition| partition.name() == of);
@@ -195,6 +196,23 @@ impl Node {
         Ok(())
     }
 
+    /// A Kafka may have cleaned what is above a recovery point. The next recovery takes nothing above its own for cleaned.
+    fn flush_adopted(&self) -> Result<()> {
+        let adopted: Vec<Arc<Partition>> = {
+            let topics = self.topics.read();
+            let adopting = topics.iter().filter(|topic| topic.entry.adopting);
+            adopting.flat_map(|topic| topic.partitions.iter().cloned()).collect()
+        };
+        for partition in adopted {
+            let behind =
+                matches!(partition.lock().log_if_any(), Ok(Some(log)) if log.recovery_point() < log.end());
+            if behind {
+                partition.flush(Offset::new(i64::MAX), Extent::Everything)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Sees to it that the directory's own name is durable. A parent that may not be read is somebody else's care.
     fn sync_parent(&self) -> Result<()> {
         let Some(parent) = self.dir.parent() else { return Ok(()) };
@@ -210,7 +228,10 @@ impl Node {
         let mut partitions = Vec::new();
         let mut report = Vec::new();
         for number in 0..entry.config.partition_count()? {
-            let config = entry.log_config(&self.dir, number, &settings);
+            let config = LogConfig {
+                gaps_anywhere: entry.adopting || found.checkpoints.points_lost,
+                ..entry.log_config(&self.dir, number, &settings)
+            };
             let point = points.get(&config.partition).copied();
             let known = point.is_some() || found.names.contains(&config.partition.to_string());
             if &*entry.name == OFFSETS_TOPIC && !known {

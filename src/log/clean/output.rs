@@ -9,9 +9,7 @@ use crate::{
     bugs::{self, Bug},
     env::{Open, Storage},
     error::Result,
-    log::{
-        LogConfig, interrupted::CLEANED, names::Kind, offset_index, segment::Segment, txn_index::TxnIndex,
-    },
+    log::{LogConfig, interrupted::CLEANED, names::Kind, segment::Segment, txn_index::TxnIndex},
     record::{Batch, BatchHeader, emptied},
     types::Offset,
 };
@@ -50,13 +48,14 @@ impl Output {
     pub(super) fn has_room_for(&self, storage: &dyn Storage, config: &LogConfig, source: &Source) -> bool {
         let settings = &config.settings;
         let last = source.next.since(self.segment.base()) - 1;
-        let entries = || {
-            let most = settings.segment_index_bytes as usize / offset_index::ENTRY;
-            self.segment.index_len().saturating_add(source.index_entries(storage, config)) <= most
+        let indexable = || {
+            let sizes = self.segment.index_sizes().into_iter().zip(source.index_bytes(storage, config));
+            let most = u64::from(settings.segment_index_bytes);
+            sizes.into_iter().all(|(written, more)| written.saturating_add(more) <= most)
         };
         self.segment.size() + source.size <= u64::from(settings.segment_bytes)
             && i32::try_from(last).is_ok()
-            && entries()
+            && indexable()
     }
 
     pub(super) fn add(&mut self, source: &Source) {

@@ -8,7 +8,7 @@ use crate::{
     log::{
         LeaderEpochs, Log, LogConfig,
         names::{Kind, segment_file},
-        offset_index,
+        offset_index, time_index,
     },
     types::{Offset, Timestamp},
 };
@@ -176,12 +176,14 @@ impl Source {
         Ok(self.file.clone())
     }
 
-    /// How many entries its index may have: what the file has. Where there is none, what brooklet would write.
-    pub(super) fn index_entries(&self, storage: &dyn Storage, config: &LogConfig) -> usize {
-        let path = segment_file(&config.dir, self.base, Kind::Index);
-        let len = storage.open(&path, Open::Read).and_then(|file| file.len());
-        let by_size = || self.size / (u64::from(config.settings.index_interval_bytes) + 1) + 1;
-        let entries = len.map_or_else(|_| by_size(), |len| len / offset_index::ENTRY as u64);
-        usize::try_from(entries).unwrap_or(usize::MAX)
+    /// How many bytes its index files have: where there is none, what brooklet would write.
+    pub(super) fn index_bytes(&self, storage: &dyn Storage, config: &LogConfig) -> [u64; 2] {
+        let entries = self.size / (u64::from(config.settings.index_interval_bytes) + 1) + 1;
+        let of = |kind, entry: usize| {
+            let path = segment_file(&config.dir, self.base, kind);
+            let len = storage.open(&path, Open::Read).and_then(|file| file.len());
+            len.unwrap_or(entries * entry as u64)
+        };
+        [of(Kind::Index, offset_index::ENTRY), of(Kind::TimeIndex, time_index::ENTRY)]
     }
 }
