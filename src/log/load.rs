@@ -252,8 +252,7 @@ impl Log {
         let interval = self.config.settings.index_interval_bytes;
         // A segment that ends just there may have been closed after that offset was noted: then its file still has the
         // zeros that were reserved.
-        let before = self.segment_of(recovery_point.plus(-1));
-        let holder = before.or_else(|| self.segment_of(recovery_point));
+        let holder = self.segment_of(recovery_point.plus(-1)).or_else(|| self.segment_of(recovery_point));
         let first = match holder {
             Some(holder) => holder,
             // Nothing was made durable of what is not removed since: the first segment may be missing, and others be there.
