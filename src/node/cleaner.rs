@@ -18,11 +18,14 @@ const SLICE: u64 = 8 << 20;
 /// What keys take while a log is cleaned, at most, in bytes.
 const MEMORY: usize = 128 << 20;
 
+/// A cleaning that is under way, and whose log it cleans.
+type Current = (Arc<Partition>, Box<Cleaning>);
+
 /// Who cleans holds it.
 #[derive(Debug, Default)]
 pub(super) struct Cleaner {
     /// What the background is at.
-    current: Option<(Arc<Partition>, Box<Cleaning>)>,
+    current: Option<Current>,
     /// Partitions whose logs are damaged: they are not tried again.
     damaged: BTreeSet<(TopicId, i32)>,
 }
@@ -121,7 +124,7 @@ impl Node {
     }
 
     /// The log that is most in need of cleaning, of those that are due; or what kept it from being cleaned.
-    fn dirtiest(&self, cleaner: &mut Cleaner) -> (Option<(Arc<Partition>, Box<Cleaning>)>, Option<Told>) {
+    fn dirtiest(&self, cleaner: &mut Cleaner) -> (Option<Current>, Option<Told>) {
         let partitions: Vec<Arc<Partition>> = self.topics.read().partitions().cloned().collect();
         let (now, mut most) = (self.clock.wall(), None);
         for partition in

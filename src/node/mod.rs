@@ -12,7 +12,7 @@
 //! 4. `cleaner`: one log is cleaned at a time; or `starts`: the starts of logs are moved, noted and acted upon by one at a time.
 //!    Then `checkpoint`: one checkpoint is written at a time
 //! 5. a claim on a partition's `flushing`, then its `state`
-//! 6. the parked requests, the timers, the worker's queue: leaves, nothing is taken below them
+//! 6. when the cleaner looks next; then the parked requests, the timers, the worker's queue: leaves, nothing is taken below them
 //!
 //! `topics` is never held over I/O: who changes topics holds `admin`, and writes the metadata file beside it.
 //!

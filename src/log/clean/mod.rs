@@ -18,6 +18,7 @@ pub(crate) use swap::Replacement;
 
 use super::{
     Log,
+    interrupted::CLEANED,
     names::{Kind, segment_file},
     scan::{Found, Scanner},
 };
@@ -396,7 +397,10 @@ impl Cleaning {
         let before = output.bytes_before;
         self.done.bytes_before += before;
         let aborted = std::mem::take(&mut self.fates.index);
-        let replacement = output.finish(&*self.storage, &self.plan.config, &aborted, self.plan.cuts)?;
+        let (storage, config, base) = (&*self.storage, &self.plan.config, output.base());
+        let finished = output.finish(storage, config, &aborted, self.plan.cuts);
+        let replacement =
+            finished.inspect_err(|_| swap::remove_unplaced(storage, &config.dir, base, CLEANED))?;
         self.done.bytes_after += replacement.as_ref().map_or(before, Replacement::size);
         Ok(replacement.map(|replacement| Step::Swap(Box::new(replacement))))
     }

@@ -130,6 +130,10 @@ impl Output {
         Ok(Some(Replacement::new(config.dir.clone(), self.segment, self.sources, kinds, cuts)))
     }
 
+    pub(super) fn base(&self) -> Offset {
+        self.segment.base()
+    }
+
     /// Removes what was written.
     pub(super) fn abandon(&self, storage: &dyn Storage, config: &LogConfig) {
         super::swap::remove_unplaced(storage, &config.dir, self.segment.base(), CLEANED);
