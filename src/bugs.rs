@@ -53,6 +53,14 @@ bugs! {
     KeepRecoveryPoint,
     /// A log whose truncation failed half way takes records.
     GoOnAfterFailedTruncation,
+    /// A cleaned segment takes the place of others before it is durable.
+    SwapBeforeSync,
+    /// The cleaner goes beyond the last stable offset, and beyond what is flushed.
+    CleanBeyondLastStable,
+    /// A tombstone that was cleaned is not told when it may go.
+    ForgetDeleteHorizon,
+    /// A tombstone goes when it is first cleaned.
+    DropTombstonesAtOnce,
 }
 
 /// Whether this build, in this process, has the bug.

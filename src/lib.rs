@@ -117,8 +117,8 @@
 //! | level | events |
 //! |---|---|
 //! | error | `flush_failed`: the partition takes no more records until the broker is opened anew. `close_failed` |
-//! | warn | in recovery: `log_cut`, `log_salvaged`, `file_kept_aside`, `group_beyond_end`. In the background: `checkpoint_failed`, `retention_failed`. Of clients: `position_reset`, `position_cut`, `batch_failed` |
-//! | info | `opened`, `closed`, `topic_adopted`, `topic_created`, `partitions_created`, `topic_altered`, `topic_deleted`, `segments_deleted` |
+//! | warn | in recovery: `log_cut`, `log_salvaged`, `file_kept_aside`, `group_beyond_end`. In the background: `checkpoint_failed`, `retention_failed`, `cleaning_failed`. Of clients: `position_reset`, `position_cut`, `batch_failed` |
+//! | info | `opened`, `closed`, `topic_adopted`, `topic_created`, `partitions_created`, `topic_altered`, `topic_deleted`, `segments_deleted`, `log_cleaned` |
 //! | debug | `segment_rolled`, `group_created`, `group_deleted`, `offsets_committed` |
 //!
 //! # Layout

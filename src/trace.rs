@@ -86,6 +86,8 @@ events! {
     INFO "segments below the log's start are deleted" segments_deleted(partition: &TopicPartition; segments: u64, log_start_offset: i64),
     ERROR "a flush failed: the partition takes no more records until the broker is opened anew" flush_failed(partition: &TopicPartition, error: &Error;),
     WARN "the recovery points could not be written: the next recovery reads more" checkpoint_failed(error: &Error;),
+    INFO "a compacted log is cleaned" log_cleaned(partition: &TopicPartition; end_offset: i64, bytes_before: u64, bytes_after: u64),
+    WARN "a compacted log could not be cleaned" cleaning_failed(partition: &TopicPartition, error: &Error;),
     WARN "what need not be kept could not be removed: the next check tries again" retention_failed(error: &Error;),
 
     INFO "a topic is created" topic_created(topic: &str; partitions: i32),

@@ -12,6 +12,8 @@ mod altering;
 mod cases;
 #[path = "crash/check.rs"]
 mod check;
+#[path = "crash/compaction.rs"]
+mod compaction;
 #[path = "crash/faults.rs"]
 mod faults;
 #[path = "crash/model.rs"]

@@ -10,12 +10,15 @@ mod check;
 #[path = "golden/manifest.rs"]
 mod manifest;
 
-use brooklet::{Broker, BrokerBuilder, ManualClock, Record};
+use brooklet::{
+    Broker, BrokerBuilder, CleanupPolicy, ConsumerConfig, IsolationLevel, ManualClock, Record, TopicConfig,
+};
 use check::Check;
 use manifest::Manifest;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// The directories, each with its manifest.
@@ -125,5 +128,87 @@ fn what_is_appended_follows_what_was_there() {
             Check::new(&broker, manifest).records(1 + round);
             broker.close().unwrap();
         }
+    });
+}
+
+/// Offset, key and value of each record.
+type Rows = BTreeMap<i64, (Option<Vec<u8>>, Option<Vec<u8>>)>;
+
+fn rows(broker: &Broker, of: (&str, i32), isolation: IsolationLevel) -> Rows {
+    let config = ConsumerConfig::standalone().isolation_level(isolation);
+    let mut consumer = broker.consumer(config).assign([of]).unwrap();
+    let mut rows = Rows::new();
+    while !consumer.is_caught_up().unwrap() {
+        for record in &consumer.poll(Duration::ZERO).unwrap() {
+            let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
+            rows.insert(record.offset(), (owned(record.key()), owned(record.value())));
+        }
+    }
+    rows
+}
+
+/// What a table of the last values holds; of records without a key all.
+fn table(rows: &Rows) -> BTreeMap<Result<&[u8], i64>, &[u8]> {
+    let mut table = BTreeMap::new();
+    for (offset, (key, value)) in rows {
+        match (key.as_deref(), value.as_deref()) {
+            (Some(key), Some(value)) => drop(table.insert(Ok(key), value)),
+            (Some(key), None) => drop(table.remove(&Ok(key))),
+            (None, value) => drop(table.insert(Err(*offset), value.unwrap_or_default())),
+        }
+    }
+    table
+}
+
+#[test]
+fn cleaned_by_brooklet_every_topic_tells_the_same_last_values() {
+    each(|dir, manifest| {
+        let store = copy(dir);
+        let clock = ManualClock::new();
+        let open = || Broker::builder().clock(&clock).open(store.path()).unwrap();
+        let mut broker = open();
+        // Others have nothing but what these have too, and each sync takes its time.
+        let chosen = ["compacted", "compacted-txn", "idempotent", "log-append-time", "mixed", "txn"];
+        let all = manifest.partitions.iter();
+        let topics: Vec<_> = all.filter(|there| chosen.contains(&&*there.topic)).collect();
+        let compact = TopicConfig::new().cleanup_policy(CleanupPolicy::Compact).segment_bytes(4 << 20);
+        let read = |broker: &Broker| -> Vec<[Rows; 2]> {
+            let both = [IsolationLevel::ReadUncommitted, IsolationLevel::ReadCommitted];
+            topics
+                .iter()
+                .map(|there| both.map(|level| rows(broker, (&there.topic, there.partition), level)))
+                .collect()
+        };
+        for there in &topics {
+            // Each of their last segments is closed by the next record.
+            let by_time = compact.clone().segment_time(Duration::from_millis(1));
+            broker.admin().alter_configs(&there.topic, by_time).unwrap();
+            let at = broker.now() + Duration::from_secs(10);
+            let record = Record::to(&there.topic).partition(there.partition).key("the last").timestamp(at);
+            broker.produce(record.value("of all")).unwrap();
+        }
+        let before = read(&broker);
+        let mut gone = 0;
+        for round in 0..3 {
+            if round == 2 {
+                broker.close().unwrap();
+                broker = open();
+                let report = broker.verify(|_| {}).unwrap();
+                assert!(report.is_intact(), "{report}");
+            } else {
+                broker.compact_now(None).unwrap();
+            }
+            for (there, (before, after)) in topics.iter().zip(before.iter().zip(read(&broker))) {
+                let what = format!("{}-{} {round}", there.topic, there.partition);
+                assert!(after[0].iter().all(|(at, row)| before[0].get(at) == Some(row)), "{what}");
+                assert!(after[1].iter().all(|(at, row)| before[1].get(at) == Some(row)), "{what}");
+                assert_eq!(table(&after[1]), table(&before[1]), "{what}");
+                gone += before[0].len() - after[0].len();
+            }
+            // Tombstones, and markers of what is gone, may go.
+            clock.advance(Duration::from_secs(25 * 3600));
+        }
+        println!("  {gone} records are gone");
+        assert!(gone > 100 || std::env::var_os("BROOKLET_GOLDEN").is_some());
     });
 }

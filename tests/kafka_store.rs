@@ -237,9 +237,7 @@ fn check(broker: &Broker, dir: &Path) {
     assert_eq!(count("big"), 3);
     assert_eq!((count("emptied"), count("aged"), count("never.used_at-all")), (0, 0, 0));
     assert!((1..3 * PLAIN_ROUND * 7).contains(&count("sized")));
-    for topic in
-        ["shapes", "batches", "gzip", "append-time", "by-time", "by-index", "trimmed", "cut", "compacted"]
-    {
+    for topic in ["shapes", "batches", "gzip", "append-time", "by-time", "by-index", "trimmed", "cut"] {
         assert!(segments(dir, topic).len() > 5, "{topic}: segments were rolled");
     }
     let start = |topic: &str| broker.admin().describe_topic(topic).unwrap().partitions[0].log_start_offset;

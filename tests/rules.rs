@@ -7,6 +7,8 @@
 #[path = "rules/append.rs"]
 mod append;
 mod common;
+#[path = "rules/compaction.rs"]
+mod compaction;
 #[path = "rules/configs.rs"]
 mod configs;
 #[path = "rules/consumers.rs"]

@@ -280,6 +280,46 @@ impl Broker {
         self.inner.node.apply_retention()
     }
 
+    /// Cleans now what can be cleaned of a compacted topic, or of all of them, as the background does it when enough of a log is
+    /// dirty: of each key only the last record stays, at its offset. For tests, and before a copy is made. Other topics stay as they
+    /// are.
+    ///
+    /// Never cleaned are a partition's last segment, what may still be aborted, and what is younger than the topic's
+    /// `min_compaction_lag`. A tombstone stays for the topic's `delete_retention`, from its first cleaning on. Everything in the topic
+    /// is flushed first. Files that were replaced go after its `file_delete_delay`; who holds records of them keeps these. Takes
+    /// up to 128 MiB of memory for the keys of a partition.
+    ///
+    /// # Errors
+    /// - [`Error::UnknownTopicOrPartition`](crate::Error::UnknownTopicOrPartition) for a topic that does not exist.
+    /// - [`Error::KafkaStorageError`](crate::Error::KafkaStorageError) for a log that is damaged, of which nothing is dropped.
+    /// - The disk's. If it fails while a cleaned segment takes its place the partition takes no records until the broker is opened
+    ///   anew.
+    ///
+    /// Other partitions are seen to all the same.
+    ///
+    /// ```
+    /// # use brooklet::{Broker, CleanupPolicy, ConsumerConfig, Record, TopicConfig};
+    /// # use std::time::Duration;
+    /// # fn main() -> brooklet::Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// let config = TopicConfig::new().cleanup_policy(CleanupPolicy::Compact).segment_bytes(1024);
+    /// broker.create_topic("prices", config)?;
+    /// for price in 100..200 {
+    ///     broker.produce(Record::to("prices").key("apples").value(&price.to_string()))?;
+    /// }
+    /// broker.compact_now(Some("prices"))?;
+    /// let mut consumer = broker.consumer(ConsumerConfig::standalone()).subscribe("prices")?;
+    /// let mut left = 0;
+    /// while !consumer.is_caught_up()? {
+    ///     left += consumer.poll(Duration::ZERO)?.iter().count();
+    /// }
+    /// assert!(left < 20, "what the last segment has, and little else: {left}");
+    /// # Ok(()) }
+    /// ```
+    pub fn compact_now(&self, topic: Option<&str>) -> Result<()> {
+        self.inner.node.compact_now(topic)
+    }
+
     /// Flushes everything and closes the directory; the next open reads nothing again. From here on every handle,
     /// client, consumer of it gives [`Error::Closed`](crate::Error::Closed); a second close does nothing. Records that
     /// were polled stay.

@@ -133,6 +133,61 @@ impl TopicConfig {
         )
     }
 
+    /// Which part of a compacted partition's closed segments, 0 to 1 by their bytes, may hold records that the cleaner has not seen
+    /// yet: with more it is cleaned. Default 0.5. A lower one costs more reading and writing, and fewer superseded records stay.
+    ///
+    /// # Errors
+    /// The call that uses the settings gives [`Error::InvalidConfig`] for what is not a number from 0 to 1.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let config = TopicConfig::new().cleanup_policy(CleanupPolicy::Compact).min_cleanable_dirty_ratio(0.1);
+    /// assert_eq!(config.get("min.cleanable.dirty.ratio"), Some("0.1"));
+    /// ```
+    pub fn min_cleanable_dirty_ratio(self, ratio: f64) -> Self {
+        self.with("min.cleanable.dirty.ratio", ratio)
+    }
+
+    /// How old a record of a compacted topic is at least before the cleaner may remove it, or an older one for its sake: by the
+    /// largest timestamp of its segment. Default 0. At most [`max_compaction_lag`](Self::max_compaction_lag).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let config = TopicConfig::new().min_compaction_lag(std::time::Duration::from_secs(3600));
+    /// assert_eq!(config.get("min.compaction.lag.ms"), Some("3600000"));
+    /// ```
+    pub fn min_compaction_lag(self, at_least: Duration) -> Self {
+        self.with(
+            "min.compaction.lag.ms",
+            if at_least == Duration::MAX { i64::MAX } else { millis(at_least) },
+        )
+    }
+
+    /// How old a record of a compacted topic may grow before the cleaner sees to its partition, whatever its
+    /// [`min_cleanable_dirty_ratio`](Self::min_cleanable_dirty_ratio); [`Duration::MAX`], the default, is without end. At least 1 ms. A
+    /// compacted topic's segments span no more than this either, since the one that is appended to is not cleaned.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let config = TopicConfig::new().max_compaction_lag(std::time::Duration::from_secs(24 * 3600));
+    /// assert_eq!(config.get("max.compaction.lag.ms"), Some("86400000"));
+    /// ```
+    pub fn max_compaction_lag(self, at_most: Duration) -> Self {
+        self.with("max.compaction.lag.ms", if at_most == Duration::MAX { i64::MAX } else { millis(at_most) })
+    }
+
+    /// How long a tombstone, a record without a value, stays in a compacted topic from its first cleaning on. Default 24 hours. A
+    /// consumer that reads from the start and takes longer may get the record that was deleted, and not its tombstone.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let config = TopicConfig::new().delete_retention(std::time::Duration::from_secs(3600));
+    /// assert_eq!(config.get("delete.retention.ms"), Some("3600000"));
+    /// ```
+    pub fn delete_retention(self, at_least: Duration) -> Self {
+        self.with("delete.retention.ms", if at_least == Duration::MAX { i64::MAX } else { millis(at_least) })
+    }
+
     /// The longest span of record timestamps in one segment: a batch that is more than this younger than the first one
     /// begins another. Default 7 days.
     ///
@@ -373,6 +428,10 @@ impl TopicConfig {
             retention_bytes: u64::try_from(self.number("retention.bytes", -1..=i64::MAX)?).ok(),
             cleanup_policy: self.cleanup()?,
             segment_ms: self.number("segment.ms", 1..=i64::MAX)?,
+            min_dirty_ratio: self.ratio("min.cleanable.dirty.ratio")?,
+            min_compaction_lag: self.number("min.compaction.lag.ms", 0..=i64::MAX)?,
+            max_compaction_lag: self.number("max.compaction.lag.ms", 1..=i64::MAX)?,
+            delete_retention: self.number("delete.retention.ms", 0..=i64::MAX)?,
             segment_index_bytes: self.number("segment.index.bytes", 4..=i64::from(i32::MAX))? as u32,
             file_delete_delay: self.duration("file.delete.delay.ms")?,
             compression: self.codec()?,
@@ -381,6 +440,7 @@ impl TopicConfig {
             timestamp_after_max: self.duration("message.timestamp.after.max.ms")?,
             plain: false,
         };
+        let settings = settings.with_lags()?;
         let plain = settings.compression.is_none()
             && settings.timestamp_type == TimestampType::CreateTime
             && settings.timestamp_before_max == Duration::MAX
@@ -439,6 +499,12 @@ impl TopicConfig {
             .ok_or_else(|| invalid(key, &value, &format!("{} to {} is allowed", range.start(), range.end())))
     }
 
+    fn ratio(&self, key: &str) -> Result<f64> {
+        let value = self.value(key);
+        let ratio = value.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+        ratio.ok_or_else(|| invalid(key, &value, "0 to 1 is allowed"))
+    }
+
     fn duration(&self, key: &str) -> Result<Duration> {
         let ms = self.number(key, -1..=i64::MAX)?;
         Ok(match u64::try_from(ms) {
@@ -454,7 +520,7 @@ fn duration_value(span: Duration) -> i64 {
 }
 
 /// What holds where nothing is set.
-const DEFAULTS: [(&str, &str); 15] = [
+const DEFAULTS: [(&str, &str); 19] = [
     ("segment.bytes", "1073741824"),
     ("index.interval.bytes", "4096"),
     ("max.message.bytes", "1048588"),
@@ -470,6 +536,10 @@ const DEFAULTS: [(&str, &str); 15] = [
     ("message.timestamp.type", "CreateTime"),
     ("message.timestamp.before.max.ms", "9223372036854775807"),
     ("message.timestamp.after.max.ms", "3600000"),
+    ("min.cleanable.dirty.ratio", "0.5"),
+    ("min.compaction.lag.ms", "0"),
+    ("max.compaction.lag.ms", "9223372036854775807"),
+    ("delete.retention.ms", "86400000"),
 ];
 
 fn default_of(key: &str) -> String {
@@ -481,7 +551,7 @@ fn invalid(key: &str, value: &str, reason: &str) -> Error {
 }
 
 /// A topic's settings with the defaults filled in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TopicSettings {
     pub(crate) segment_bytes: u32,
     pub(crate) index_interval_bytes: u32,
@@ -494,6 +564,12 @@ pub(crate) struct TopicSettings {
     pub(crate) cleanup_policy: CleanupPolicy,
     /// How far the timestamps of a segment's records may lie apart.
     pub(crate) segment_ms: i64,
+    /// Of the closed segments' bytes, that may be dirty, 0 to 1.
+    pub(crate) min_dirty_ratio: f64,
+    /// These three in ms; [`i64::MAX`] is for ever.
+    pub(crate) min_compaction_lag: i64,
+    pub(crate) max_compaction_lag: i64,
+    pub(crate) delete_retention: i64,
     pub(crate) segment_index_bytes: u32,
     pub(crate) file_delete_delay: Duration,
     /// `None`: as the producer made it.
@@ -505,6 +581,18 @@ pub(crate) struct TopicSettings {
 }
 
 impl TopicSettings {
+    /// Sees to it that records get as old as they must before they are cleaned, and no older than they may.
+    fn with_lags(mut self) -> Result<Self> {
+        if self.min_compaction_lag > self.max_compaction_lag {
+            let reason = format!("at most max.compaction.lag.ms, {}, is allowed", self.max_compaction_lag);
+            return Err(invalid("min.compaction.lag.ms", &self.min_compaction_lag.to_string(), &reason));
+        }
+        if self.cleanup_policy.compacts() {
+            self.segment_ms = self.segment_ms.min(self.max_compaction_lag);
+        }
+        Ok(self)
+    }
+
     /// Whether batches are appended as they come, and nothing is asked of their records but that they are not ahead of
     /// the broker's clock.
     #[inline]
@@ -549,6 +637,30 @@ mod tests {
         );
         assert_eq!(refused(TopicConfig::new().set("retention.ms", "x")), "retention.ms");
         assert_eq!(refused(TopicConfig::new().set("num.partitions", "many")), "num.partitions");
+        for ratio in [-0.1, 1.1, f64::NAN] {
+            let config = TopicConfig::new().min_cleanable_dirty_ratio(ratio);
+            assert_eq!(refused(config), "min.cleanable.dirty.ratio");
+        }
+        assert_eq!(refused(TopicConfig::new().max_compaction_lag(Duration::ZERO)), "max.compaction.lag.ms");
+        assert_eq!(refused(TopicConfig::new().set("delete.retention.ms", "-1")), "delete.retention.ms");
+        let second = Duration::from_secs(1);
+        let crossed = TopicConfig::new().min_compaction_lag(2 * second).max_compaction_lag(second);
+        assert_eq!(refused(crossed), "min.compaction.lag.ms");
+    }
+
+    #[test]
+    fn a_compacted_topics_segments_span_no_more_than_its_longest_lag() {
+        let span = |policy, lag| {
+            let config = TopicConfig::new().cleanup_policy(policy).max_compaction_lag(lag);
+            config.settings().unwrap().segment_ms
+        };
+        let (week, minute) = (7 * 24 * 3_600_000, Duration::from_secs(60));
+        assert_eq!(span(CleanupPolicy::Compact, minute), 60_000);
+        assert_eq!(span(CleanupPolicy::Compact, Duration::MAX), week);
+        assert_eq!(span(CleanupPolicy::Delete, minute), week);
+        let settings = TopicConfig::new().settings().unwrap();
+        assert_eq!((settings.min_dirty_ratio, settings.min_compaction_lag), (0.5, 0));
+        assert_eq!((settings.max_compaction_lag, settings.delete_retention), (i64::MAX, 86_400_000));
     }
 
     #[test]

@@ -45,6 +45,12 @@ impl Idle {
         self.times.get(&base).copied()
     }
 
+    /// A segment is closed: what is known of it is kept.
+    pub(super) fn keep(&mut self, base: Offset, segment: &super::segment::Segment) {
+        self.times.extend(segment.known_times().map(|known| (base, known)));
+        self.sizes.insert(base, segment.size());
+    }
+
     /// A segment is no more.
     pub(super) fn forget(&mut self, base: Offset) {
         self.times.remove(&base);

@@ -65,6 +65,8 @@ fn swap(storage: &dyn Storage, dir: &Path, entries: &[Entry], swaps: &[Offset]) 
             storage.remove_file(&dir.join(&entry.name))?;
         }
     }
+    // A replacement that has its name is not to meet what it replaces, after another crash.
+    storage.sync_dir(dir)?;
     swaps.iter().try_for_each(|base| {
         storage.rename(&unplaced_log(dir, *base, SWAP), &segment_file(dir, *base, Kind::Log))
     })

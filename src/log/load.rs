@@ -6,6 +6,7 @@
 
 use super::{
     LeaderEpochs, Log, LogConfig,
+    clean::CleanState,
     idle::Idle,
     interrupted::finish_replacements,
     names::{LEADER_EPOCHS, base_of_log},
@@ -102,6 +103,7 @@ impl Log {
             dirty_dirs: BTreeSet::new(),
             rolls: 0,
             unflushed: BTreeSet::new(),
+            clean: CleanState::default(),
             poison: None,
             config,
         };
@@ -250,13 +252,17 @@ impl Log {
         let interval = self.config.settings.index_interval_bytes;
         // A segment that ends just there may have been closed after that offset was noted: then its file still has the
         // zeros that were reserved.
-        let before = self.segment_of(recovery_point.plus(-1));
-        let holder = before.or_else(|| self.segment_of(recovery_point));
-        let lowest = || self.segments.keys().next().copied().filter(|base| *base <= self.log_start);
+        let holder = self.segment_of(recovery_point.plus(-1)).or_else(|| self.segment_of(recovery_point));
         let first = match holder {
             Some(holder) => holder,
             // Nothing was made durable of what is not removed since: the first segment may be missing, and others be there.
-            None if recovery_point <= self.log_start => lowest().unwrap_or(self.log_start),
+            None if recovery_point <= self.log_start => self
+                .segments
+                .keys()
+                .next()
+                .copied()
+                .filter(|base| *base <= self.log_start)
+                .unwrap_or(self.log_start),
             None => return Err(self.missing(recovery_point)),
         };
         // Of what was removed since, nothing need be there.
@@ -264,9 +270,10 @@ impl Log {
         let mut expected = first;
         let bases: Vec<Offset> = self.segments.range(first..).map(|(base, _)| *base).collect();
         for base in bases {
-            // A cleaner leaves the first segment, be it empty: only behind that may offsets be missing rightly.
-            let may_skip =
-                (self.config.gaps && base > first && self.is_open(first)) || bugs::is(Bug::ResumeAfterHole);
+            // A cleaner leaves the first segment, be it empty, and what is not flushed.
+            let behind_first = self.config.gaps && base > first && self.is_open(first);
+            let may_skip = (behind_first && (self.config.gaps_anywhere || base <= recovery_point))
+                || bugs::is(Bug::ResumeAfterHole);
             if base < expected || (base > expected && !may_skip) {
                 if expected < needed {
                     return Err(self.missing(expected));
@@ -275,8 +282,7 @@ impl Log {
                 continue;
             }
             let mut segment = self.open_segment(base, recovery_point)?;
-            let (known, from) = (segment.size(), segment.end());
-            let before = recovered.bytes_scanned;
+            let (known, from, before) = (segment.size(), segment.end(), recovered.bytes_scanned);
             let scan = segment.scan_telling(interval, &mut |read| tell(before + read))?;
             recovered.bytes_scanned += scan.bytes_read;
             if base == first {

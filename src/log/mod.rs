@@ -5,6 +5,7 @@
 
 mod aside;
 mod checkpoint;
+mod clean;
 mod damage;
 mod epochs;
 mod flush;
@@ -37,6 +38,7 @@ pub(crate) use checkpoint::{
     CLEANED, HIGH_WATERMARKS, LOG_STARTS, OffsetsByPartition, RECOVERY_POINTS, read_checkpoint,
     write_checkpoint,
 };
+pub(crate) use clean::{Cleaned, Cleaning, How, KeyHash, Replacement, Step};
 pub use damage::Damage;
 pub(crate) use epochs::LeaderEpochs;
 pub(crate) use flush::{Extent, Flush};
@@ -53,6 +55,7 @@ use crate::{
     record::ValidBatch,
     types::{LeaderEpoch, Offset, Timestamp, TopicPartition},
 };
+use clean::CleanState;
 use idle::Idle;
 use producers::Producers;
 use segment::Segment;
@@ -71,6 +74,9 @@ pub(crate) struct LogConfig {
     pub(crate) settings: TopicSettings,
     /// Whether offsets may be missing between batches: a cleaner is, or may have been, at work.
     pub(crate) gaps: bool,
+    /// Whether that may be so from one segment to the next above the recovery point too: a Kafka cleaned it, or nobody knows
+    /// where that point was. Here nothing is cleaned that is not flushed.
+    pub(crate) gaps_anywhere: bool,
 }
 
 /// What an append did.
@@ -116,6 +122,7 @@ pub(crate) struct Log {
     rolls: u64,
     /// Segments below the active one that are not durable or whose indexes are not.
     unflushed: BTreeSet<Offset>,
+    clean: CleanState,
     /// Set by a flush that failed: what the disk holds is not known any more, until the log is opened anew.
     poison: Option<Error>,
 }
@@ -145,6 +152,10 @@ impl Log {
             self.note_producer(batch.header(), batch.bytes());
         }
         Ok(Appended { base, end: last.plus(1), rolled, run_ahead })
+    }
+
+    pub(crate) fn partition(&self) -> &TopicPartition {
+        &self.config.partition
     }
 
     pub(crate) fn settings(&self) -> &TopicSettings {

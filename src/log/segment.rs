@@ -82,6 +82,11 @@ impl Segment {
         Ok(Self::empty((&config.dir, &config.partition), base, config.gaps, file))
     }
 
+    /// A new, empty segment whose log is in `file`, under whatever name.
+    pub(super) fn over(config: &LogConfig, base: Offset, file: Arc<dyn File>) -> Self {
+        Self::empty((&config.dir, &config.partition), base, config.gaps, file)
+    }
+
     fn empty(
         (dir, partition): (&Path, &TopicPartition),
         base: Offset,
@@ -259,6 +264,24 @@ impl Segment {
 
     pub(crate) fn size(&self) -> u64 {
         self.size
+    }
+
+    /// The max timestamp of the first batch, if there is one.
+    pub(super) fn first_timestamp(&self) -> Option<i64> {
+        self.first_timestamp
+    }
+
+    /// How many bytes the two indexes have.
+    pub(super) fn index_sizes(&self) -> [u64; 2] {
+        [self.index.len() * offset_index::ENTRY, self.times.len() * time_index::ENTRY].map(|size| size as u64)
+    }
+
+    /// The bytes of both index files of a segment that takes no more records; they are to be written.
+    pub(super) fn index_files(&mut self) -> [Vec<u8>; 2] {
+        let bytes = [self.index.unpersisted().1, self.times.unpersisted().1];
+        self.index.set_persisted(self.index.len());
+        self.times.set_persisted(self.times.len());
+        bytes
     }
 
     /// Notes that the bytes from `from` on were found after a crash.

@@ -1,8 +1,11 @@
 //! The log as a whole, on the simulated disk: what is read where, and what damage does.
 
+mod cleaning;
+mod compacting;
 mod damage;
 mod flushing;
 mod idle;
+mod keyed;
 mod lies;
 mod reading;
 mod replacing;
@@ -42,6 +45,7 @@ impl Store {
             dir: "data/t-0".into(),
             settings: settings.settings().unwrap(),
             gaps: false,
+            gaps_anywhere: false,
         };
         let (disk, clock) = (SimDisk::new(0), ManualClock::new());
         let storage = disk.boot_at(&Clock::Manual(clock.clone()));

@@ -31,6 +31,8 @@ impl Log {
     /// it will end is not known yet, since a batch around `to` goes as a whole. Gives the point to note.
     pub(crate) fn lower_recovery_point(&mut self, to: Offset) -> Offset {
         let lower = self.segment_of(to).unwrap_or(to);
+        // What comes to lie there next is not cleaned.
+        self.clean.to = self.clean.to.min(lower);
         if !bugs::is(Bug::KeepRecoveryPoint) {
             self.recovery_point = self.recovery_point.min(lower);
         }
@@ -59,6 +61,7 @@ impl Log {
     }
 
     fn cut_end(&mut self, to: Offset) -> Result<()> {
+        self.clean.cut(to);
         self.idle.forget_closed();
         let interval = self.config.settings.index_interval_bytes;
         let base = self.segment_of(to).unwrap_or(to);

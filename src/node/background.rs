@@ -26,6 +26,8 @@ pub(super) enum Job {
     Retention,
     /// Look at all groups for offsets that nobody has asked for.
     ExpireOffsets,
+    /// Look at compacted logs, and clean a part of one.
+    Clean,
     /// Publish what is counted: sizes of segments may have to be looked up.
     Publish,
     /// Remove these files.
@@ -110,6 +112,7 @@ impl Node {
             Job::RunAhead(partition) => partition.upgrade().into_iter().for_each(|there| run_ahead(&there)),
             Job::Retention => self.check_retention(),
             Job::ExpireOffsets => self.check_offsets(),
+            Job::Clean => self.clean_a_part(),
             Job::Publish => self.check_publishing(),
             // What is left over is removed by the next open.
             Job::Remove(paths) => paths.iter().for_each(|path| drop(self.storage.remove_file(path))),

@@ -3,7 +3,7 @@
 use super::{Node, partition::Partition, topics::TopicEntry};
 use crate::{
     bugs::{self, Bug},
-    error::Result,
+    error::{Error, Result},
     log::{
         CLEANED, HIGH_WATERMARKS, LOG_STARTS, Log, OffsetsByPartition, RECOVERY_POINTS, read_checkpoint,
         write_checkpoint,
@@ -17,6 +17,8 @@ use std::{path::PathBuf, sync::Arc};
 pub(super) struct Checkpoints {
     pub(super) recovery_points: OffsetsByPartition,
     pub(super) log_starts: OffsetsByPartition,
+    /// Up to where logs were cleaned.
+    pub(super) cleaned: OffsetsByPartition,
     /// Whether the files were not to be read, and are kept aside.
     pub(super) points_lost: bool,
     pub(super) starts_lost: bool,
@@ -39,6 +41,7 @@ impl Checkpoints {
 pub(super) struct Written {
     pub(super) log_starts: Option<OffsetsByPartition>,
     pub(super) high_watermarks: Option<OffsetsByPartition>,
+    pub(super) cleaned: Option<OffsetsByPartition>,
 }
 
 impl Node {
@@ -49,7 +52,13 @@ impl Node {
             self.or_aside(file, read, kept_aside)
         };
         let (points, starts) = (read(RECOVERY_POINTS)?, read(LOG_STARTS)?);
+        let cleaned = match read_checkpoint(&*self.storage, &self.dir.join(CLEANED)) {
+            // What it said would only spare work.
+            Err(Error::KafkaStorageError { .. }) => OffsetsByPartition::new(),
+            other => other?,
+        };
         Ok(Checkpoints {
+            cleaned,
             points_lost: points.is_none(),
             starts_lost: starts.is_none(),
             recovery_points: points.unwrap_or_default(),
@@ -98,11 +107,20 @@ impl Node {
         write_checkpoint(&*self.storage, &self.dir.join(RECOVERY_POINTS), &ends)
     }
 
-    /// Takes removed topics out of the file that says how far logs were cleaned, which is kept as Kafka left it.
+    /// Writes up to where logs are cleaned, behind what cleaned them.
+    pub(super) fn write_cleaned(&self) -> Result<()> {
+        let mut written = self.checkpoint.lock();
+        self.check_open()?;
+        let cleaned = self.offsets(|_, log| log.cleaned_noted());
+        self.replace(CLEANED, &mut written.cleaned, cleaned)
+    }
+
+    /// Takes removed topics out of the file that says how far logs were cleaned.
     pub(super) fn forget_cleaned(&self, removed: &[TopicEntry]) -> Result<()> {
-        let _one_at_a_time = self.checkpoint.lock();
+        let mut written = self.checkpoint.lock();
+        written.cleaned = None;
         let path = self.dir.join(CLEANED);
-        // Nobody reads it here: what it is does not matter.
+        // What is no checkpoint says nothing of a topic.
         let Ok(mut cleaned) = read_checkpoint(&*self.storage, &path) else { return Ok(()) };
         let there = cleaned.len();
         cleaned.retain(|of, _| !removed.iter().any(|entry| *entry.name == *of.topic()));

@@ -32,6 +32,9 @@ impl Node {
             })
             .collect();
         drop(one_at_a_time);
+        if settings.cleanup_policy.compacts() {
+            self.clean_later();
+        }
         trace::topic_altered(&request.topic);
         for (partition, flushed) in partitions.iter().zip(&altered) {
             if let Err(error) = flushed {

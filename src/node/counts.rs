@@ -20,6 +20,8 @@ pub(super) struct Counts {
     pub(super) flush_time_max: Duration,
     pub(super) segments_rolled: u64,
     pub(super) segments_deleted: u64,
+    pub(super) logs_cleaned: u64,
+    pub(super) bytes_cleaned: u64,
 }
 
 impl Counts {
@@ -49,6 +51,8 @@ impl Counts {
         self.flush_time_max = self.flush_time_max.max(other.flush_time_max);
         self.segments_rolled += other.segments_rolled;
         self.segments_deleted += other.segments_deleted;
+        self.logs_cleaned += other.logs_cleaned;
+        self.bytes_cleaned += other.bytes_cleaned;
     }
 }
 

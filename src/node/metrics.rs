@@ -35,6 +35,8 @@ use std::{sync::Arc, time::Duration};
 /// | `brooklet_flush_max_microseconds` | gauge | `flush_time_max` | `LogFlushRateAndTimeMs`, its maximum |
 /// | `brooklet_segments_rolled_total` | counter | `segments_rolled` | |
 /// | `brooklet_segments_deleted_total` | counter | `segments_deleted` | |
+/// | `brooklet_logs_cleaned_total` | counter | `logs_cleaned` | |
+/// | `brooklet_bytes_cleaned_total` | counter | `bytes_cleaned` | |
 /// | `brooklet_topic_partitions` | gauge | [`partitions`](TopicMetrics::partitions) | |
 /// | `brooklet_topic_partitions_failed` | gauge | [`partitions_failed`](TopicMetrics::partitions_failed) | `OfflineReplicaCount` |
 /// | `brooklet_topic_records_appended_total` | counter | [`records_appended`](TopicMetrics::records_appended) | `MessagesInPerSec` |
@@ -43,6 +45,8 @@ use std::{sync::Arc, time::Duration};
 /// | `brooklet_topic_bytes_fetched_total` | counter | [`bytes_fetched`](TopicMetrics::bytes_fetched) | `BytesOutPerSec` |
 /// | `brooklet_topic_segments_rolled_total` | counter | [`segments_rolled`](TopicMetrics::segments_rolled) | |
 /// | `brooklet_topic_segments_deleted_total` | counter | [`segments_deleted`](TopicMetrics::segments_deleted) | |
+/// | `brooklet_topic_logs_cleaned_total` | counter | [`logs_cleaned`](TopicMetrics::logs_cleaned) | |
+/// | `brooklet_topic_bytes_cleaned_total` | counter | [`bytes_cleaned`](TopicMetrics::bytes_cleaned) | |
 /// | `brooklet_topic_records` | gauge | [`records`](TopicMetrics::records) | `LogEndOffset` less `LogStartOffset` |
 /// | `brooklet_topic_segments` | gauge | [`segments`](TopicMetrics::segments) | `NumLogSegments` |
 /// | `brooklet_topic_log_bytes` | gauge | [`log_bytes`](TopicMetrics::log_bytes) | `Size` |
@@ -104,6 +108,10 @@ pub struct BrokerMetrics {
     pub segments_rolled: u64,
     /// Segments that were taken out of their logs by retention, or since a client had deleted their records.
     pub segments_deleted: u64,
+    /// How often the log of a partition was cleaned.
+    pub logs_cleaned: u64,
+    /// How many bytes smaller logs became by that.
+    pub bytes_cleaned: u64,
 }
 
 /// What was done in a topic, and what it holds: a part of [`BrokerMetrics`]. Of a topic that was deleted and made again it is the new
@@ -140,6 +148,10 @@ pub struct TopicMetrics {
     pub segments_rolled: u64,
     /// Segments that were taken out of its logs.
     pub segments_deleted: u64,
+    /// How often the log of a partition was cleaned.
+    pub logs_cleaned: u64,
+    /// How many bytes smaller its logs became by that.
+    pub bytes_cleaned: u64,
     /// Offsets from the start of each log to its end, now: that many records, or fewer where compaction or transactions have
     /// left gaps. 0 once the broker is closed, and so are the next two.
     pub records: u64,
@@ -181,6 +193,8 @@ impl Node {
             flush_time_max: sum.flush_time_max,
             segments_rolled: sum.segments_rolled,
             segments_deleted: sum.segments_deleted,
+            logs_cleaned: sum.logs_cleaned,
+            bytes_cleaned: sum.bytes_cleaned,
         }
     }
 }
@@ -260,5 +274,7 @@ impl TopicMetrics {
         self.bytes_fetched = counts.bytes_fetched;
         self.segments_rolled = counts.segments_rolled;
         self.segments_deleted = counts.segments_deleted;
+        self.logs_cleaned = counts.logs_cleaned;
+        self.bytes_cleaned = counts.bytes_cleaned;
     }
 }

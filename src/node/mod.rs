@@ -9,10 +9,10 @@
 //! 1. `admin`: one topic is made, changed or deleted at a time
 //! 2. `groups`: all groups
 //! 3. `topics`: which topics there are
-//! 4. `starts`: the starts of logs are moved, noted and acted upon by one at a time, then `checkpoint`: one checkpoint is
-//!    written at a time
+//! 4. `cleaner`: one log is cleaned at a time; or `starts`: the starts of logs are moved, noted and acted upon by one at a time.
+//!    Then `checkpoint`: one checkpoint is written at a time
 //! 5. a claim on a partition's `flushing`, then its `state`
-//! 6. the parked requests, the timers, the worker's queue: leaves, nothing is taken below them
+//! 6. when the cleaner looks next; then the parked requests, the timers, the worker's queue: leaves, nothing is taken below them
 //!
 //! `topics` is never held over I/O: who changes topics holds `admin`, and writes the metadata file beside it.
 //!
@@ -22,6 +22,7 @@ mod admin;
 mod adopt;
 mod background;
 mod checkpoints;
+mod cleaner;
 mod configs;
 mod counts;
 mod directory;
@@ -71,6 +72,7 @@ use crate::{
 };
 use background::{Background, Job};
 use checkpoints::Written;
+use cleaner::{Cleaner, CleanerTimer};
 use counts::Requests;
 use groups::Groups;
 use parked::Parked;
@@ -125,6 +127,8 @@ pub(crate) struct Node {
     metadata: Version,
     starts: Mutex<()>,
     checkpoint: Mutex<Written>,
+    cleaner: Mutex<Cleaner>,
+    cleaner_timer: CleanerTimer,
     parked: Parked,
     timers: Timers<Task>,
     background: Background,
@@ -159,6 +163,8 @@ enum Task {
     Client(Weak<dyn Timed>),
     /// Logs are to be looked at for what need not be kept.
     Retention,
+    /// Compacted logs are to be looked at, and cleaned.
+    Clean,
     /// What the broker counts is to be published.
     Publish,
     /// Files that nobody has asked for since they were taken out of their logs.
@@ -208,6 +214,7 @@ impl Node {
             Task::ExpireOffsets => self.submit(Job::ExpireOffsets),
             Task::Client(client) => self.run_client(&client, now),
             Task::Retention => self.submit(Job::Retention),
+            Task::Clean => self.clean_now(),
             Task::Publish => self.submit(Job::Publish),
             Task::Remove(paths) => self.submit(Job::Remove(paths)),
             Task::RemoveDirs(dirs) => self.submit(Job::RemoveDirs(dirs)),

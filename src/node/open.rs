@@ -6,6 +6,7 @@ use super::{
     adopt::{MADE_BY_BROOKLET, META_PROPERTIES},
     background::Background,
     checkpoints::{Checkpoints, Written, noted_start},
+    cleaner::{Cleaner, CleanerTimer},
     counts::Requests,
     directory::{is_removed_dir, read_partition_metadata, write_partition_metadata},
     groups::Groups,
@@ -75,6 +76,8 @@ impl Node {
             topics: RwLock::new(topics),
             starts: Mutex::new(()),
             checkpoint: Mutex::new(Written::default()),
+            cleaner: Mutex::new(Cleaner::default()),
+            cleaner_timer: CleanerTimer::default(),
             parked: Parked::default(),
             timers: Timers::new(),
             background: Background::default(),
@@ -86,6 +89,7 @@ impl Node {
         let mut report = node.load(config.on_progress)?;
         node.begin_retention();
         node.check_offsets_later();
+        node.begin_cleaning();
         node.begin_publishing();
         node.flush_recovered();
         match &node.clock {
@@ -171,12 +175,17 @@ impl Node {
     /// Notes where the logs begin of topics that were found; from then on a first segment that is missing is damage. What
     /// is noted of partitions that are not there goes: it must not be taken for something of one that is made later.
     fn end_adoption(&self, found: &Found, salvaged: bool) -> Result<()> {
-        let (adopted, stale) = {
+        self.flush_adopted()?;
+        let (adopted, stale, stale_cleaned) = {
             let mut topics = self.topics.write();
             let is_there = |of| topics.partitions().any(|partition| partition.name() == of);
             let stale = found.checkpoints.partitions().any(|of| !is_there(of));
-            (topics.end_adoptions(), stale)
+            let stale_cleaned = found.checkpoints.cleaned.keys().any(|of| !is_there(of));
+            (topics.end_adoptions(), stale, stale_cleaned)
         };
+        if stale_cleaned {
+            self.write_cleaned()?;
+        }
         if adopted || stale || salvaged {
             self.write_recovery_points()?;
             self.write_log_starts()?;
@@ -186,6 +195,23 @@ impl Node {
         if adopted {
             let entries = self.topics.read().entries();
             write_metadata(&*self.storage, &self.dir, &entries)?;
+        }
+        Ok(())
+    }
+
+    /// A Kafka may have cleaned what is above a recovery point. The next recovery takes nothing above its own for cleaned.
+    fn flush_adopted(&self) -> Result<()> {
+        let adopted: Vec<Arc<Partition>> = {
+            let topics = self.topics.read();
+            let adopting = topics.iter().filter(|topic| topic.entry.adopting);
+            adopting.flat_map(|topic| topic.partitions.iter().cloned()).collect()
+        };
+        for partition in adopted {
+            let behind =
+                matches!(partition.lock().log_if_any(), Ok(Some(log)) if log.recovery_point() < log.end());
+            if behind {
+                partition.flush(Offset::new(i64::MAX), Extent::Everything)?;
+            }
         }
         Ok(())
     }
@@ -205,7 +231,10 @@ impl Node {
         let mut partitions = Vec::new();
         let mut report = Vec::new();
         for number in 0..entry.config.partition_count()? {
-            let config = entry.log_config(&self.dir, number, &settings);
+            let config = LogConfig {
+                gaps_anywhere: entry.adopting || found.checkpoints.points_lost,
+                ..entry.log_config(&self.dir, number, &settings)
+            };
             let point = points.get(&config.partition).copied();
             let known = point.is_some() || found.names.contains(&config.partition.to_string());
             if &*entry.name == OFFSETS_TOPIC && !known {
@@ -225,10 +254,12 @@ impl Node {
             };
             let salvaged = self.salvage_log(&config, (from, start), &found.checkpoints)?;
             let (from, start) = salvaged.as_ref().map_or((from, start), |(how, _)| *how);
-            let (log, mut recovered) = self.load_log(&config, entry.id, from, start, &found.on_progress)?;
+            let (mut log, mut recovered) =
+                self.load_log(&config, entry.id, from, start, &found.on_progress)?;
             if let Some((_, salvaged)) = salvaged {
                 recovered.add(salvaged);
             }
+            log.take_up_cleaned(found.checkpoints.cleaned.get(log.partition()).copied());
             report.push(recovered);
             partitions.push(Partition::new(self.seams(), entry.id, config, Some(log)));
         }
@@ -302,6 +333,7 @@ impl Node {
         }
         let _span = trace::close(self.dir.display());
         self.stop();
+        self.end_cleaning();
         self.parked.fail_all(&Error::Closed);
         self.fail_group_requests(&Error::Closed);
         self.end_publishing();

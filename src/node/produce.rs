@@ -87,6 +87,7 @@ impl Node {
         }
         let appended = state.log_to_append(partition)?.append(batch)?;
         state.counts.append(batch);
+        let cleans = appended.rolled && state.settings().cleanup_policy.compacts();
         let arm = !std::mem::replace(&mut state.flush_armed, true) || appended.rolled;
         let woken = match promised {
             Durability::Buffered => state.take_waiting(),
@@ -95,6 +96,9 @@ impl Node {
         drop(state);
         if arm {
             self.arm_flush(partition, appended.rolled);
+        }
+        if cleans {
+            self.clean_later();
         }
         // Groups append under their lock, and nobody is told anything under one.
         if appended.rolled && partition.name().topic() != OFFSETS_TOPIC {

@@ -106,9 +106,7 @@ impl Node {
         if paths.is_empty() {
             return Ok(dropped);
         }
-        let delay = partition.lock().settings().file_delete_delay;
-        let at = self.clock.now().plus(delay);
-        self.timers.arm(at, Task::Remove(paths));
+        self.remove_later(partition, paths);
         // The names, too, are to be durable at some time.
         let armed = std::mem::replace(&mut partition.lock().flush_armed, true);
         if !armed {

@@ -254,6 +254,7 @@ impl TopicEntry {
             partition,
             settings: settings.clone(),
             gaps: self.gaps || settings.cleanup_policy.compacts(),
+            gaps_anywhere: false,
         }
     }
 }

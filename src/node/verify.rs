@@ -101,8 +101,24 @@ impl Node {
         })
     }
 
-    /// `None` for a partition without a log, or whose topic is being deleted.
+    /// As `verify_once`; anew where a cleaner was at work meanwhile: some was read of what was before, and some of what is now.
     fn verify_partition(
+        &self,
+        partition: &Partition,
+        on_progress: &dyn Fn(&Progress),
+    ) -> Result<Option<PartitionVerification>> {
+        let replaced = || partition.lock().log_if_any().ok().flatten().map(|log| log.replaced());
+        loop {
+            let before = replaced();
+            let verified = self.verify_once(partition, on_progress);
+            if replaced() == before || self.check_open().is_err() {
+                return verified;
+            }
+        }
+    }
+
+    /// `None` for a partition without a log, or whose topic is being deleted.
+    fn verify_once(
         &self,
         partition: &Partition,
         on_progress: &dyn Fn(&Progress),

@@ -232,12 +232,12 @@ fn body_size(
 }
 
 #[inline]
-fn nullable_size(bytes: Option<&[u8]>) -> usize {
+pub(super) fn nullable_size(bytes: Option<&[u8]>) -> usize {
     bytes.map_or(1, |bytes| bytes.len() + size_of_varlong(bytes.len() as i64))
 }
 
 #[inline]
-fn write_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
+pub(super) fn write_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     match bytes {
         Some(bytes) => {
             write_varint(out, bytes.len() as i32);

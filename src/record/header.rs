@@ -57,7 +57,6 @@ impl Attributes {
     }
 
     /// Whether the base timestamp is the time from which the batch's tombstones may go.
-    #[cfg_attr(not(test), expect(dead_code, reason = "compaction and transactions will ask"))]
     pub(crate) const fn has_delete_horizon(self) -> bool {
         self.0 & Self::DELETE_HORIZON != 0
     }
@@ -71,6 +70,15 @@ impl Attributes {
             Compression::Zstd => 4,
         };
         Self(self.0 & !Self::CODEC | bits)
+    }
+
+    pub(super) const fn with_delete_horizon(self) -> Self {
+        Self(self.0 | Self::DELETE_HORIZON)
+    }
+
+    /// Those of a batch whose records are gone.
+    pub(super) const fn emptied(self) -> Self {
+        Self(self.0 & (Self::LOG_APPEND_TIME | Self::TRANSACTIONAL | Self::CONTROL))
     }
 
     pub(super) const fn with_log_append_time(self) -> Self {

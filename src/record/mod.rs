@@ -13,6 +13,7 @@ pub(crate) mod fuzz;
 mod header;
 mod headers;
 mod input;
+mod keep;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod owned;
 mod read;
@@ -32,6 +33,7 @@ pub(crate) use header::{Attributes, BATCH_PREFIX_LEN};
 pub(crate) use header::{BATCH_HEADER_LEN, BatchHeader};
 pub use headers::{Header, HeaderIter, Headers};
 pub use input::Record;
+pub(crate) use keep::{emptied, keep_records};
 pub(crate) use read::{take, take_array};
 pub(crate) use valid::ValidBatch;
 pub(crate) use varint::{read_uvarint, write_uvarint};

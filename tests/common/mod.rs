@@ -70,6 +70,30 @@ impl Backend {
         self.broker.as_ref().unwrap().apply_retention_now().unwrap();
     }
 
+    /// Has all compacted topics cleaned.
+    pub(crate) fn compact(&self) {
+        self.broker.as_ref().unwrap().compact_now(None).unwrap();
+    }
+
+    pub(crate) fn compact_topic(&self, topic: &str) -> brooklet::Result<()> {
+        self.broker.as_ref().unwrap().compact_now(Some(topic))
+    }
+
+    /// How often a log was cleaned since the broker was opened.
+    pub(crate) fn cleanings(&self) -> u64 {
+        self.broker.as_ref().unwrap().metrics().logs_cleaned
+    }
+
+    /// How many segments the first topic by its name has.
+    pub(crate) fn segments(&self) -> u64 {
+        self.broker.as_ref().unwrap().metrics().topics[0].segments
+    }
+
+    /// Where real files are.
+    pub(crate) fn dir(&self) -> &std::path::Path {
+        &self.dir
+    }
+
     /// Moves a virtual clock on.
     pub(crate) fn advance(&self, by: Duration) {
         assert!(self.is_virtual(), "no test waits for the wall clock");

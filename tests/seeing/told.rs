@@ -5,8 +5,8 @@ use crate::{
     on,
 };
 use brooklet::{
-    Broker, DiskFault, DiskOp, Durability, Error, GroupBeyondEnd, ProducerConfig, Record, SimDisk,
-    TopicConfig,
+    Broker, CleanupPolicy, DiskFault, DiskOp, Durability, Error, GroupBeyondEnd, ProducerConfig, Record,
+    SimDisk, TopicConfig,
 };
 use std::{
     fmt::{self, Write},
@@ -276,6 +276,29 @@ fn segments_are_told_of_as_they_are_begun_and_as_they_go() {
         "INFO segments_deleted partition=t-0 segments=3 log_start_offset=4",
     ];
     assert_eq!(lines, expected);
+}
+
+#[test]
+fn a_cleaning_is_told_of_and_so_is_one_that_fails() {
+    let disk = SimDisk::new(1);
+    let (broker, clock) = on(&disk);
+    let config = TopicConfig::new().segment_bytes(1024).cleanup_policy(CleanupPolicy::Compact);
+    broker.create_topic("t", config).unwrap();
+    let value = "x".repeat(700);
+    let put = || assert!(broker.produce(Record::to("t").key("k").value(&value)).is_ok());
+    (0..4).for_each(|_| put());
+    let lines = told(|| clock.advance(Duration::from_secs(16)));
+    assert_eq!(lines, ["INFO log_cleaned partition=t-0 end_offset=3 bytes_before=2313 bytes_after=771"]);
+    assert_eq!((broker.metrics().logs_cleaned, broker.metrics().bytes_cleaned), (1, 1542));
+    (0..2).for_each(|_| put());
+    let fault = disk.intercept(DiskOp::Write).path(".cleaned").times(1).fail(DiskFault::Enospc);
+    let lines = told(|| clock.advance(Duration::from_secs(16)));
+    assert_eq!(fault.hits(), 1);
+    assert!(lines[0].starts_with("WARN cleaning_failed partition=t-0 error="), "{lines:?}");
+    assert!(lines.len() == 1, "{lines:?}");
+    put();
+    let lines = told(|| clock.advance(Duration::from_secs(16)));
+    assert!(lines[0].starts_with("INFO log_cleaned"), "it is tried again: {lines:?}");
 }
 
 #[test]

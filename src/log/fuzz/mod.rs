@@ -32,6 +32,7 @@ fn config(gaps: bool, interval: u32) -> LogConfig {
         dir: DIR.into(),
         settings: settings.settings().unwrap(),
         gaps,
+        gaps_anywhere: gaps,
     }
 }
 

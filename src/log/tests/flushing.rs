@@ -12,8 +12,13 @@ use std::sync::Arc;
 
 fn open(storage: &Arc<dyn Storage>, from: LoadedFrom) -> Log {
     let settings = TopicConfig::new().segment_bytes(1024).settings().unwrap();
-    let config =
-        LogConfig { partition: TopicPartition::new("t", 0), dir: "t-0".into(), settings, gaps: false };
+    let config = LogConfig {
+        partition: TopicPartition::new("t", 0),
+        dir: "t-0".into(),
+        settings,
+        gaps: false,
+        gaps_anywhere: false,
+    };
     storage.create_dir(&config.dir).unwrap();
     Log::open(storage, config, from, Some(Offset::ZERO)).unwrap().0
 }

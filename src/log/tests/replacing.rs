@@ -43,7 +43,7 @@ fn remove_indexes(store: &Store) {
 fn rule_42_a_cleaned_log_keeps_its_offsets_and_has_gaps() {
     for sparse in [false, true] {
         let (mut store, end, times) = ten();
-        store.config.gaps = true;
+        (store.config.gaps, store.config.gaps_anywhere) = (true, true);
         let logs = store.files(".log");
         let first = without(&store.content(&logs[0]), |n| n % 3 != 1);
         store.overwrite(&logs[0], &first);

@@ -59,6 +59,7 @@ impl World {
             dir: "data/t-0".into(),
             settings: settings.settings().unwrap(),
             gaps: false,
+            gaps_anywhere: false,
         };
         let disk = SimDisk::new(seed.wrapping_mul(1000).wrapping_add(n));
         let storage = disk.boot();

@@ -49,6 +49,8 @@ const BROKER: &[Row<BrokerMetrics>] = &[
     Row("brooklet_segments_deleted_total", Counter, Count, "Segments taken out of logs", |m| {
         m.segments_deleted
     }),
+    Row("brooklet_logs_cleaned_total", Counter, Count, "Cleanings of a log", |m| m.logs_cleaned),
+    Row("brooklet_bytes_cleaned_total", Counter, Bytes, "Bytes that cleaning removed", |m| m.bytes_cleaned),
 ];
 
 const TOPIC: &[Row<TopicMetrics>] = &[
@@ -67,6 +69,10 @@ const TOPIC: &[Row<TopicMetrics>] = &[
     }),
     Row("brooklet_topic_segments_deleted_total", Counter, Count, "Segments taken out of logs", |m| {
         m.segments_deleted
+    }),
+    Row("brooklet_topic_logs_cleaned_total", Counter, Count, "Cleanings of a log", |m| m.logs_cleaned),
+    Row("brooklet_topic_bytes_cleaned_total", Counter, Bytes, "Bytes that cleaning removed", |m| {
+        m.bytes_cleaned
     }),
     Row("brooklet_topic_records", Gauge, Count, "Offsets from log start to log end", |m| m.records),
     Row("brooklet_topic_segments", Gauge, Count, "Segments", |m| m.segments),
