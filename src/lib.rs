@@ -39,7 +39,8 @@
 //! the records since the last commit come again: at least once. Records go when their topic need not keep them any more, by
 //! [time](TopicConfig::retention_time) (7 days by default) or [size](TopicConfig::retention_bytes), whether they were read or not.
 //!
-//! In this version a group has one member at a time, which gets all partitions.
+//! Several consumers that subscribe in one group share its partitions: each partition has one of them at a time. When one comes, leaves or dies the group
+//! *rebalances*: an [`Assignor`] spreads the partitions anew, and a [`RebalanceListener`] hears of it.
 //!
 //! # Ways in and out
 //!

@@ -6,7 +6,8 @@
 //! | the first one | `programs/read.rs` |
 //! | a to-do list whose state is its history | `programs/read.rs` |
 //! | an outbox | `src/docs/recipes/outbox.md` |
-//! | workers with a stop signal | `src/docs/recipes/worker.md` |
+//! | workers with a stop signal | `src/docs/recipes/worker.md`; `examples/groups.rs` |
+//! | a test past a session timeout | `src/docs/recipes/time_in_tests.md` |
 //! | work on many threads, done in any order | `src/docs/recipes/any_order.md` |
 //! | a pipeline, at least once | `src/docs/recipes/pipeline.md`; `programs/pipeline.rs` under power cuts |
 //! | a replay from yesterday on, a group set back | `src/docs/recipes/replay.md` |

@@ -16,8 +16,8 @@
 //! Each is a whole program that the tests run. It opens a [temporary](crate::Broker::temporary) broker, which is gone
 //! afterwards; yours has `Broker::open("data")?` in that place.
 //!
-//! Two larger programs are in `examples/`: `tail.rs`, lines in at one end and out at the other, and `stats.rs`, a live
-//! table of topics and groups. The first one to run is `quickstart.rs`.
+//! Larger programs are in `examples/`: `tail.rs`, lines in at one end and out at the other, and `stats.rs`, a live
+//! table of topics and groups; a third, `groups.rs`, has workers of one group die and come late. The first one to run is `quickstart.rs`.
 
 #[doc = include_str!("recipes/outbox.md")]
 ///

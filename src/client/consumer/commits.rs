@@ -13,8 +13,9 @@ impl Consumer {
     ///
     /// # Errors
     /// - [`Error::IllegalState`]: the consumer has no group.
-    /// - [`Error::UnknownMemberId`], [`Error::IllegalGeneration`]: the group knows this consumer no more, or, for an
-    ///   assigned one, has a member now.
+    /// - [`Error::UnknownMemberId`], [`Error::IllegalGeneration`], [`Error::FencedInstanceId`]: the group has gone on without this
+    ///   consumer, or, for an assigned one, has a member now. What was not committed comes again, perhaps elsewhere.
+    /// - [`Error::RebalanceInProgress`]: the group divides its partitions anew; after the next poll it may be tried again.
     /// - The disk's, and [`Error::Closed`].
     ///
     /// ```
@@ -40,8 +41,9 @@ impl Consumer {
     /// Commits just these: records that are done, or offsets to go on at.
     ///
     /// # Errors
-    /// As [`commit_offset`](Self::commit_offset), and [`Error::UnknownTopicOrPartition`], [`Error::UnknownTopicId`] if a
-    /// topic was deleted and made again since it was read (rule 11),
+    /// As [`commit_offset`](Self::commit_offset), and [`Error::CommitFailed`] for a partition that a member does not have any
+    /// more, [`Error::UnknownTopicOrPartition`], [`Error::UnknownTopicId`] if a topic was deleted and made again since it was
+    /// read (rule 11),
     /// [`Error::OffsetMetadataTooLarge`], and [`Error::IllegalState`] for a negative offset.
     ///
     /// ```
