@@ -17,6 +17,8 @@ mod durable;
 #[cfg(target_os = "linux")]
 mod group_commit;
 #[cfg(target_os = "linux")]
+mod groups;
+#[cfg(target_os = "linux")]
 mod harness;
 #[cfg(target_os = "linux")]
 mod open;
@@ -57,6 +59,7 @@ fn main() {
         read::run(&mut bench);
         threads::run(&mut bench);
         wake::run(&mut bench);
+        groups::run(&mut bench);
         durable::run(&mut bench);
         group_commit::run(&mut bench);
         start::run(&mut bench);

@@ -159,7 +159,9 @@ impl ConsumerBuilder {
             None => client.bootstrap,
         };
         let shared = Arc::new(Shared::new(client, &config, coordinator));
-        let (core, listener) = (RefCell::new(ConsumerCore::new(config, wanted)), RefCell::new(listener));
+        let mut core = ConsumerCore::new(config, wanted);
+        core.tells = listener.0.is_some();
+        let (core, listener) = (RefCell::new(core), RefCell::new(listener));
         let consumer = Consumer { core, shared, listener };
         if !consumer.core.borrow().is_member() {
             consumer.learn()?;
@@ -585,11 +587,8 @@ impl Consumer {
     /// ```
     pub fn close(self) -> Result<()> {
         let assignment = self.assignment();
-        let told = match self.core.borrow().is_member() && !assignment.is_empty() {
-            true => None,
-            false => Some(self.commit_last()),
-        };
-        let told = told.unwrap_or_else(|| self.tell(Change::Revoked, &assignment));
+        let gives_up = self.core.borrow().is_member() && !assignment.is_empty();
+        let told = if gives_up { self.tell(Change::Revoked, &assignment) } else { self.commit_last() };
         told.and(match self.shared.leave() {
             // The group is gone with its broker.
             Err(Error::Closed) => Ok(()),

@@ -99,6 +99,8 @@ pub(super) struct ConsumerCore {
     wanted: Wanted,
     /// Of its group, unless the application says which partitions it reads.
     membership: Option<Membership>,
+    /// Whether the application wants to hear of what it gets.
+    pub(super) tells: bool,
     /// Topics that a broker is to be asked for.
     unresolved: BTreeSet<String>,
     /// Whether it is to be asked for all topics: some may match that are not known.
@@ -194,6 +196,7 @@ impl ConsumerCore {
             config,
             wanted,
             membership,
+            tells: false,
             unresolved,
             gone: BTreeSet::new(),
             untold: BTreeSet::new(),

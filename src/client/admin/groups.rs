@@ -319,14 +319,53 @@ impl Admin {
         let mut offsets = Offsets::new();
         for there in &topic.partitions {
             let reference = there.partition;
-            let start = self.offset(reference, OffsetSpec::Earliest)?.unwrap_or_default();
-            let end = self.offset(reference, OffsetSpec::Latest)?.unwrap_or_default().max(start);
-            let named = self.offset(reference, to)?.unwrap_or(end).clamp(start, end);
+            // Where no record is as young as a time, that is the end.
+            let named = self.offset(reference, to)?.unwrap_or(Offset::new(i64::MAX));
             let partition = TopicPartition::new(&topic.name, reference.partition);
-            offsets.merge([(partition, named.get())]);
+            offsets.merge([(partition, self.inside(reference, named)?)]);
         }
         self.alter_group_offsets(group, offsets.clone())?;
         Ok(offsets)
+    }
+
+    /// Has a group go on so many offsets further on in a topic, or back if `by` is negative: commits that for each partition that it has
+    /// committed something for, and gives what it committed. What would be outside a partition's log becomes the nearest offset
+    /// inside, as with Kafka's tool (`--shift-by`).
+    ///
+    /// # Errors
+    /// Those of [`alter_group_offsets`](Self::alter_group_offsets): [`Error::NonEmptyGroup`] while it has a member.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// # let broker = Broker::temporary()?;
+    /// # broker.create_topic("orders", TopicConfig::new())?;
+    /// (0..5).try_for_each(|_| broker.produce(Record::to("orders")).map(drop))?;
+    /// broker.admin().alter_group_offsets("billing", [(("orders", 0), 4)])?;
+    /// let went = broker.admin().shift_group_offsets("billing", "orders", -3)?;
+    /// assert_eq!(went, Offsets::from([(("orders", 0), 1)]));
+    /// # Ok(()) }
+    /// ```
+    pub fn shift_group_offsets(&self, group: &str, topic: &str, by: i64) -> Result<Offsets> {
+        let committed = self.group_offsets(group)?;
+        let shifted = |of: &TopicPartition| committed.get(of).map(|at| Offset::new(at.offset).plus(by));
+        let topic = self.client.metadata(topic)?;
+        let mut offsets = Offsets::new();
+        for there in &topic.partitions {
+            let of = TopicPartition::new(&topic.name, there.partition.partition);
+            if let Some(to) = shifted(&of) {
+                offsets.merge([(of, self.inside(there.partition, to)?)]);
+            }
+        }
+        self.alter_group_offsets(group, offsets.clone())?;
+        Ok(offsets)
+    }
+
+    /// The offset that is nearest to this one, of those that there are in a partition.
+    fn inside(&self, partition: PartitionRef, offset: Offset) -> Result<i64> {
+        let start = self.offset(partition, OffsetSpec::Earliest)?.unwrap_or_default();
+        let end = self.offset(partition, OffsetSpec::Latest)?.unwrap_or_default().max(start);
+        Ok(offset.clamp(start, end).get())
     }
 
     fn coordinator(&self, group: &str) -> Result<BrokerId> {

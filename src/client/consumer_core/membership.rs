@@ -168,6 +168,7 @@ impl ConsumerCore {
                     return Ok(Some(Action::Tell(Change::Revoked, removed.clone())));
                 }
                 Phase::Taking(_) if asks => return Ok(Some(self.ask_for_topics())),
+                Phase::Taking(_) if !self.tells => self.told(),
                 // It is for a poll to tell.
                 Phase::Taking(_) if self.asks_for == Purpose::Membership => return Ok(None),
                 Phase::Taking(added) => return Ok(Some(Action::Tell(Change::Assigned, added.clone()))),
