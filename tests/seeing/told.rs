@@ -360,8 +360,8 @@ fn groups_are_told_of() {
         broker.admin().delete_group("g").unwrap();
     });
     let expected = [
-        "DEBUG group_created group=g",
         "INFO topic_created topic=__consumer_offsets partitions=50",
+        "DEBUG group_created group=g",
         "DEBUG offsets_committed group=g partitions=2",
         "DEBUG offsets_committed group=g partitions=2",
         "DEBUG group_deleted group=g",
