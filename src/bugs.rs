@@ -55,8 +55,6 @@ bugs! {
     GoOnAfterFailedTruncation,
     /// A cleaned segment takes the place of others before it is durable.
     SwapBeforeSync,
-    /// The cleaner goes beyond the last stable offset, and beyond what is flushed.
-    CleanBeyondLastStable,
     /// A tombstone that was cleaned is not told when it may go.
     ForgetDeleteHorizon,
     /// A tombstone goes when it is first cleaned.

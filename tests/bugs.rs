@@ -31,7 +31,6 @@ const FOUND_BY: &[(&str, &str, &str)] = &[
     ("KeepRecoveryPoint", "brooklet", "log::tests::surviving::a_log_survives_power_cuts"),
     ("GoOnAfterFailedTruncation", "brooklet", "log::tests::surviving::a_log_survives_failures"),
     ("SwapBeforeSync", "brooklet", "log::tests::compacting::a_compacted_log_survives_power_cuts"),
-    ("CleanBeyondLastStable", "brooklet", "log::tests::compacting::a_compacted_log_survives_power_cuts"),
     ("ForgetDeleteHorizon", "brooklet", "log::tests::cleaning::rule_43_a_tombstone_is_told"),
     ("DropTombstonesAtOnce", "brooklet", "log::tests::cleaning::rule_43_a_tombstone_is_told"),
 ];

@@ -2,7 +2,6 @@
 //! (rule 42), and old enough. A record that is not flushed yet must not make one go that is.
 
 use crate::{
-    bugs::{self, Bug},
     env::{File, Open, Storage},
     error::{Error, Result},
     log::{
@@ -78,10 +77,7 @@ impl Log {
             return Ok(None);
         }
         let Some(active) = self.segments.keys().next_back().copied() else { return Ok(None) };
-        let mut limit = self.last_stable(high_watermark).min(self.recovery_point).min(active);
-        if bugs::is(Bug::CleanBeyondLastStable) {
-            limit = active;
-        }
+        let limit = self.last_stable(high_watermark).min(self.recovery_point).min(active);
         let Some(mut end) = self.segment_of(limit) else { return Ok(None) };
         let lag = self.config.settings.min_compaction_lag;
         if lag > 0 {
