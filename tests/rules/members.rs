@@ -500,9 +500,15 @@ fn a_group_agrees_on_an_assignor_that_all_have(backend: &mut Backend) {
     // One that is wrong is told so.
     let mut a = client.consumer(ConsumerConfig::new("h").assignor(Odd)).subscribe("t").unwrap();
     assert_eq!(a.assignment().len(), 2);
-    let _b = client.consumer(ConsumerConfig::new("h").assignor(Odd)).subscribe("t").unwrap();
+    let mut b = client.consumer(ConsumerConfig::new("h").assignor(Odd)).subscribe("t").unwrap();
     let told = (0..5).find_map(|_| a.poll(Duration::ZERO).err());
     assert!(matches!(told, Some(Error::IllegalState(why)) if why.contains("to two members")));
+    // And again, whenever it has divided anew.
+    let again = (0..20).filter(|_| {
+        b.poll(Duration::ZERO).unwrap();
+        a.poll(Duration::ZERO).is_err()
+    });
+    assert!(again.count() >= 2, "it has gone silent");
 }
 
 fn what_is_not_assigned_is_not_committed(backend: &mut Backend) {

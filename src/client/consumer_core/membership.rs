@@ -313,7 +313,9 @@ impl ConsumerCore {
             let members = group_members(&joined.members);
             let topics: BTreeSet<String> = members.iter().flat_map(|member| member.topics.clone()).collect();
             let partitions = membership.partition_counts(&topics);
-            assignments = assign(&config.assignors, &joined.protocol, &partitions, &members)?;
+            let assigned = assign(&config.assignors, &joined.protocol, &partitions, &members);
+            // The next call tries again: nothing was sent that an answer could come to.
+            assignments = assigned.inspect_err(|_| membership.phase = Phase::Outside)?;
             membership.divided = Some(Divided { topics, partitions });
         }
         let request = SyncGroupRequest {
@@ -337,6 +339,7 @@ impl ConsumerCore {
             [] => BTreeSet::new(),
             bytes => {
                 let decoded = MemberAssignment::decode(bytes);
+                let decoded = decoded.inspect_err(|_| membership.phase = Phase::Outside);
                 let wrong = |error: crate::assign::MalformedProtocol| Error::IllegalState(error.to_string());
                 decoded.map_err(wrong)?.partitions.into_iter().collect::<BTreeSet<_>>()
             }
