@@ -22,5 +22,8 @@ pub use sticky::{CooperativeStickyAssignor, StickyAssignor};
 pub(crate) use subscription::MemberSubscription;
 pub(crate) use wire::MalformedProtocol;
 
+/// What consumers call themselves among groups of other kinds.
+pub(crate) const PROTOCOL_TYPE: &str = "consumer";
+
 #[cfg(test)]
 mod tests;

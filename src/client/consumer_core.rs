@@ -2,6 +2,7 @@
 //! out; no clock, no thread, no service.
 
 mod auto_commit;
+mod dividing;
 mod membership;
 mod metrics;
 mod pausing;
@@ -22,9 +23,8 @@ use crate::{
     config::{AutoOffsetReset, ConsumerConfig},
     error::{Error, Result},
     rpc::{
-        FetchPartition, FetchRequest, FetchResponse, Fetched, ListOffsetsRequest, MetadataRequest,
-        OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest, PartitionRef, Request,
-        Response,
+        FetchPartition, FetchRequest, FetchResponse, Fetched, ListOffsetsRequest, OffsetFetchRequest,
+        OffsetFetchResponse, OffsetForLeaderEpochRequest, PartitionRef, Request, Response,
     },
     trace,
     types::{
@@ -275,8 +275,7 @@ impl ConsumerCore {
     /// What has to be known before anything can be fetched.
     fn question(&mut self) -> Result<Option<Request>> {
         if self.looks_for_topics() {
-            self.asked = Asked::Metadata;
-            return Ok(Some(MetadataRequest { topics: self.names() }.into()));
+            return Ok(Some(self.ask_for_topics()));
         }
         if self.asks_for == Purpose::Partitions {
             return Ok(None);

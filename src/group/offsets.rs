@@ -5,7 +5,7 @@ use super::{
     Times,
 };
 use crate::{
-    assign::MemberSubscription,
+    assign::{MemberSubscription, PROTOCOL_TYPE},
     error::{Error, Result},
     rpc::{Done, MemberIdentity, Response},
     types::{LeaderEpoch, Offset, OffsetAndMetadata, Offsets, Timestamp, TopicId, TopicPartition},
@@ -17,9 +17,6 @@ use std::{
 
 /// The longest note of a committed offset, in UTF-16 code units (rule 48).
 const MAX_METADATA: usize = 4096;
-
-/// The protocol type of consumers, whose subscriptions can be read.
-const CONSUMER: &str = "consumer";
 
 impl Group {
     pub(super) fn commit(
@@ -146,7 +143,8 @@ impl Group {
     ) -> Outcome {
         let answer = Response::OffsetDelete(Done);
         let by = |since: Timestamp| since + retention <= at.wall;
-        let consumers = self.protocol_type == CONSUMER;
+        // Their subscriptions can be read.
+        let consumers = self.protocol_type == PROTOCOL_TYPE;
         let subscribed = self.subscribed();
         let expired = |partition: &TopicPartition, committed: &Committed| match (&self.state, consumers) {
             // A simple group, whose members nobody knows: each offset by itself.

@@ -170,7 +170,7 @@ impl Shared {
         self.identity.lock().sent.news.take()
     }
 
-    fn has_news(&self, news: News) {
+    fn bring(&self, news: News) {
         {
             let mut identity = self.identity.lock();
             // One that is lost has nothing to hear of a rebalance.
@@ -189,7 +189,7 @@ impl Shared {
             return;
         }
         match *error {
-            Error::RebalanceInProgress { .. } => self.has_news(News::Rebalance),
+            Error::RebalanceInProgress { .. } => self.bring(News::Rebalance),
             error if error.is_fenced() => self.lost(error),
             // The next one may come through.
             _ => {}
@@ -199,7 +199,7 @@ impl Shared {
     /// The member is none any more: whatever it commits is refused.
     fn lost(&self, error: Error) {
         self.identity.lock().member = None;
-        self.has_news(News::Lost(error));
+        self.bring(News::Lost(error));
     }
 
     /// It has not polled for too long: others are to go on with what it has. A static member only falls silent.
@@ -242,6 +242,6 @@ impl Timed for Shared {
 
 impl Notify for Shared {
     fn rebalance_began(&self) {
-        self.has_news(News::Rebalance);
+        self.bring(News::Rebalance);
     }
 }

@@ -1,14 +1,16 @@
 //! The consumer as a member of its group: it joins, assigns if it leads, takes what it is given, and gives up what it has
 //! lost. What the application has to hear of it comes out as [`Action::Tell`].
 
-use super::{Action, Asked, ConsumerCore, Partition, Purpose, Wanted};
+use super::{
+    Action, Asked, ConsumerCore, Partition, Purpose, Wanted,
+    dividing::{Divided, assign, group_members, partition_count},
+};
 use crate::{
-    assign::{GroupMember, MemberAssignment, MemberSubscription, RebalanceProtocol},
-    config::Assignors,
+    assign::{MemberAssignment, MemberSubscription, PROTOCOL_TYPE, RebalanceProtocol},
     error::{Error, Result},
     rpc::{
-        JoinGroupRequest, JoinGroupResponse, Joined, JoinedMember, MemberIdentity, MetadataRequest,
-        MetadataResponse, SyncGroupRequest, SyncGroupResponse, TopicMetadata,
+        JoinGroupRequest, JoinGroupResponse, Joined, MemberIdentity, MetadataResponse, SyncGroupRequest,
+        SyncGroupResponse, TopicMetadata,
     },
     types::{Generation, Instant, TopicPartition},
 };
@@ -16,9 +18,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-
-/// What consumers call themselves among groups of other kinds.
-const PROTOCOL_TYPE: &str = "consumer";
 
 /// What has happened to the membership while the consumer was at something else.
 #[derive(Debug, Clone)]
@@ -42,8 +41,6 @@ pub(super) struct Membership {
     group: String,
     member_id: String,
     generation: Option<Generation>,
-    /// The assignor that was agreed on.
-    protocol: String,
     phase: Phase,
     /// Whether to join anew: what is subscribed to, or what there is to divide, has changed, or another member wants it.
     rejoin: bool,
@@ -69,15 +66,6 @@ pub(super) struct Membership {
     awaited: bool,
 }
 
-/// What there was to divide.
-#[derive(Debug)]
-struct Divided {
-    /// The topics that members subscribe to, be they there or not.
-    topics: BTreeSet<String>,
-    /// How many partitions those have that are there.
-    partitions: BTreeMap<String, i32>,
-}
-
 #[derive(Debug)]
 enum Phase {
     Outside,
@@ -86,7 +74,7 @@ enum Phase {
     /// It waits for the others, and then for the leader.
     Joining,
     Syncing,
-    /// It leads, and needs to know how many partitions there are.
+    /// It asks for its part next; if it leads, it needs to know before how many partitions there are.
     Dividing(Joined),
     /// The application is told of partitions that move on; others were added.
     Giving {
@@ -104,7 +92,6 @@ impl Membership {
             group,
             member_id: String::new(),
             generation: None,
-            protocol: String::new(),
             phase: Phase::Outside,
             rejoin: false,
             lost: false,
@@ -155,10 +142,10 @@ impl ConsumerCore {
                     let fenced = membership.fenced.clone();
                     return fenced.map_or(Ok(None), Err);
                 }
-                Phase::Outside if asks => return Ok(Some(self.ask_for_topics())),
+                Phase::Outside if asks => return Ok(Some(Action::Call(self.ask_for_topics()))),
                 Phase::Outside => return Ok(Some(self.join())),
                 Phase::Joining | Phase::Syncing => return Ok(self.await_answer(now)),
-                Phase::Dividing(_) if asks => return Ok(Some(self.ask_for_topics())),
+                Phase::Dividing(_) if asks => return Ok(Some(Action::Call(self.ask_for_topics()))),
                 Phase::Dividing(_) => return self.divide().map(Some),
                 Phase::Leaving(change) => {
                     let (change, partitions) = (*change, self.assignment());
@@ -167,18 +154,13 @@ impl ConsumerCore {
                 Phase::Giving { removed, .. } => {
                     return Ok(Some(Action::Tell(Change::Revoked, removed.clone())));
                 }
-                Phase::Taking(_) if asks => return Ok(Some(self.ask_for_topics())),
+                Phase::Taking(_) if asks => return Ok(Some(Action::Call(self.ask_for_topics()))),
                 Phase::Taking(_) if !self.tells => self.told(),
                 // It is for a poll to tell.
                 Phase::Taking(_) if self.asks_for == Purpose::Membership => return Ok(None),
                 Phase::Taking(added) => return Ok(Some(Action::Tell(Change::Assigned, added.clone()))),
             }
         }
-    }
-
-    fn ask_for_topics(&mut self) -> Action {
-        self.asked = Asked::Metadata;
-        Action::Call(MetadataRequest { topics: self.names() }.into())
     }
 
     /// From a member to one that joins anew. Who follows the eager protocol gives up all before.
@@ -200,8 +182,8 @@ impl ConsumerCore {
 
     fn join(&mut self) -> Action {
         let topics = self.subscribed_topics();
+        // Nothing, where the protocol is eager: it was given up before.
         let owned: Vec<TopicPartition> = self.partitions.keys().cloned().collect();
-        let keeps = self.config.assignors.protocol() > RebalanceProtocol::Eager;
         let Self { config, membership: Some(membership), .. } = self else {
             return Action::Located;
         };
@@ -212,7 +194,7 @@ impl ConsumerCore {
             let subscription = MemberSubscription {
                 topics: topics.clone(),
                 user_data: assignor.user_data(had, generation),
-                owned: if keeps { owned.clone() } else { Vec::new() },
+                owned: owned.clone(),
                 generation,
                 rack: None,
             };
@@ -270,33 +252,13 @@ impl ConsumerCore {
         };
         membership.member_id.clone_from(&joined.member_id);
         membership.generation = Some(joined.generation);
-        membership.protocol.clone_from(&joined.protocol);
         membership.divided = None;
-        self.changed = true;
         let leads = joined.leader == joined.member_id && !joined.skip_assignment;
+        membership.phase = Phase::Dividing(Joined { skip_assignment: !leads, ..joined });
         // What the others subscribe to has to be known, too.
         self.relist |= leads;
-        if let Some(membership) = &mut self.membership {
-            membership.phase = if leads { Phase::Dividing(joined) } else { Phase::Outside };
-        }
-        if !leads {
-            self.sync_later();
-        }
+        self.changed = true;
         Ok(())
-    }
-
-    /// Nothing to divide: asks for what the leader has for this member.
-    fn sync_later(&mut self) {
-        if let Some(membership) = &mut self.membership {
-            membership.phase = Phase::Dividing(Joined {
-                member_id: membership.member_id.clone(),
-                generation: membership.generation.unwrap_or_default(),
-                protocol: membership.protocol.clone(),
-                leader: String::new(),
-                members: Vec::new(),
-                skip_assignment: true,
-            });
-        }
     }
 
     /// As the leader, says who gets what; then, as any member, asks for its own.
@@ -477,7 +439,7 @@ impl ConsumerCore {
 
     /// Takes in what a broker says of topics, and joins anew if that changes what there is to divide.
     pub(super) fn learn_as_member(&mut self, metadata: MetadataResponse) {
-        (self.relist, self.metadata_version) = (false, metadata.version);
+        self.metadata_version = metadata.version;
         let gone = std::mem::take(&mut self.gone);
         let Some(membership) = &mut self.membership else { return };
         let topics = metadata.topics.into_iter().map(|topic| (topic.name.to_string(), topic));
@@ -499,61 +461,10 @@ impl ConsumerCore {
         if let Some(membership) = &mut self.membership {
             membership.rejoin |= stale || others_match;
         }
+        // What is unknown by now is not there.
         self.relist = false;
     }
-}
 
-fn partition_count(topic: &TopicMetadata) -> i32 {
-    i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX)
-}
-
-/// The members as an assignor sees them. One whose words cannot be read subscribes to nothing.
-fn group_members(joined: &[JoinedMember]) -> Vec<GroupMember> {
-    let member = |joined: &JoinedMember| {
-        let said = MemberSubscription::decode(&joined.metadata).unwrap_or_default();
-        GroupMember::joined(joined.member_id.clone(), joined.instance_id.clone(), said)
-    };
-    joined.iter().map(member).collect()
-}
-
-/// Has the assignor that was agreed on divide the partitions.
-fn assign(
-    assignors: &Assignors,
-    protocol: &str,
-    partitions: &BTreeMap<String, i32>,
-    members: &[GroupMember],
-) -> Result<Vec<(String, Arc<[u8]>)>> {
-    let unknown =
-        || Error::IllegalState(format!("the group has agreed on {protocol}, which is no assignor here"));
-    let assignor = assignors.by_name(protocol).ok_or_else(unknown)?;
-    let mut assigned = assignor.assign(partitions, members);
-    check_assignment(&assigned, partitions)?;
-    let encoded = members.iter().map(|member| {
-        let mut partitions = assigned.remove(&member.member_id).unwrap_or_default();
-        partitions.sort();
-        let assignment = MemberAssignment { partitions, user_data: None };
-        (member.member_id.clone(), assignment.encode().into())
-    });
-    Ok(encoded.collect())
-}
-
-/// No partition for two members, and none that is not there: an assignor of the application's may be wrong.
-fn check_assignment(
-    assigned: &BTreeMap<String, Vec<TopicPartition>>,
-    partitions: &BTreeMap<String, i32>,
-) -> Result<()> {
-    let mut taken = BTreeSet::new();
-    for of in assigned.values().flatten() {
-        let is_there = partitions.get(of.topic()).is_some_and(|count| (0..*count).contains(&of.partition()));
-        if !is_there || !taken.insert(of) {
-            let what = if is_there { "to two members" } else { "that is not there" };
-            return Err(Error::IllegalState(format!("the assignor gave {of} {what}")));
-        }
-    }
-    Ok(())
-}
-
-impl ConsumerCore {
     /// Whether the group is about to divide its partitions anew, or has, and the consumer has not got its part.
     pub(in crate::client) fn is_rebalancing(&self) -> bool {
         let told_or_not = |phase: &Phase| matches!(phase, Phase::Member | Phase::Taking(_));

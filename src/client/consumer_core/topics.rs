@@ -1,11 +1,11 @@
 //! Which partitions the wanted topics have, and topics that are gone: each is told of once, does not keep the others from
 //! being read, and is taken up anew when a topic of its name is there again.
 
-use super::{ConsumerCore, Partition, Place, Wanted};
+use super::{Asked, ConsumerCore, Partition, Place, Wanted};
 use crate::{
     client::consumer::Pattern,
     error::{Error, Result},
-    rpc::{MetadataResponse, PartitionMetadata, TopicMetadata},
+    rpc::{MetadataRequest, MetadataResponse, PartitionMetadata, Request, TopicMetadata},
     types::{Instant, TopicId, TopicPartition},
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -41,6 +41,11 @@ impl ConsumerCore {
     pub(super) fn looks_for_topics(&self) -> bool {
         let gone = |name: &String| self.looked && self.gone.contains(name);
         self.relist || self.unresolved.iter().any(|name| !gone(name))
+    }
+
+    pub(super) fn ask_for_topics(&mut self) -> Request {
+        self.asked = Asked::Metadata;
+        MetadataRequest { topics: self.names() }.into()
     }
 
     /// What is known of a topic may not hold any more.
