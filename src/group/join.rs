@@ -17,35 +17,39 @@ impl Group {
         effects: &mut Effects,
     ) -> Outcome {
         self.check_join(&join)?;
-        if join.member_id.is_empty() {
-            if let Some(instance_id) = &join.instance_id
+        if join.asked.member_id.is_empty() {
+            if let Some(instance_id) = &join.asked.instance_id
                 && let Some(old) = self.instances.get(instance_id).cloned()
             {
                 return self.replace(request, &old, join, at, effects);
             }
             return self.admit(request, join, at, effects);
         }
-        if self.pending.remove(&join.member_id).is_some() {
-            let member_id = join.member_id.clone();
+        if self.pending.remove(&join.asked.member_id).is_some() {
+            let member_id = join.asked.member_id.clone();
             self.add(request, member_id, join, at, effects);
             return Ok(None);
         }
-        self.check_known(&join.member_id, join.instance_id.as_deref())?;
+        self.check_known(&join.asked.member_id, join.asked.instance_id.as_deref())?;
         self.join_again(request, join, at, effects)
     }
 
     fn check_join(&self, join: &Join) -> Result<()> {
         let (min, max) = (self.limits.min_session_timeout, self.limits.max_session_timeout);
-        if join.session_timeout < min || join.session_timeout > max {
-            return Err(Error::InvalidSessionTimeout { session_timeout: join.session_timeout, min, max });
+        if join.asked.session_timeout < min || join.asked.session_timeout > max {
+            return Err(Error::InvalidSessionTimeout {
+                session_timeout: join.asked.session_timeout,
+                min,
+                max,
+            });
         }
         // What a member said before does not bind it.
         let others =
-            || self.members.iter().filter(|(id, _)| **id != join.member_id).map(|(_, member)| member);
+            || self.members.iter().filter(|(id, _)| **id != join.asked.member_id).map(|(_, member)| member);
         let common = |name: &str| others().all(|member| member.supports(name));
-        let fits_type = others().next().is_none() || self.protocol_type == join.protocol_type;
-        let fits = join.protocols.iter().any(|(name, _)| common(name));
-        if join.protocol_type.is_empty() || !fits_type || !fits {
+        let fits_type = others().next().is_none() || self.protocol_type == join.asked.protocol_type;
+        let fits = join.asked.protocols.iter().any(|(name, _)| common(name));
+        if join.asked.protocol_type.is_empty() || !fits_type || !fits {
             return Err(Error::InconsistentGroupProtocol { group: self.id.clone() });
         }
         Ok(())
@@ -62,8 +66,8 @@ impl Group {
             self.write(records, Pending::Nothing, effects);
         }
         let id = join.new_member_id.clone();
-        if join.requires_known_member_id && join.instance_id.is_none() {
-            self.pending.insert(id.clone(), at.now.plus(join.session_timeout));
+        if join.asked.requires_known_member_id && join.asked.instance_id.is_none() {
+            self.pending.insert(id.clone(), at.now.plus(join.asked.session_timeout));
             return Ok(Some(Response::JoinGroup(JoinGroupResponse::MemberIdRequired(id))));
         }
         self.add(request, id, join, at, effects);
@@ -71,11 +75,11 @@ impl Group {
     }
 
     fn add(&mut self, request: RequestId, id: String, join: Join, at: Times, effects: &mut Effects) {
-        self.protocol_type.clone_from(&join.protocol_type);
-        if let Some(instance_id) = &join.instance_id {
+        self.protocol_type.clone_from(&join.asked.protocol_type);
+        if let Some(instance_id) = &join.asked.instance_id {
             self.instances.insert(instance_id.clone(), id.clone());
         }
-        let mut member = Member::new(join, at.now);
+        let mut member = Member::new(join.asked, at.now);
         member.awaiting_join = Some(request);
         self.leader.get_or_insert_with(|| id.clone());
         self.members.insert(id, member);
@@ -85,12 +89,12 @@ impl Group {
 
     /// A member joins once more.
     fn join_again(&mut self, request: RequestId, join: Join, at: Times, effects: &mut Effects) -> Outcome {
-        let id = join.member_id.clone();
+        let id = join.asked.member_id.clone();
         let is_leader = self.leader.as_ref() == Some(&id);
         let Some(member) = self.members.get_mut(&id) else {
             return Err(Error::UnknownMemberId { group: self.id.clone() });
         };
-        let says_the_same = member.protocols == join.protocols;
+        let says_the_same = member.protocols == join.asked.protocols;
         // It has not got the answer, perhaps.
         let told_before = match self.state {
             State::Completing => says_the_same,
@@ -101,7 +105,7 @@ impl Group {
             member.beat(at.now);
             return Ok(Some(self.joined(&id, false)));
         }
-        member.update(join);
+        member.update(join.asked);
         if let Some(before) = member.awaiting_join.replace(request) {
             effects.answers.push((before, Err(Error::RebalanceInProgress { group: self.id.clone() })));
         }
@@ -119,14 +123,14 @@ impl Group {
         effects: &mut Effects,
     ) -> Outcome {
         let id = join.new_member_id.clone();
-        let (instance_id, group) = (join.instance_id.clone().unwrap_or_default(), self.id.clone());
+        let (instance_id, group) = (join.asked.instance_id.clone().unwrap_or_default(), self.id.clone());
         let Some(mut member) = self.members.remove(old) else {
             return Err(Error::UnknownMemberId { group });
         };
         let fenced = Error::FencedInstanceId { group, instance_id: instance_id.clone() };
         let waiting = [member.awaiting_join.take(), member.awaiting_sync.take()];
         effects.answers.extend(waiting.into_iter().flatten().map(|request| (request, Err(fenced.clone()))));
-        member.update(join);
+        member.update(join.asked);
         member.beat(at.now);
         self.members.insert(id.clone(), member);
         self.instances.insert(instance_id, id.clone());

@@ -1,7 +1,7 @@
 //! A member of a group, as its coordinator knows it.
 
-use super::{Join, RequestId, offset_record::MemberMetadata};
-use crate::types::Instant;
+use super::{RequestId, offset_record::MemberMetadata};
+use crate::{rpc::JoinGroupRequest, types::Instant};
 use std::{sync::Arc, time::Duration};
 
 /// How long one that is new may wait for the others before it counts as gone, as with Kafka: it beats no heart yet.
@@ -28,7 +28,7 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub(super) fn new(join: Join, now: Instant) -> Self {
+    pub(super) fn new(join: JoinGroupRequest, now: Instant) -> Self {
         Self {
             instance_id: join.instance_id,
             client_id: join.client_id,
@@ -79,7 +79,7 @@ impl Member {
     }
 
     /// Takes over what it says when it joins once more.
-    pub(super) fn update(&mut self, join: Join) {
+    pub(super) fn update(&mut self, join: JoinGroupRequest) {
         self.client_id = join.client_id;
         self.protocols = join.protocols;
         self.session_timeout = join.session_timeout;

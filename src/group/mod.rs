@@ -26,7 +26,7 @@ pub(crate) use record::{GroupRecord, MetadataRecord};
 
 use crate::{
     error::{Error, Result},
-    rpc::{DescribedMember, MemberIdentity, Response},
+    rpc::{DescribedMember, JoinGroupRequest, MemberIdentity, Response},
     types::{Generation, GroupState, Instant, Offsets, Timestamp, TopicId, TopicPartition},
 };
 use member::Member;
@@ -75,17 +75,9 @@ impl Default for Limits {
 /// A consumer that joins.
 #[derive(Debug, Clone)]
 pub(crate) struct Join {
-    /// Empty: it has none yet.
-    pub(crate) member_id: String,
-    /// Which it gets if it needs one; nobody else has it.
+    pub(crate) asked: JoinGroupRequest,
+    /// The id that it gets if it needs one; nobody else has it.
     pub(crate) new_member_id: String,
-    pub(crate) instance_id: Option<String>,
-    pub(crate) client_id: String,
-    pub(crate) session_timeout: Duration,
-    pub(crate) rebalance_timeout: Duration,
-    pub(crate) protocol_type: String,
-    pub(crate) protocols: Vec<(String, Arc<[u8]>)>,
-    pub(crate) requires_known_member_id: bool,
 }
 
 /// What happens to a group.

@@ -6,9 +6,12 @@ use crate::{
     error::{Error, Result},
     group::{CommitRecord, GroupRecord, Limits, partition_for_group},
     record::{Batch, BatchWriter, MAX_INFLATED},
-    types::{Durability, Offset},
+    types::{Durability, Offset, Timestamp},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// How much of a partition is replayed at a time.
 const REPLAY_BYTES: usize = 1 << 20;
@@ -55,27 +58,15 @@ impl Node {
             return Ok(());
         }
         if let Some(partition) = self.partition_named(OFFSETS_TOPIC, number) {
-            let mut replay = Replay { limits: self.group_limits, pending: BTreeMap::new() };
+            let mut replay = Replay::new(self.group_limits);
             let mut position = Offset::ZERO;
             while let Some(next) = replay.some(groups, &partition, position)? {
                 position = next;
             }
-            // Their transactions have not ended.
-            let open = replay.pending.into_values().flatten().map(|commit| commit.group);
-            groups.in_transaction.extend(open);
+            replay.end(groups, self.clock.wall());
         }
         groups.loaded.insert(number);
-        self.take_up_groups(groups, number);
         Ok(())
-    }
-
-    /// Whoever was a member lived in the process that had the directory before, and is gone with it.
-    fn take_up_groups(&self, groups: &mut Groups, number: i32) {
-        let Some(count) = self.offsets_partitions() else { return };
-        let wall = self.clock.wall();
-        let of_this = groups.by_id.iter_mut().filter(|(id, _)| partition_for_group(id, count) == number);
-        of_this.for_each(|(_, group)| group.take_up_alone(wall));
-        groups.by_id.retain(|_, group| group.is_known());
     }
 }
 
@@ -85,9 +76,37 @@ struct Replay {
     limits: Limits,
     /// What transactions commit, by their producers, until their markers say how they end (rule 34).
     pending: BTreeMap<i64, Vec<CommitRecord>>,
+    /// The groups that there are records of.
+    ids: BTreeSet<String>,
 }
 
 impl Replay {
+    fn new(limits: Limits) -> Self {
+        Self { limits, pending: BTreeMap::new(), ids: BTreeSet::new() }
+    }
+
+    /// All is read. Whoever was a member lived in the process that had the directory before, and is gone with it.
+    fn end(self, groups: &mut Groups, wall: Timestamp) {
+        for id in self.ids {
+            let group = groups.by_id.get_mut(&id);
+            if group.is_some_and(|group| {
+                group.take_up_alone(wall);
+                !group.is_known()
+            }) {
+                groups.by_id.remove(&id);
+            }
+        }
+        // Their transactions have not ended.
+        groups.in_transaction.extend(self.pending.into_values().flatten().map(|commit| commit.group));
+    }
+
+    fn apply(&mut self, groups: &mut Groups, record: &GroupRecord) {
+        if !self.ids.contains(record.group()) {
+            self.ids.insert(record.group().to_owned());
+        }
+        groups.apply(self.limits, record);
+    }
+
     /// Takes in some batches from an offset on, and says where to go on; `None` at the end.
     fn some(&mut self, groups: &mut Groups, partition: &Partition, from: Offset) -> Result<Option<Offset>> {
         let bytes = {
@@ -136,7 +155,7 @@ impl Replay {
                     if let GroupRecord::Commit(commit) = &record {
                         self.supersede(commit);
                     }
-                    groups.apply(self.limits, &record);
+                    self.apply(groups, &record);
                 }
                 None => {}
             }

@@ -78,43 +78,35 @@ impl Node {
             return Answer::Ready(Err(error.into()));
         }
         let salt = self.prng.lock().next_u64();
-        let JoinGroupRequest { group, notify, client_id, .. } = request;
-        let named = request.instance_id.clone().unwrap_or_else(|| client_id.clone());
-        self.ask_group(&group, true, |groups, id| {
+        let id = request.group.clone();
+        self.ask_group(&id, None, |groups, of| {
             groups.members += 1;
+            let named = request.instance_id.as_ref().unwrap_or(&request.client_id);
             let new_member_id = format!("{named}-{}-{salt:016x}", groups.members);
             let member_id = if request.member_id.is_empty() { &new_member_id } else { &request.member_id };
-            let watcher = notify.map(|notify| ((group.clone(), member_id.clone()), notify));
-            groups.watchers.extend(watcher);
-            Event::Join(
-                id,
-                Join {
-                    new_member_id,
-                    client_id,
-                    member_id: request.member_id,
-                    instance_id: request.instance_id,
-                    session_timeout: request.session_timeout,
-                    rebalance_timeout: request.rebalance_timeout,
-                    protocol_type: request.protocol_type,
-                    protocols: request.protocols,
-                    requires_known_member_id: request.requires_known_member_id,
-                },
-            )
+            if let Some(notify) = &request.notify {
+                groups.watchers.insert((id.clone(), member_id.clone()), Weak::clone(notify));
+            }
+            Event::Join(of, Join { asked: request, new_member_id })
         })
     }
 
     pub(super) fn handle_sync_group(&self, request: SyncGroupRequest) -> Answer<Response> {
         let SyncGroupRequest { group, member, protocol, assignments } = request;
-        self.ask_group(&group, false, |_, request| Event::Sync { request, member, protocol, assignments })
+        let unknown = Some(Error::UnknownMemberId { group: group.clone() });
+        self.ask_group(&group, unknown, |_, request| Event::Sync { request, member, protocol, assignments })
     }
 
     pub(super) fn handle_heartbeat(&self, request: HeartbeatRequest) -> Answer<Response> {
-        self.ask_group(&request.group, false, |_, id| Event::Heartbeat(id, request.member))
+        let HeartbeatRequest { group, member } = request;
+        let unknown = Some(Error::UnknownMemberId { group: group.clone() });
+        self.ask_group(&group, unknown, |_, id| Event::Heartbeat(id, member))
     }
 
     pub(super) fn handle_leave_group(&self, request: LeaveGroupRequest) -> Answer<Response> {
         let LeaveGroupRequest { group, member_id, instance_id } = request;
-        self.ask_group(&group, false, |groups, request| {
+        let unknown = Some(Error::UnknownMemberId { group: group.clone() });
+        self.ask_group(&group, unknown, |groups, request| {
             groups.watchers.remove(&(group.clone(), member_id.clone()));
             Event::Leave { request, member_id, instance_id }
         })
@@ -141,21 +133,19 @@ impl Node {
             return Answer::Ready(Err(error.into()));
         }
         let OffsetCommitRequest { group, member, offsets, .. } = request;
-        let (make, partitions) = (member.is_none(), offsets.len() as u64);
-        let answer =
-            self.ask_group(&group, make, |_, request| Event::Commit { request, member, offsets, topic_ids });
+        let partitions = offsets.len() as u64;
+        // Rule 44. Who commits from outside makes a group.
+        let unknown = member.is_some().then(|| Error::GroupIdNotFound { group: group.clone() });
+        let answer = self.ask_group(&group, unknown, |_, request| Event::Commit {
+            request,
+            member,
+            offsets,
+            topic_ids,
+        });
         if matches!(answer, Answer::Ready(Ok(_))) {
             trace::offsets_committed(&group, partitions);
         }
-        // Rule 44: who thinks to be a member is told that there is no group.
-        match answer {
-            Answer::Ready(Err(error))
-                if matches!(*error, Error::UnknownMemberId { .. }) && !self.knows(&group) =>
-            {
-                Answer::Ready(Err(Error::GroupIdNotFound { group }.into()))
-            }
-            other => other,
-        }
+        answer
     }
 
     /// The ids of the topics of which offsets are to be committed, if all is in order.
@@ -183,15 +173,12 @@ impl Node {
         Ok(topic_ids)
     }
 
-    fn knows(&self, group: &str) -> bool {
-        self.groups.lock().knows(group)
-    }
-
-    /// Gives a group what is asked of it; the answer may be one for later. One that is not there is made, if `make`.
+    /// Gives a group what is asked of it; the answer may be one for later. Where there is none the answer is `unknown`; if that is
+    /// `None`, it is made.
     pub(super) fn ask_group(
         &self,
         id: &str,
-        make: bool,
+        unknown: Option<Error>,
         event: impl FnOnce(&mut Groups, RequestId) -> Event,
     ) -> Answer<Response> {
         let mut groups = self.groups.lock();
@@ -199,8 +186,8 @@ impl Node {
             return Answer::Ready(Err(error.into()));
         }
         let is_new = !groups.knows(id);
-        if is_new && !make {
-            return Answer::Ready(Err(Error::UnknownMemberId { group: id.to_owned() }.into()));
+        if let Some(unknown) = unknown.filter(|_| is_new) {
+            return Answer::Ready(Err(unknown.into()));
         }
         let request = groups.next_request();
         let event = event(&mut groups, request);
@@ -231,7 +218,7 @@ impl Node {
         }
     }
 
-    /// As `ask_group`, where the answer is known at once.
+    /// As `ask_group`, for what comes from outside: the answer is known at once, and nobody else is concerned.
     pub(super) fn change_group(
         &self,
         groups: &mut Groups,
@@ -314,13 +301,20 @@ impl Node {
 
     /// Rule 11: what was committed for a topic goes with it.
     pub(super) fn forget_offsets(&self, topic: &str) -> Result<()> {
+        let deleted = |request| Event::TopicDeleted { request, topic: topic.to_owned() };
+        self.change_groups(|_, _| true, deleted)
+    }
+
+    /// Gives an event to each group that is meant, by its id.
+    fn change_groups(
+        &self,
+        is_meant: impl Fn(&Groups, &str) -> bool,
+        event: impl Fn(RequestId) -> Event,
+    ) -> Result<()> {
         let mut groups = self.groups.lock();
         self.load_all_groups(&mut groups)?;
-        let ids: Vec<String> = groups.by_id.keys().cloned().collect();
-        ids.iter().try_for_each(|id| {
-            let topic = topic.to_owned();
-            self.change_group(&mut groups, id, |request| Event::TopicDeleted { request, topic })
-        })
+        let ids: Vec<String> = groups.by_id.keys().filter(|id| is_meant(&groups, id)).cloned().collect();
+        ids.iter().try_for_each(|id| self.change_group(&mut groups, id, &event))
     }
 
     /// Rule 49: offsets that nobody has asked for are forgotten; but none of a topic that a Kafka has left, whose settings
@@ -332,13 +326,8 @@ impl Node {
         if !self.topics.read().get(OFFSETS_TOPIC).is_some_and(|topic| compacts(&topic.entry)) {
             return Ok(());
         }
-        let mut groups = self.groups.lock();
-        self.load_all_groups(&mut groups)?;
-        let settled = groups.by_id.keys().filter(|id| !groups.in_transaction.contains(*id));
-        let ids: Vec<String> = settled.cloned().collect();
-        ids.iter().try_for_each(|id| {
-            self.change_group(&mut groups, id, |request| Event::Expire { request, retention })
-        })
+        let settled = |groups: &Groups, id: &str| !groups.in_transaction.contains(id);
+        self.change_groups(settled, |request| Event::Expire { request, retention })
     }
 
     /// What the timer has done. What failed is tried again the next time.

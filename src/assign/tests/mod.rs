@@ -37,6 +37,20 @@ fn gives(
     assert_eq!(shown(&assignor.assign(&topics(partitions), &reversed)), expected, "in another order");
 }
 
+/// That `assignor` gives two members that are new the partitions of all topics in turn.
+#[track_caller]
+fn gives_in_turn(assignor: &dyn Assignor) {
+    let two = ["consumer1", "consumer2"].map(|id| member(id, "topic1 topic2"));
+    let cases = [
+        ([("topic1", 1), ("topic2", 0)], ["topic1-0", ""]),
+        ([("topic1", 2), ("topic2", 0)], ["topic1-0", "topic1-1"]),
+        ([("topic1", 3), ("topic2", 3)], ["topic1-0 topic1-2 topic2-1", "topic1-1 topic2-0 topic2-2"]),
+    ];
+    for (topics, [first, second]) in cases {
+        gives(assignor, &topics, &two, &[("consumer1", first), ("consumer2", second)]);
+    }
+}
+
 /// A member that subscribes to `topics`, separated by spaces.
 fn member(id: &str, topics: &str) -> GroupMember {
     GroupMember::new(id, topics.split_whitespace())

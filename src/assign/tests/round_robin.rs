@@ -18,15 +18,7 @@ fn one_member_gets_all_of_its_topics_and_nothing_else() {
 
 #[test]
 fn partitions_of_all_topics_go_round() {
-    let two = ["consumer1", "consumer2"].map(|id| member(id, "topic1 topic2"));
-    let cases = [
-        ([("topic1", 1), ("topic2", 0)], ["topic1-0", ""]),
-        ([("topic1", 2), ("topic2", 0)], ["topic1-0", "topic1-1"]),
-        ([("topic1", 3), ("topic2", 3)], ["topic1-0 topic1-2 topic2-1", "topic1-1 topic2-0 topic2-2"]),
-    ];
-    for (topics, [first, second]) in cases {
-        gives(&RoundRobinAssignor, &topics, &two, &[("consumer1", first), ("consumer2", second)]);
-    }
+    gives_in_turn(&RoundRobinAssignor);
 }
 
 #[test]

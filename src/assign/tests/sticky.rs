@@ -25,15 +25,7 @@ fn one_member_gets_all_of_its_topics_and_nothing_else() {
 
 #[test]
 fn new_members_get_partitions_in_turn() {
-    let two = ["consumer1", "consumer2"].map(|id| member(id, "topic1 topic2"));
-    let cases = [
-        ([("topic1", 1), ("topic2", 0)], ["topic1-0", ""]),
-        ([("topic1", 2), ("topic2", 0)], ["topic1-0", "topic1-1"]),
-        ([("topic1", 3), ("topic2", 3)], ["topic1-0 topic1-2 topic2-1", "topic1-1 topic2-0 topic2-2"]),
-    ];
-    for (topics, [first, second]) in cases {
-        gives(&StickyAssignor, &topics, &two, &[("consumer1", first), ("consumer2", second)]);
-    }
+    gives_in_turn(&StickyAssignor);
     let three = ["a", "b", "c"].map(|id| member(id, "t1 t2 t3"));
     let expected = [
         ("a", "t1-0 t1-3 t2-0 t2-3 t2-6"),

@@ -2,6 +2,13 @@
 
 use super::*;
 
+/// A leader and another one, who have joined and not asked for their parts.
+fn two_joined(kept: &mut Kept) -> [Joined; 2] {
+    let first = kept.stable(1).remove(0);
+    let (second, again) = (kept.join(""), kept.join(&first.member_id));
+    [kept.joined(again), kept.joined(second)]
+}
+
 #[test]
 fn a_first_member_is_alone_at_once_and_a_second_waits_until_it_joins_again() {
     let mut kept = Kept::new();
@@ -29,7 +36,7 @@ fn a_first_member_is_alone_at_once_and_a_second_waits_until_it_joins_again() {
 fn an_id_that_was_given_out_is_waited_for_and_counts_for_nothing_until_then() {
     let mut kept = Kept::new();
     let mut join = kept.join_event("", None, &[("range", "t")]);
-    join.requires_known_member_id = true;
+    join.asked.requires_known_member_id = true;
     let answer = kept.answered(|request| Event::Join(request, join.clone()));
     let Ok(Response::JoinGroup(JoinGroupResponse::MemberIdRequired(id))) = answer else {
         panic!("{answer:?}")
@@ -90,9 +97,7 @@ fn who_does_not_join_again_in_time_is_gone_though_its_heart_beats() {
 #[test]
 fn who_does_not_ask_for_its_part_in_time_is_gone() {
     let mut kept = Kept::new();
-    let first = kept.stable(1).remove(0);
-    let (second, again) = (kept.join(""), kept.join(&first.member_id));
-    let (first, second) = (kept.joined(again), kept.joined(second));
+    let [first, second] = two_joined(&mut kept);
     let id = first.member_id.clone();
     let sync = kept.sync(&first, &[(&id, "all")]);
     assert_eq!(kept.part(sync), "all");
@@ -111,9 +116,7 @@ fn who_does_not_ask_for_its_part_in_time_is_gone() {
 #[test]
 fn a_leader_that_does_not_divide_in_time_is_gone() {
     let mut kept = Kept::new();
-    let first = kept.stable(1).remove(0);
-    let (second, again) = (kept.join(""), kept.join(&first.member_id));
-    let (first, second) = (kept.joined(again), kept.joined(second));
+    let [first, second] = two_joined(&mut kept);
     let waits = kept.sync(&second, &[]);
     for _ in 0..REBALANCE.as_secs() / 5 {
         assert!(kept.heartbeat(&identity(&first, None)).is_ok());
@@ -196,7 +199,7 @@ fn the_assignor_is_one_that_all_have_and_most_like_best() {
     let answer = kept.answered(|request| Event::Join(request, join));
     assert!(matches!(answer, Err(Error::InconsistentGroupProtocol { .. })));
     let mut join = kept.join_event("", None, &[("range", "")]);
-    join.protocol_type = "connect".to_owned();
+    join.asked.protocol_type = "connect".to_owned();
     let answer = kept.answered(|request| Event::Join(request, join));
     assert!(matches!(answer, Err(Error::InconsistentGroupProtocol { .. })));
 }
@@ -209,7 +212,8 @@ fn limits_hold() {
     let join = kept.join("");
     assert!(matches!(refused(kept.answer(join)), Error::GroupMaxSizeReached { limit: 1, .. }));
     for session_timeout in [Duration::from_secs(5), Duration::from_secs(1801)] {
-        let join = Join { session_timeout, ..kept.join_event("", None, &[("range", "")]) };
+        let mut join = kept.join_event("", None, &[("range", "")]);
+        join.asked.session_timeout = session_timeout;
         let answer = kept.answered(|request| Event::Join(request, join));
         assert!(matches!(answer, Err(Error::InvalidSessionTimeout { .. })));
     }

@@ -108,9 +108,9 @@ impl Kept {
     fn join_event(&mut self, id: &str, instance_id: Option<&str>, protocols: &[(&str, &str)]) -> Join {
         self.ids += 1;
         let protocol = |(name, said): &(&str, &str)| ((*name).to_owned(), said.as_bytes().into());
-        Join {
+        let asked = JoinGroupRequest {
+            group: "g".to_owned(),
             member_id: id.to_owned(),
-            new_member_id: format!("m{}", self.ids),
             instance_id: instance_id.map(ToOwned::to_owned),
             client_id: "c".to_owned(),
             session_timeout: SESSION,
@@ -118,7 +118,9 @@ impl Kept {
             protocol_type: "consumer".to_owned(),
             protocols: protocols.iter().map(protocol).collect(),
             requires_known_member_id: false,
-        }
+            notify: None,
+        };
+        Join { asked, new_member_id: format!("m{}", self.ids) }
     }
 
     /// A member, or one who wants to be one, joins.

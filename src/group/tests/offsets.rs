@@ -147,7 +147,8 @@ fn rule_49_in_a_group_at_work_only_what_nobody_subscribes_to_goes() {
     let mut kept = Kept::new();
     let topics = ["t".to_owned()].into();
     let said: Arc<[u8]> = MemberSubscription { topics, ..MemberSubscription::default() }.encode().into();
-    let join = Join { protocols: vec![("range".to_owned(), said)], ..kept.join_event("", None, &[]) };
+    let mut join = kept.join_event("", None, &[]);
+    join.asked.protocols = vec![("range".to_owned(), said)];
     let member = kept.ask(|request| Event::Join(request, join));
     let member = kept.joined(member);
     kept.assign(std::slice::from_ref(&member));

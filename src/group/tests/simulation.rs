@@ -154,7 +154,7 @@ impl World {
     fn join(&mut self, n: usize) {
         let (id, name) = (self.members[n].id.clone(), self.members[n].name.clone());
         let mut join = self.kept.join_event(&id, name.as_deref(), &[("range", "t")]);
-        join.requires_known_member_id = self.prng.below(2) == 0;
+        join.asked.requires_known_member_id = self.prng.below(2) == 0;
         let generation = self.kept.group.generation;
         let request = self.kept.ask(|request| Event::Join(request, join));
         if generation != self.kept.group.generation {

@@ -50,7 +50,8 @@ pub(super) fn marker(at: i64, id: i64, is_abort: bool) -> Vec<u8> {
     bytes
 }
 
-fn seal(bytes: &mut [u8], id: i64, attributes: i16, sequence: i32) {
+/// Makes a batch a producer's, and mends its checksum.
+pub(super) fn seal(bytes: &mut [u8], id: i64, attributes: i16, sequence: i32) {
     bytes[21..23].copy_from_slice(&attributes.to_be_bytes());
     bytes[43..51].copy_from_slice(&id.to_be_bytes());
     bytes[51..53].copy_from_slice(&0_i16.to_be_bytes());

@@ -2,7 +2,7 @@
 //! the disk fails, at every operation: what was made durable is there, what was cut off never comes back, and nothing is
 //! there that was not appended.
 
-use super::*;
+use super::{keyed::seal, *};
 use crate::{
     env::{DiskFault, DiskOp, Fault},
     prng::{Prng, seeds},
@@ -312,20 +312,11 @@ fn batch(uid: u64, size: usize) -> Vec<u8> {
                 bytes = batch.bytes().to_vec();
             }
         }
-        3 => of_producer(&mut bytes, 70, 0, uid as i32),
-        _ if is_marker => of_producer(&mut bytes, 71, 0x30, -1),
-        _ => of_producer(&mut bytes, 71, 0x10, uid as i32),
+        3 => seal(&mut bytes, 70, 0, uid as i32),
+        _ if is_marker => seal(&mut bytes, 71, 0x30, -1),
+        _ => seal(&mut bytes, 71, 0x10, uid as i32),
     }
     bytes
-}
-
-fn of_producer(bytes: &mut [u8], id: i64, attributes: i16, sequence: i32) {
-    bytes[21..23].copy_from_slice(&attributes.to_be_bytes());
-    bytes[43..51].copy_from_slice(&id.to_be_bytes());
-    bytes[51..53].copy_from_slice(&0_i16.to_be_bytes());
-    bytes[53..57].copy_from_slice(&sequence.to_be_bytes());
-    let crc = crc32c::crc32c(&bytes[21..]);
-    bytes[17..21].copy_from_slice(&crc.to_be_bytes());
 }
 
 /// Runs a seed with something that goes wrong at operation `n`. `None`: it has no such operation.
