@@ -1,8 +1,9 @@
 """Runs Apache Kafka's DumpLogSegments over every file of a closed store, and fails on any complaint.
 
-    kafka_check.py LIBS STORE [TOPIC=RECORDS]...
+    kafka_check.py LIBS STORE [--groups SUMMARY] [TOPIC=RECORDS]...
 
-LIBS holds Kafka's jars; STORE is a log directory; TOPIC=RECORDS says how many records a topic's logs must hold.
+LIBS holds Kafka's jars; STORE is a log directory; TOPIC=RECORDS says how many records a topic's logs must hold. SUMMARY is
+a manifest's `summary.json`: what the tool decodes of `__consumer_offsets` must come to the same groups and commits.
 Afterwards it damages copies of the store, and requires a complaint about each: a check that cannot fail is none.
 
 The tool exits with 0 whatever it finds, so its output is read, line by line. It ends with an exception (and looks at
@@ -18,11 +19,16 @@ no further file) where it cannot go on. What it says nothing about, and is there
 What it does need: the `.log` and the `.index` beside a `.timeindex`, the `.log` beside an `.index`.
 
 It complains that "-1 is followed by N" of every segment that begins at another offset N than 0: that is no gap, and is
-passed over where N is the segment's name. Real gaps are complained about, but for those that compaction leaves, in topics whose
-names begin with "compacted".
+passed over where N is the segment's name. Real gaps are complained about, but for those that compaction leaves: in
+`__consumer_offsets`, and in topics whose names begin with "compacted".
+
+A record of `__consumer_offsets` that it cannot decode it skips: it says so where the key would be, and nowhere else.
 """
 
+import argparse
+import copy
 import itertools
+import json
 import os
 import re
 import shutil
@@ -36,6 +42,9 @@ BATCH = re.compile(
     r"baseOffset: (?P<base>\d+) lastOffset: (?P<last>\d+) count: (?P<count>\d+) .* position: (?P<position>\d+)"
     r" (?P<time_type>\w+): (?P<timestamp>-?\d+) size: (?P<size>\d+) magic: (?P<magic>\d+) .* isvalid: (?P<valid>\w+)$"
 )
+# What the decoder prints of a record of `__consumer_offsets`.
+DECODED = re.compile(r"\| offset: \d+ .* headerKeys: \[\] key: (?P<key>\{.*?\}\}) payload: (?P<value>.*)$")
+TOMBSTONE = "<DELETE>"
 QUIET = re.compile(r"(Log starting offset: \d+|.* is empty\.|)$")
 COMPLAINT = re.compile(
     r"(Found \d+ invalid bytes|Mismatches in|Found timestamp mismatch|Found out of order timestamp|"
@@ -43,6 +52,7 @@ COMPLAINT = re.compile(
 )
 # Of the tool's errors: an offset, and the one behind it.
 GAP = re.compile(r"  (-?\d+) is followed by (\d+)$")
+OFFSETS = "__consumer_offsets"
 DEEP = ("--deep-iteration", "--print-data-log")
 # Of one run of the tool; together they stay far below the 128 KiB that one argument may have.
 FILES_PER_RUN = 200
@@ -57,6 +67,8 @@ class Dump:
     # By file: the batches as dicts of numbers; no batches for indexes.
     batches: dict = field(default_factory=dict)
     records: dict = field(default_factory=dict)
+    # Of `__consumer_offsets`, as they are printed.
+    lines: dict = field(default_factory=dict)
 
 
 def dump(libs, files, *options):
@@ -76,7 +88,7 @@ def dump(libs, files, *options):
 
 
 def may_have_gaps(log):
-    return topic_of(log).startswith("compacted")
+    return topic_of(log).startswith(("compacted", OFFSETS))
 
 
 def read_errors(errors):
@@ -98,7 +110,7 @@ def read_output(output, result):
         batch = BATCH.match(line)
         if line.startswith("Dumping "):
             file, in_record = line.removeprefix("Dumping "), False
-            result.batches[file], result.records[file] = [], 0
+            result.batches[file], result.records[file], result.lines[file] = [], 0, []
         elif COMPLAINT.match(line):
             result.complaints.append(line)
         elif batch:
@@ -110,6 +122,8 @@ def read_output(output, result):
         elif line.startswith("| "):
             in_record = True
             result.records[file] += 1
+            if topic_of(file) == OFFSETS:
+                result.lines[file].append(line)
         elif not in_record and not QUIET.match(line):
             # In a record it is the rest of a value that has line breaks.
             result.complaints.append(f"{file}: not understood: {line}")
@@ -182,11 +196,47 @@ class Verdict:
     batches: int
     # By topic.
     records: dict
+    groups: dict
+
+
+def state_of(group):
+    """What a group's record says; it has none of what was only committed from outside."""
+    return "Stable" if group and group["members"] else "Empty"
+
+
+def groups_of(lines, complaints):
+    """What the records of `__consumer_offsets` come to, as a manifest has it."""
+    commits, groups = {}, {}
+    for line in lines:
+        record = DECODED.match(line)
+        if record is None:
+            complaints.append(f"not decoded: {line}")
+            continue
+        key = json.loads(record["key"])
+        there, of = (groups, key["data"]["group"]) if key["type"] == "2" else (commits, tuple(key["data"].values()))
+        there.pop(of, None)
+        if key["type"] not in ("1", "2"):
+            complaints.append(f"another kind of record: {line}")
+        elif record["value"] != TOMBSTONE:
+            there[of] = json.loads(record["value"])["data"]
+    names = ("group", "topic", "partition")
+    told = lambda value: {"offset": value["offset"], "leader_epoch": value["leaderEpoch"], "metadata": value["metadata"]}
+    ids = sorted({*groups, *(group for group, _, _ in commits)})
+    return {
+        "groups": [dict(zip(names, of)) | told(value) for of, value in commits.items()],
+        "group_states": [{"group": group, "state": state_of(groups.get(group))} for group in ids],
+    }
+
+
+def group_differences(wanted, found):
+    for what in ("groups", "group_states"):
+        yield from (f"{what}: brooklet has {one}, which is not in the log" for one in wanted[what] if one not in found[what])
+        yield from (f"{what}: in the log is {one}, which brooklet has not" for one in found[what] if one not in wanted[what])
 
 
 def check(libs, store):
     logs = find(store, ".log")
-    offsets = [log for log in logs if topic_of(log) == "__consumer_offsets"]
+    offsets = [log for log in logs if topic_of(log) == OFFSETS]
     others = [log for log in logs if log not in offsets]
     dumps = [dump(libs, others, *DEEP), dump(libs, offsets, *DEEP, "--offsets-decoder")]
     batches = dumps[0].batches | dumps[1].batches
@@ -208,7 +258,9 @@ def check(libs, store):
         records[topic_of(log)] = records.get(topic_of(log), 0) + printed.get(log, 0)
     for _, of_partition in itertools.groupby(logs, os.path.dirname):
         complaints += check_continuity(of_partition, batches)
-    return Verdict(complaints, sum(map(len, batches.values())), records)
+    # Sorted, so that the segments of a partition follow each other.
+    groups = groups_of([line for log in offsets for line in dumps[1].lines.get(log, [])], complaints)
+    return Verdict(complaints, sum(map(len, batches.values())), records, groups)
 
 
 def flipped(content, at):
@@ -261,10 +313,42 @@ def prove_that_it_fails(libs, store):
             print(f"{what} in {os.path.relpath(victim, copy)}: seen")
 
 
+def prove_that_groups_are_compared(libs, store, wanted):
+    """Another value of a commit, or a partition that is missing, must be seen."""
+    changes = [("offset", -1), ("leader_epoch", 7), ("metadata", "?"), ("partition", 9), ("topic", "x"), ("group", "x")]
+    for key, value in changes:
+        changed = copy.deepcopy(wanted)
+        changed["groups"][-1][key] = value
+        if len(list(group_differences(wanted, changed))) != 2:
+            sys.exit(f"nobody sees another {key} of a commit")
+    offsets = [log for log in find(store, ".log") if topic_of(log) == OFFSETS]
+    decoded = dump(libs, offsets, *DEEP, "--offsets-decoder").lines
+    for partition in {os.path.dirname(log) for log in offsets}:
+        rest = [line for log in offsets if os.path.dirname(log) != partition for line in decoded[log]]
+        if not list(group_differences(wanted, groups_of(rest, []))):
+            sys.exit(f"nobody misses {partition}")
+    undecoded = []
+    groups_of([next(iter(decoded.values()))[0].replace("payload: ", "payload ")], undecoded)
+    if not undecoded:
+        sys.exit("nobody sees a record that is not decoded")
+    print(f"changes in {len(changes)} values of a commit, and each partition of {OFFSETS} that is missing: seen")
+
+
 def main():
-    libs, store, *expected = sys.argv[1:]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("libs")
+    parser.add_argument("store")
+    parser.add_argument("expected", nargs="*")
+    parser.add_argument("--groups")
+    arguments = parser.parse_intermixed_args()
+    libs, store = arguments.libs, arguments.store
     verdict = check(libs, store)
-    for topic, count in (each.rsplit("=", 1) for each in expected):
+    if arguments.groups:
+        with open(arguments.groups) as file:
+            wanted = json.load(file)
+        verdict.complaints += group_differences(wanted, verdict.groups)
+        print(f"{len(wanted['group_states'])} groups have committed {len(wanted['groups'])} offsets")
+    for topic, count in (each.rsplit("=", 1) for each in arguments.expected):
         if verdict.records.get(topic, 0) != int(count):
             verdict.complaints.append(f"{topic} has {verdict.records.get(topic, 0)} records, not {count}")
     if not verdict.records:
@@ -273,6 +357,8 @@ def main():
     if verdict.complaints:
         sys.exit("\n".join(verdict.complaints[:20]))
     prove_that_it_fails(libs, store)
+    if arguments.groups:
+        prove_that_groups_are_compared(libs, store, wanted)
     print("Kafka agrees")
 
 

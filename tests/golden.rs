@@ -113,6 +113,45 @@ fn reading_may_begin_anywhere() {
 }
 
 #[test]
+fn a_consumer_goes_on_from_what_its_group_has_committed() {
+    each(|dir, manifest| {
+        let store = copy(dir);
+        let broker = Broker::builder().clock(&ManualClock::new()).open(store.path()).unwrap();
+        let (wrong, count) = Check::new(&broker, manifest).wrong_beginnings();
+        assert_eq!((wrong, count > 5), (vec![], true), "{count}");
+        println!("  {count} partitions of groups");
+    });
+}
+
+/// A check that cannot fail is none.
+#[test]
+fn a_manifest_that_tells_otherwise_of_a_group_is_seen() {
+    each(|dir, manifest| {
+        let store = copy(dir);
+        let broker = Broker::builder().clock(&ManualClock::new()).open(store.path()).unwrap();
+        let differences = |other: &Manifest| Check::new(&broker, other).group_differences().len();
+        for n in 0..manifest.groups.len() {
+            let mut other = manifest.clone();
+            // Down, where a record is; above there may be none, as the manifest would say too.
+            other.groups[n].offset -= 1;
+            assert_eq!(differences(&other), 1, "{:?}", manifest.groups[n]);
+            other.groups = vec![other.groups.swap_remove(n)];
+            other.groups[0].leader_epoch = None;
+            let (wrong, count) = Check::new(&broker, &other).wrong_beginnings();
+            assert_eq!(wrong.len(), count, "{:?}", manifest.groups[n]);
+            let mut other = manifest.clone();
+            other.groups[n].metadata.push('?');
+            assert_eq!(differences(&other), 1, "{:?}", manifest.groups[n]);
+            other.groups.remove(n);
+            assert_eq!(differences(&other), 1, "{:?}", manifest.groups[n]);
+        }
+        let mut other = manifest.clone();
+        other.group_ids.iter_mut().for_each(|ids| drop(ids.pop()));
+        assert_eq!(differences(&other), usize::from(manifest.group_ids.is_some()));
+    });
+}
+
+#[test]
 fn what_is_appended_follows_what_was_there() {
     each(|dir, manifest| {
         let store = copy(dir);

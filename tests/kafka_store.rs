@@ -6,12 +6,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+#[path = "kafka_store/groups.rs"]
+mod groups;
 #[path = "kafka_store/manifest.rs"]
 mod manifest;
 
 use brooklet::{
-    Broker, CleanupPolicy, Client, Compression, ConsumerConfig, Durability, ManualClock, OffsetAndMetadata,
-    OffsetSpec, Offsets, Record, TimestampType, TopicConfig,
+    Broker, CleanupPolicy, Compression, ConsumerConfig, Durability, ManualClock, OffsetSpec, Record,
+    TimestampType, TopicConfig,
 };
 use std::{
     fs,
@@ -44,7 +46,6 @@ const PLAIN: [&str; 12] = [
     "compacted",
 ];
 const PLAIN_ROUND: i64 = 120;
-const GROUPS: [&str; 3] = ["a group", "another group", "grüppe/3"];
 
 fn configs() -> Vec<(&'static str, TopicConfig)> {
     let small = TopicConfig::new().segment_bytes(16 << 10).index_interval_bytes(512);
@@ -130,21 +131,6 @@ fn noise(len: usize, seed: i64) -> Vec<u8> {
     (0..len).map(|_| next()).collect()
 }
 
-fn commit(client: &Client, group: &str) {
-    let consumer =
-        client.consumer(ConsumerConfig::new(group)).assign([("shapes", 0), ("shapes", 1)]).unwrap();
-    for offset in 0..100 {
-        let note = OffsetAndMetadata::new(offset, "é".repeat(offset as usize));
-        consumer.commit_offsets(Offsets::from([(("shapes", 0), note)])).unwrap();
-        consumer.commit_offsets(Offsets::from([(("shapes", 1), offset)])).unwrap();
-    }
-    consumer.close().unwrap();
-    let mut consumer = client.consumer(ConsumerConfig::new(group)).assign([("batches", 0)]).unwrap();
-    // With the leader epoch of what was read.
-    assert!(!consumer.poll(Duration::ZERO).unwrap().is_empty());
-    consumer.commit_offset().unwrap();
-}
-
 /// Moves the starts of logs in every way.
 fn trim(broker: &Broker, dir: &Path, clock: &ManualClock, round: i64) {
     let admin = broker.admin();
@@ -162,20 +148,20 @@ fn trim(broker: &Broker, dir: &Path, clock: &ManualClock, round: i64) {
 
 /// The base offset of the second segment that a log has.
 fn second_segment(dir: &Path, topic: &str) -> i64 {
-    let mut bases = segments(dir, topic);
+    let mut bases = segments(dir, topic, 0);
     bases.sort_unstable();
     bases[1]
 }
 
-fn segments(dir: &Path, topic: &str) -> Vec<i64> {
-    let files = fs::read_dir(dir.join(format!("{topic}-0"))).unwrap();
+fn segments(dir: &Path, topic: &str, partition: i32) -> Vec<i64> {
+    let files = fs::read_dir(dir.join(format!("{topic}-{partition}"))).unwrap();
     let base = |file: PathBuf| file.file_name()?.to_str()?.strip_suffix(".log")?.parse().ok();
     files.filter_map(|file| base(file.unwrap().path())).collect()
 }
 
 /// What a power cut may leave of the last batch of a log.
 fn tear(dir: &Path, topic: &str) {
-    let last = segments(dir, topic).into_iter().max().unwrap();
+    let last = segments(dir, topic, 0).into_iter().max().unwrap();
     let path = dir.join(format!("{topic}-0/{last:020}.log"));
     let mut bytes = fs::read(&path).unwrap();
     let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
@@ -209,11 +195,14 @@ fn round(dir: &Path, clock: &ManualClock, round: i64) -> Broker {
             broker.create_topic(topic, config).unwrap();
         });
         broker.create_topic("gone", TopicConfig::new().partitions(2)).unwrap();
+        // Before anything else: it takes longer than most records are kept.
+        groups::compact(&broker, clock);
         broker.produce(Record::to("gone").partition(0).value("soon")).unwrap();
         client.consumer("a group").assign([("gone", 0)]).unwrap().commit_offsets([(("gone", 0), 1)]).unwrap();
     }
     produce(&broker, round);
-    commit(client, GROUPS[round as usize]);
+    groups::commit(client, round as usize);
+    groups::read_together(client, groups::MEMBERS, round as usize);
     trim(&broker, dir, clock, round);
     if round == 1 {
         broker.admin().delete_topic("gone").unwrap();
@@ -238,12 +227,13 @@ fn check(broker: &Broker, dir: &Path) {
     assert_eq!((count("emptied"), count("aged"), count("never.used_at-all")), (0, 0, 0));
     assert!((1..3 * PLAIN_ROUND * 7).contains(&count("sized")));
     for topic in ["shapes", "batches", "gzip", "append-time", "by-time", "by-index", "trimmed", "cut"] {
-        assert!(segments(dir, topic).len() > 5, "{topic}: segments were rolled");
+        assert!(segments(dir, topic, 0).len() > 5, "{topic}: segments were rolled");
     }
     let start = |topic: &str| broker.admin().describe_topic(topic).unwrap().partitions[0].log_start_offset;
     // Within a batch of seven, and within a segment.
-    assert!(start("trimmed") % 7 != 0 && !segments(dir, "trimmed").contains(&start("trimmed")));
-    assert!(segments(dir, "trimmed-whole").contains(&start("trimmed-whole")));
+    assert!(start("trimmed") % 7 != 0 && !segments(dir, "trimmed", 0).contains(&start("trimmed")));
+    assert!(segments(dir, "trimmed-whole", 0).contains(&start("trimmed-whole")));
+    groups::check(broker, dir);
 }
 
 #[test]
@@ -264,7 +254,7 @@ fn a_store_with_all_that_this_version_writes_reads_back_after_recoveries() {
     }
     let broker = round(&closed, &clock, 2);
     check(&broker, &closed);
-    manifest::write(&broker, &configs(), &GROUPS, &kept.join("manifest"));
+    manifest::write(&broker, &configs(), &kept.join("manifest"));
     copy(&closed, &kept.join("killed"));
     broker.close().unwrap();
 }

@@ -42,7 +42,7 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
  * Of `records.jsonl`, a line is a record that a read_uncommitted consumer got; keys, values and headers are base64 or
  * null, and longer values than 4096 bytes their length and SHA-256. `summary.json` holds, for each partition, id, log
  * start, high watermark, last stable offset and the ranges of offsets that a read_committed consumer got; for each
- * topic the configs that are not the default; and what each group has committed.
+ * topic the configs that are not the default; and which groups there are, with their states and what each has committed.
  */
 class Manifest {
     /** Kafka's own, whose records mean nothing outside of it. */
@@ -106,7 +106,7 @@ class Manifest {
             Map<String, Object> summary = new LinkedHashMap<>();
             summary.put("topics", listed);
             summary.put("topic_configs", configs(admin, topics.keySet()));
-            summary.put("groups", groups(admin));
+            groups(admin, summary);
             json.writeValue(directory.resolve("summary.json").toFile(), summary);
         }
     }
@@ -219,30 +219,40 @@ class Manifest {
         return configs;
     }
 
-    private static List<Object> groups(Admin admin) throws Exception {
+    private static void groups(Admin admin, Map<String, Object> summary) throws Exception {
+        List<Object> states = new ArrayList<>();
         List<Object> all = new ArrayList<>();
-        TreeSet<String> groups = new TreeSet<>();
-        for (ConsumerGroupListing group : admin.listConsumerGroups().all().get()) {
-            groups.add(group.groupId());
+        Map<String, ConsumerGroupListing> groups = new TreeMap<>();
+        admin.listConsumerGroups().all().get().forEach(group -> groups.put(group.groupId(), group));
+        for (Map.Entry<String, ConsumerGroupListing> group : groups.entrySet()) {
+            Collection<Object> commits = commits(admin, group.getKey());
+            // One that has neither members nor commits any more is in memory only, until Kafka next looks for such.
+            if (!group.getValue().isSimpleConsumerGroup() || !commits.isEmpty()) {
+                states.add(Map.of("group", group.getKey(), "state", group.getValue().state().get().toString()));
+                all.addAll(commits);
+            }
         }
-        for (String group : groups) {
-            TreeMap<String, Object> sorted = new TreeMap<>();
-            Map<TopicPartition, OffsetAndMetadata> committed =
-                admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get();
-            committed.forEach((of, offset) -> {
-                if (offset != null) {
-                    Map<String, Object> one = new LinkedHashMap<>();
-                    one.put("group", group);
-                    one.put("topic", of.topic());
-                    one.put("partition", of.partition());
-                    one.put("offset", offset.offset());
-                    one.put("leader_epoch", offset.leaderEpoch().orElse(-1));
-                    one.put("metadata", offset.metadata());
-                    sorted.put(of.topic() + " " + String.format("%06d", of.partition()), one);
-                }
-            });
-            all.addAll(sorted.values());
-        }
-        return all;
+        summary.put("group_states", states);
+        summary.put("groups", all);
+    }
+
+    /** What a group has committed, by partition. */
+    private static Collection<Object> commits(Admin admin, String group) throws Exception {
+        TreeMap<String, Object> sorted = new TreeMap<>();
+        Map<TopicPartition, OffsetAndMetadata> committed =
+            admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get();
+        committed.forEach((of, offset) -> {
+            if (offset != null) {
+                Map<String, Object> one = new LinkedHashMap<>();
+                one.put("group", group);
+                one.put("topic", of.topic());
+                one.put("partition", of.partition());
+                one.put("offset", offset.offset());
+                one.put("leader_epoch", offset.leaderEpoch().orElse(-1));
+                one.put("metadata", offset.metadata());
+                sorted.put(of.topic() + " " + String.format("%06d", of.partition()), one);
+            }
+        });
+        return sorted.values();
     }
 }

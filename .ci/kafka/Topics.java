@@ -17,7 +17,8 @@ import org.apache.kafka.common.serialization.StringSerializer;
  * What a Kafka's client does before and after the broker gets brooklet's files. SUMMARY is a manifest's summary.json.
  *
  *     Topics ADDRESS create SUMMARY MADE         makes its topics, and writes the manifest of what is there then
- *     Topics ADDRESS use SUMMARY READ APPENDED   writes what it reads, appends, and writes what it reads then
+ *     Topics ADDRESS use SUMMARY READ APPENDED   writes what it reads, appends, has groups go on, and writes what it
+ *                                                reads then; to READ also where the groups began
  */
 class Topics {
     private static final int OFFSETS_PARTITIONS = 50;
@@ -34,6 +35,7 @@ class Topics {
         } else {
             Manifest.write(address, Path.of(arguments[3]));
             append(address, summary);
+            new Groups(address, summary).goOn(Path.of(arguments[3]));
         }
         Manifest.write(address, Path.of(arguments[arguments.length - 1]));
     }
@@ -49,6 +51,9 @@ class Topics {
         partitions.forEach((topic, count) -> {
             Map<String, String> configs = new HashMap<>(KEEP);
             JsonNode own = summary.get("topic_configs").path(topic);
+            if (topic.equals("__consumer_offsets")) {
+                configs.put("cleanup.policy", "compact");
+            }
             own.fieldNames().forEachRemaining(key -> configs.put(key, own.get(key).asText()));
             topics.add(new NewTopic(topic, count, (short) 1).configs(configs));
         });

@@ -1,11 +1,15 @@
 //! A manifest beside what brooklet gives.
 
-use crate::manifest::{Content, Manifest, Partition, Record};
+use crate::manifest::{Content, Group, Manifest, Partition, Record};
 use brooklet::{
-    Broker, Consumer, ConsumerConfig, IsolationLevel, OffsetSpec, OwnedRecord, Timestamp, TopicPartition,
+    Broker, Consumer, ConsumerConfig, GroupState, IsolationLevel, OffsetAndMetadata, OffsetSpec, Offsets,
+    OwnedRecord, Timestamp, TopicPartition,
 };
 use sha2::{Digest, Sha256};
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 pub(crate) struct Check<'a> {
     broker: &'a Broker,
@@ -75,21 +79,102 @@ impl<'a> Check<'a> {
     }
 
     fn groups(&self) {
+        assert_eq!(self.group_differences(), Vec::<String>::new());
         for there in &self.manifest.groups {
-            let of = TopicPartition::new(&there.topic, there.partition);
-            let consumer = self.broker.consumer(there.group.as_str()).assign([&of]).unwrap();
-            let committed = consumer.committed(&of).unwrap();
-            let committed =
-                committed.unwrap_or_else(|| panic!("{} has committed nothing for {of}", there.group));
-            let told = (committed.offset, committed.leader_epoch, committed.metadata.as_str());
-            assert_eq!(
-                told,
-                (there.offset, there.leader_epoch, there.metadata.as_str()),
-                "{} {of}",
-                there.group
-            );
+            let consumer = self.broker.consumer(there.group.as_str()).assign([there.of()]).unwrap();
+            let committed = consumer.committed(there.of()).unwrap();
+            assert_eq!(committed.as_ref(), Some(&there.committed()), "{} {}", there.group, there.of());
             consumer.close().unwrap();
         }
+    }
+
+    /// What brooklet tells otherwise of groups, and of what they have committed.
+    pub(crate) fn group_differences(&self) -> Vec<String> {
+        let admin = self.broker.admin();
+        let ids = admin.list_groups().unwrap();
+        let mut differences = Vec::new();
+        if let Some(mut listed) = self.manifest.group_ids.clone() {
+            // By UTF-8, and not by UTF-16.
+            listed.sort();
+            if listed != ids {
+                differences.push(format!("the groups {listed:?}, and not {ids:?}"));
+            }
+        }
+        let there = self.manifest.groups.iter().map(|there| &there.group);
+        for group in there.chain(&ids).collect::<BTreeSet<_>>() {
+            let of_group = self.manifest.groups.iter().filter(|there| there.group == *group);
+            let listed: Offsets = of_group.map(|there| (there.of(), there.committed())).collect();
+            let told = admin.group_offsets(group).unwrap();
+            if listed != told {
+                differences.push(format!("{group} has committed {listed:?}, and not {told:?}"));
+            }
+            // Whoever was a member is gone with the Kafka.
+            let state = admin.describe_group(group).map(|group| (group.state, group.members.len()));
+            if !matches!(state, Ok((GroupState::Empty, 0))) {
+                differences.push(format!("{group} is {state:?}"));
+            }
+        }
+        differences
+    }
+
+    /// Which groups' consumers, that subscribe, do not go on where the manifest says; and how many partitions were looked at.
+    pub(crate) fn wrong_beginnings(&self) -> (Vec<String>, usize) {
+        let (mut wrong, mut count) = (Vec::new(), 0);
+        let ids: BTreeSet<&str> = self.manifest.groups.iter().map(|there| there.group.as_str()).collect();
+        for id in ids {
+            let committed = self.manifest.groups.iter().filter(|there| there.group == id);
+            let listed: BTreeMap<TopicPartition, Option<i64>> =
+                committed.filter_map(|there| Some((there.of(), self.goes_on(there)?))).collect();
+            if listed.is_empty() {
+                continue;
+            }
+            let begun = self.begin(id, &listed);
+            let other = listed.iter().filter(|(of, first)| begun.get(*of) != Some(*first));
+            wrong.extend(
+                other.map(|(of, first)| format!("{id} {of}: {first:?}, and not {:?}", begun.get(of))),
+            );
+            count += listed.len();
+        }
+        (wrong, count)
+    }
+
+    /// The first record behind what is committed, if there is one; `None` where a consumer is reset to another offset.
+    fn goes_on(&self, committed: &Group) -> Option<Option<i64>> {
+        let is_there = |there: &&Partition| there.of() == committed.of();
+        let there = self.manifest.partitions.iter().find(is_there)?;
+        if !(there.log_start..=there.high_watermark).contains(&committed.offset) {
+            return None;
+        }
+        // What comes with a later epoch is not what was read (KIP-320).
+        let is_later = |record: &&Record| {
+            committed.leader_epoch.is_some() && record.leader_epoch > committed.leader_epoch
+        };
+        let from = there.records.iter().find(is_later).map_or(i64::MAX, |record| record.offset);
+        let from = from.min(committed.offset);
+        Some(there.records.iter().map(|record| record.offset).find(|offset| *offset >= from))
+    }
+
+    /// The first record that a consumer of a group gets of each partition.
+    fn begin(
+        &self,
+        group: &str,
+        partitions: &BTreeMap<TopicPartition, Option<i64>>,
+    ) -> BTreeMap<TopicPartition, Option<i64>> {
+        let topics: BTreeSet<String> = partitions.keys().map(|of| of.topic().to_owned()).collect();
+        let config = ConsumerConfig::new(group).enable_auto_commit(false);
+        let topics: Vec<String> = topics.into_iter().collect();
+        let mut consumer = self.broker.consumer(config).subscribe(topics).unwrap();
+        let mut first: BTreeMap<_, _> = consumer.assignment().into_iter().map(|of| (of, None)).collect();
+        while partitions.iter().any(|(of, wanted)| wanted.is_some() && first.get(of) == Some(&None))
+            && !consumer.is_caught_up().unwrap()
+        {
+            for record in &consumer.poll(Duration::ZERO).unwrap() {
+                let of = TopicPartition::new(record.topic(), record.partition());
+                first.entry(of).or_default().get_or_insert(record.offset());
+            }
+        }
+        consumer.close().unwrap();
+        first
     }
 
     /// From each offset of a small partition, and from some of a large one.
@@ -148,6 +233,18 @@ impl Partition {
 
     fn span(&self) -> i64 {
         self.high_watermark - self.log_start
+    }
+}
+
+impl Group {
+    fn of(&self) -> TopicPartition {
+        TopicPartition::new(&self.topic, self.partition)
+    }
+
+    fn committed(&self) -> OffsetAndMetadata {
+        let mut committed = OffsetAndMetadata::new(self.offset, self.metadata.clone());
+        committed.leader_epoch = self.leader_epoch;
+        committed
     }
 }
 

@@ -3,13 +3,16 @@
 use serde_json::Value;
 use std::{collections::BTreeMap, path::Path};
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Manifest {
     pub(crate) partitions: Vec<Partition>,
+    /// What was committed that is in force.
     pub(crate) groups: Vec<Group>,
+    /// All groups, those too that have committed nothing that is in force; older manifests don't list them.
+    pub(crate) group_ids: Option<Vec<String>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Partition {
     pub(crate) topic: String,
     pub(crate) partition: i32,
@@ -40,7 +43,7 @@ pub(crate) enum Content {
     Digest(u64, String),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Group {
     pub(crate) group: String,
     pub(crate) topic: String,
@@ -81,7 +84,9 @@ impl Manifest {
             leader_epoch: Some(int(&there["leader_epoch"])).filter(|epoch| *epoch >= 0),
             metadata: text(&there["metadata"]),
         };
+        let ids = |states: &Vec<Value>| states.iter().map(|there| text(&there["group"])).collect();
         Self {
+            group_ids: summary["group_states"].as_array().map(ids),
             partitions: summary["topics"].as_array().unwrap().iter().map(partition).collect(),
             groups: summary["groups"].as_array().unwrap().iter().map(group).collect(),
         }

@@ -1,6 +1,9 @@
 //! What brooklet reads of a store, written down as `.ci/kafka/Manifest.java` writes what Kafka's client reads.
 
-use brooklet::{Broker, Consumer, ConsumerConfig, Header, OffsetSpec, OwnedRecord, TopicConfig};
+use brooklet::{
+    Broker, Consumer, ConsumerConfig, GroupDescription, GroupPartition, Header, OffsetSpec, OwnedRecord,
+    TopicConfig,
+};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::{fs, path::Path, time::Duration};
@@ -11,8 +14,8 @@ const LONG_VALUE: usize = 4096;
 const SETTINGS: [&str; 4] =
     ["cleanup.policy", "compression.type", "max.message.bytes", "message.timestamp.type"];
 
-pub(crate) fn write(broker: &Broker, configs: &[(&str, TopicConfig)], groups: &[&str], dir: &Path) {
-    let (mut lines, mut topics, mut committed) = (String::new(), Vec::new(), Vec::new());
+pub(crate) fn write(broker: &Broker, configs: &[(&str, TopicConfig)], dir: &Path) {
+    let (mut lines, mut topics) = (String::new(), Vec::new());
     let listed = broker.admin().list_topics().unwrap();
     // The list is of the users' topics.
     for topic in std::iter::once("__consumer_offsets".to_owned()).chain(listed) {
@@ -29,9 +32,6 @@ pub(crate) fn write(broker: &Broker, configs: &[(&str, TopicConfig)], groups: &[
                 "high_watermark": end, "last_stable_offset": end, "records": records.len(),
                 "read_committed_offsets": ranges(&records),
             }));
-            if !topic.starts_with("__") {
-                committed.extend(groups.iter().filter_map(|group| commit(broker, group, of)));
-            }
         }
     }
     let configs: serde_json::Map<String, Value> = configs
@@ -41,8 +41,13 @@ pub(crate) fn write(broker: &Broker, configs: &[(&str, TopicConfig)], groups: &[
             ((*topic).to_owned(), Value::Object(set.collect()))
         })
         .collect();
-    committed.sort_by_key(|one: &Value| one["group"].as_str().unwrap().to_owned());
-    let summary = json!({"topics": topics, "topic_configs": configs, "groups": committed});
+    let listed = broker.admin().list_groups().unwrap();
+    let groups: Vec<_> = listed.iter().map(|group| broker.admin().describe_group(group).unwrap()).collect();
+    let states = groups.iter().map(|group| json!({"group": group.group, "state": group.state.to_string()}));
+    let summary = json!({
+        "topics": topics, "topic_configs": configs, "group_states": states.collect::<Vec<_>>(),
+        "groups": groups.iter().flat_map(commits).collect::<Vec<_>>(),
+    });
     fs::create_dir_all(dir).unwrap();
     fs::write(dir.join("records.jsonl"), lines).unwrap();
     fs::write(dir.join("summary.json"), summary.to_string()).unwrap();
@@ -56,13 +61,15 @@ pub(crate) fn read_all(mut consumer: Consumer) -> Vec<OwnedRecord> {
     records
 }
 
-fn commit(broker: &Broker, group: &str, of: (&str, i32)) -> Option<Value> {
-    let consumer = broker.consumer(group).assign([of]).unwrap();
-    let committed = consumer.committed(of).unwrap()?;
-    Some(json!({
-        "group": group, "topic": of.0, "partition": of.1, "offset": committed.offset,
-        "leader_epoch": committed.leader_epoch.unwrap_or(-1), "metadata": committed.metadata,
-    }))
+fn commits(group: &GroupDescription) -> Vec<Value> {
+    let commit = |there: &GroupPartition| {
+        json!({
+            "group": group.group, "topic": there.partition.topic(), "partition": there.partition.partition(),
+            "offset": there.committed.offset, "leader_epoch": there.committed.leader_epoch.unwrap_or(-1),
+            "metadata": there.committed.metadata,
+        })
+    };
+    group.partitions.iter().map(commit).collect()
 }
 
 fn ranges(records: &[OwnedRecord]) -> Vec<(i64, i64)> {
