@@ -342,6 +342,13 @@ impl Broker {
         self.inner.node.close()
     }
 
+    /// Moves the clock, which stands still in this build, and wakes the thread of the timers: what is due by then it runs.
+    #[cfg(brooklet_shuttle)]
+    #[doc(hidden)]
+    pub fn let_time_pass(&self, by: std::time::Duration) {
+        self.inner.node.let_time_pass(by);
+    }
+
     /// See [`Client::produce`].
     ///
     /// # Errors

@@ -307,7 +307,9 @@ impl Consumer {
         let mut event = event;
         self.check_woken(polls)?;
         loop {
-            if let Some(news) = self.shared.news() {
+            // What has come as an answer is taken in before anything that has happened since.
+            let answers = matches!(event, Event::Answered(_) | Event::Failed(_));
+            if let Some(news) = Some(&self.shared).filter(|_| !answers).and_then(|shared| shared.news()) {
                 self.core.borrow_mut().hear(news);
             }
             event = match self.step(event, now)? {
@@ -385,10 +387,14 @@ impl Consumer {
         if let Request::JoinGroup(join) = &mut request {
             let notify: Weak<dyn Notify> = Arc::<Shared>::downgrade(&self.shared) as Weak<dyn Notify>;
             join.notify = Some(notify);
-            self.shared.identity.lock().sent.joins(&join.member_id);
         }
+        self.shared.identity.lock().sent.begins(&request);
         match self.client().service.call(self.shared.coordinator, request) {
-            Answer::Ready(answer) => answer.map_or_else(|error| Event::Failed(*error), Event::Answered),
+            Answer::Ready(answer) => {
+                let answer = answer.map_err(|error| *error);
+                self.shared.identity.lock().answered(&answer, &self.shared.heart);
+                answer.map_or_else(Event::Failed, Event::Answered)
+            }
             Answer::Parked(ticket) => {
                 self.shared.identity.lock().sent.awaits(ticket);
                 Event::TimedOut
@@ -398,7 +404,7 @@ impl Consumer {
 
     /// The answer to what was sent, waited for until `until`.
     fn await_answer(&self, until: Instant) -> Option<Result<Response>> {
-        let ticket = match self.shared.identity.lock().sent.answer() {
+        let ticket = match self.shared.identity.lock().answer(&self.shared.heart) {
             Ok(answer) => return Some(answer),
             Err(ticket) => ticket?,
         };
@@ -407,11 +413,11 @@ impl Consumer {
             let mut identity = self.shared.identity.lock();
             match came {
                 Some(answer) => {
-                    identity.sent.forget_ticket();
+                    identity.answered(&answer, &self.shared.heart);
                     Some(answer)
                 }
                 // Whoever has the heart beat may have taken it.
-                None => identity.sent.answer().ok(),
+                None => identity.answer(&self.shared.heart).ok(),
             }
         })
     }

@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Result},
     record::{BatchError, BatchWriter, Record, ValidBatch, record_size},
     rpc::{Answer, MetadataRequest, ProduceRequest, ProduceResponse},
-    sync::Memo,
+    sync::{Memo, thread_local},
     types::{Acks, Durability, RecordMetadata, Timestamp},
 };
 use std::{cell::RefCell, collections::BTreeMap, sync::Arc};

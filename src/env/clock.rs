@@ -1,5 +1,15 @@
 //! The two times of a broker, real and manual.
 
+#[cfg(brooklet_shuttle)]
+mod scheduled;
+#[cfg(not(brooklet_shuttle))]
+mod system;
+
+#[cfg(brooklet_shuttle)]
+use scheduled::SystemClock;
+#[cfg(not(brooklet_shuttle))]
+use system::SystemClock;
+
 use crate::{
     sync::{Mutex, MutexGuard},
     types::{Instant, Timestamp},
@@ -18,7 +28,7 @@ pub(crate) enum Clock {
 
 impl Clock {
     pub(crate) fn system() -> Self {
-        Self::System(SystemClock { start: std::time::Instant::now() })
+        Self::System(SystemClock::begin())
     }
 
     /// When a wait that may last until `deadline` is given up. Where the waiting itself moves the time, one without an end
@@ -41,32 +51,9 @@ impl Clock {
     /// For records: what the calendar says; may jump.
     pub(crate) fn wall(&self) -> Timestamp {
         match self {
-            Self::System(_) => system_wall(),
+            Self::System(system) => system.wall(),
             Self::Manual(manual) => manual.now(),
         }
-    }
-}
-
-/// The same as `SystemTime::now().into()`, of which half is arithmetic on spans; every record pays for it.
-#[cfg(all(unix, target_pointer_width = "64"))]
-fn system_wall() -> Timestamp {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
-    Timestamp::from_millis(now.tv_sec * 1000 + now.tv_nsec / 1_000_000)
-}
-
-#[cfg(not(all(unix, target_pointer_width = "64")))]
-fn system_wall() -> Timestamp {
-    std::time::SystemTime::now().into()
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct SystemClock {
-    start: std::time::Instant,
-}
-
-impl SystemClock {
-    pub(super) fn now(&self) -> Instant {
-        Instant::default().plus(self.start.elapsed())
     }
 }
 

@@ -83,6 +83,15 @@ impl Node {
         }
     }
 
+    /// For a test that schedules the threads: there the time passes by nothing else.
+    #[cfg(brooklet_shuttle)]
+    pub(crate) fn let_time_pass(&self, by: std::time::Duration) {
+        if let crate::env::Clock::System(system) = &self.clock {
+            system.pass(by);
+        }
+        self.timers.alarm().ring();
+    }
+
     /// Has a job done: by the worker, or here where there is none.
     pub(super) fn submit(&self, job: Job) {
         let jobs = self.background.jobs.lock().clone();

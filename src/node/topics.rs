@@ -10,7 +10,7 @@ use crate::{
         PartitionMetadata, PartitionRef, TopicMetadata,
         metadata_record::{MetadataRecord, decode, encode},
     },
-    sync::{Memo, RwLock, Version},
+    sync::{Memo, RwLock, Version, thread_local},
     types::{BrokerId, TopicId, TopicPartition, check_topic_name},
 };
 use std::{

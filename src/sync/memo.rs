@@ -1,9 +1,11 @@
 //! What a thread remembers of something that is shared behind a lock, so that the hot paths need not take that lock.
 
 use super::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64 as SystemAtomicU64;
 
-/// Drawn from by all versions, so that no two of them are ever the same, whatever they are versions of.
-static LAST: AtomicU64 = AtomicU64::new(0);
+/// Drawn from by all versions, so that no two of them are ever the same, whatever they are versions of. Always the
+/// system's: a model checker's own would have to be of one run.
+static LAST: SystemAtomicU64 = SystemAtomicU64::new(0);
 
 /// The version of something that is shared. What was remembered of an older one does not count.
 #[derive(Debug)]

@@ -8,12 +8,12 @@ use super::{
 /// Where `unsafe` may stand.
 const UNSAFE: &str = "src/env/mmap.rs";
 /// Where the library has its locks, atomics and threads from.
-const SYNC: &str = "src/sync.rs";
+const SYNC: [&str; 2] = ["src/sync.rs", "src/sync/"];
 /// Where the library meets time and files.
 const ENV: &str = "src/env/";
 
 const LOCK_CRATES: &[&str] =
-    &["parking_lot", "lock_api", "crossbeam", "crossbeam_channel", "crossbeam_utils"];
+    &["parking_lot", "lock_api", "crossbeam", "crossbeam_channel", "crossbeam_utils", "shuttle"];
 const SLEEPS: &[&str] = &["sleep", "sleep_ms", "sleep_until", "park_timeout", "park_timeout_ms"];
 /// Of condition variables, locks and channels. `wait_timeout` is not among them: brooklet has one of its own, and only
 /// a standard condition variable's takes two arguments.
@@ -107,6 +107,10 @@ fn is_library_outside(source: &Source, place: &str) -> bool {
     source.is_library() && !source.path.starts_with(place)
 }
 
+fn is_outside_sync(source: &Source) -> bool {
+    SYNC.iter().all(|place| is_library_outside(source, place))
+}
+
 fn is_call(source: &Source, at: usize, names: &[&str]) -> bool {
     at > 0 && source.is(at - 1, ".") && source.is(at + 1, "(") && names.iter().any(|name| source.is(at, name))
 }
@@ -116,13 +120,13 @@ fn uses_unsafe(source: &Source, at: usize) -> bool {
 }
 
 fn uses_lock_crate(source: &Source, at: usize) -> bool {
-    is_library_outside(source, SYNC) && LOCK_CRATES.iter().any(|name| source.is(at, name))
+    is_outside_sync(source) && LOCK_CRATES.iter().any(|name| source.is(at, name))
 }
 
 fn uses_lock(source: &Source, path: &CodePath) -> bool {
     let is_std = matches!(path.segment(0), "std" | "core" | "alloc");
     let is_lock = path.segment(1) == "sync" && !matches!(path.segment(2), "Arc" | "Weak");
-    is_library_outside(source, SYNC) && is_std && (is_lock || path.segment(1) == "thread")
+    is_outside_sync(source) && is_std && (is_lock || path.segment(1) == "thread")
 }
 
 fn reads_clock(source: &Source, path: &CodePath) -> bool {
@@ -214,6 +218,7 @@ mod tests {
             bad("src/log/mod.rs", text, "sync");
             bad("src/env/real.rs", text, "sync");
             good("src/sync.rs", text);
+            good("src/sync/system.rs", text);
             good("tests/log.rs", text);
             good("src/log/mod.rs", &format!("#[cfg(test)]\nmod tests {{ {text} }}"));
         }

@@ -6,8 +6,8 @@ use crate::{
     config::ConsumerConfig,
     error::{Error, Result},
     rpc::{
-        Answer, HeartbeatRequest, JoinGroupResponse, LeaveGroupRequest, MemberIdentity, Notify, Response,
-        Ticket, Timed,
+        Answer, HeartbeatRequest, JoinGroupResponse, LeaveGroupRequest, MemberIdentity, Notify, Request,
+        Response, Ticket, Timed,
     },
     sync::{AtomicBool, AtomicU64, Ordering},
     types::{Generation, Instant},
@@ -35,6 +35,8 @@ pub(super) struct Heart {
 /// What is under way to the group.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
+    /// Whether it is not known to be answered.
+    under_way: bool,
     ticket: Option<Ticket<Response>>,
     answer: Option<Result<Response>>,
     /// With which it joins.
@@ -76,38 +78,33 @@ impl Heart {
 }
 
 impl Sent {
-    /// A join is sent: it is also the answer to a rebalance that was heard of before.
-    pub(super) fn joins(&mut self, member_id: &str) {
-        self.member_id = Some(member_id.to_owned()).filter(|id| !id.is_empty());
-        self.news.take_if(|news| matches!(news, News::Rebalance));
+    /// Something is about to be sent. A join is the answer to a rebalance that was heard of before, and its own answer tells
+    /// the member if it is none any more.
+    pub(super) fn begins(&mut self, request: &Request) {
+        self.under_way = true;
+        if let Request::JoinGroup(join) = request {
+            self.member_id = Some(join.member_id.clone()).filter(|id| !id.is_empty());
+            self.news = None;
+        }
     }
 
     /// What was sent is answered later.
     pub(super) fn awaits(&mut self, ticket: Ticket<Response>) {
-        self.ticket = Some(ticket);
-    }
-
-    /// The answer, or what it will come into.
-    pub(super) fn answer(&mut self) -> Result<Result<Response>, Option<Ticket<Response>>> {
-        self.collect();
-        self.answer.take().ok_or_else(|| self.ticket.clone())
+        (self.ticket, self.answer) = (Some(ticket), None);
     }
 
     /// Takes the answer out of its ticket if it has come.
     fn collect(&mut self) {
         if let Some(answer) = self.ticket.as_ref().and_then(|ticket| ticket.take()) {
-            (self.ticket, self.answer) = (None, Some(answer));
+            (self.under_way, self.ticket, self.answer) = (false, None, Some(answer));
         }
     }
 
-    /// The answer has come, and was taken.
-    pub(super) fn forget_ticket(&mut self) {
-        self.ticket = None;
-    }
-
-    /// Nothing of this counts any more.
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
+    fn hear(&mut self, news: News) {
+        // One that is lost has nothing to hear of a rebalance.
+        if !matches!(self.news, Some(News::Lost(_))) {
+            self.news = Some(news);
+        }
     }
 }
 
@@ -129,20 +126,52 @@ impl Identity {
         self.member.clone().or_else(|| self.sent.member_id.as_ref().map(joins))
     }
 
+    /// The answer to what was sent, or what it will come into.
+    pub(super) fn answer(&mut self, heart: &Heart) -> Result<Result<Response>, Option<Ticket<Response>>> {
+        self.collect(heart);
+        self.sent.answer.take().ok_or_else(|| self.sent.ticket.clone())
+    }
+
+    /// The answer has come, and was taken.
+    pub(super) fn answered(&mut self, answer: &Result<Response>, heart: &Heart) {
+        (self.sent.under_way, self.sent.ticket) = (false, None);
+        self.take_in(answer, heart);
+    }
+
+    fn collect(&mut self, heart: &Heart) {
+        self.sent.collect();
+        if let Some(answer) = self.sent.answer.take() {
+            self.take_in(&answer, heart);
+            self.sent.answer = Some(answer);
+        }
+    }
+
+    /// One that is answered that it has joined is a member at once: what is told to the old one does not concern it.
+    fn take_in(&mut self, answer: &Result<Response>, heart: &Heart) {
+        if let Ok(Response::JoinGroup(JoinGroupResponse::Joined(joined))) = answer {
+            let (member_id, instance_id) = (joined.member_id.clone(), heart.instance_id.clone());
+            self.member = Some(MemberIdentity { member_id, generation: joined.generation, instance_id });
+        }
+    }
+
+    /// The member is none any more: whatever it commits is refused, and nothing that it has sent counts. The group may know it
+    /// all the same, if it is of an old generation: it leaves under that name.
+    fn lose(&mut self, error: Error) {
+        let stays = matches!(error, Error::IllegalGeneration { .. });
+        let member_id = self.sent.member_id.take().filter(|_| stays);
+        (self.member, self.sent) = (None, Sent { member_id, ..Sent::default() });
+        self.sent.hear(News::Lost(error));
+    }
+
     /// What is due now. One that waits for the others to join need not be heard of; but one that was answered is a member
     /// from then on, whether it polls or not.
     fn beat(&mut self, heart: &Heart, now: Instant) -> Beat {
-        self.sent.collect();
-        if let Some(Ok(Response::JoinGroup(JoinGroupResponse::Joined(joined)))) = &self.sent.answer {
-            let instance_id = heart.instance_id.clone();
-            let (member_id, generation) = (joined.member_id.clone(), joined.generation);
-            self.member = Some(MemberIdentity { member_id, generation, instance_id });
-        }
+        self.collect(heart);
         let Some(member) = self.known_as(heart) else { return Beat::Nothing };
         if now >= heart.patience() {
             return Beat::Leave(member);
         }
-        let silent = self.sent.ticket.is_some() || self.member.is_none();
+        let silent = self.sent.under_way || self.member.is_none();
         if silent { Beat::Nothing } else { Beat::Heartbeat(member) }
     }
 }
@@ -171,47 +200,52 @@ impl Shared {
     }
 
     fn bring(&self, news: News) {
-        {
-            let mut identity = self.identity.lock();
-            // One that is lost has nothing to hear of a rebalance.
-            if !matches!(identity.sent.news, Some(News::Lost(_))) {
-                identity.sent.news = Some(news);
-            }
-        }
+        self.identity.lock().sent.hear(news);
+        self.tell_of_news();
+    }
+
+    fn tell_of_news(&self) {
         self.heart.has_news.store(true, Ordering::Release);
         self.interrupt();
     }
 
-    /// Takes in how a heartbeat was answered, unless the member has moved on since.
+    /// Takes in how a heartbeat was answered, unless the member has moved on since, or is about to: then the answer to what it
+    /// has sent tells it more.
     fn beaten(&self, by: &MemberIdentity, result: Result<Response, Box<Error>>) {
         let Err(error) = result else { return };
-        if self.identity.lock().member.as_ref() != Some(by) {
-            return;
+        {
+            let mut identity = self.identity.lock();
+            if identity.member.as_ref() != Some(by) || identity.sent.under_way {
+                return;
+            }
+            match *error {
+                Error::RebalanceInProgress { .. } => identity.sent.hear(News::Rebalance),
+                error if error.is_fenced() => identity.lose(error),
+                // The next one may come through.
+                _ => return,
+            }
         }
-        match *error {
-            Error::RebalanceInProgress { .. } => self.bring(News::Rebalance),
-            error if error.is_fenced() => self.lost(error),
-            // The next one may come through.
-            _ => {}
-        }
-    }
-
-    /// The member is none any more: whatever it commits is refused.
-    fn lost(&self, error: Error) {
-        self.identity.lock().member = None;
-        self.bring(News::Lost(error));
+        self.tell_of_news();
     }
 
     /// It has not polled for too long: others are to go on with what it has. A static member only falls silent.
     fn expire(&self, member: MemberIdentity) {
         let Some(group) = self.group.clone() else { return };
-        if member.instance_id.is_none() {
+        let MemberIdentity { member_id, instance_id, .. } = member;
+        if instance_id.is_none() {
             let request =
-                LeaveGroupRequest { group: group.clone(), member_id: member.member_id, instance_id: None };
+                LeaveGroupRequest { group: group.clone(), member_id: member_id.clone(), instance_id };
             drop(self.client.service.call(self.coordinator, request.into()));
         }
-        self.identity.lock().sent.clear();
-        self.lost(Error::UnknownMemberId { group });
+        {
+            let mut identity = self.identity.lock();
+            // It has learnt so on its own meanwhile, and joins as another.
+            if identity.known_as(&self.heart).is_none_or(|known| known.member_id != member_id) {
+                return;
+            }
+            identity.lose(Error::UnknownMemberId { group });
+        }
+        self.tell_of_news();
     }
 }
 

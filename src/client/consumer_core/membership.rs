@@ -332,7 +332,10 @@ impl ConsumerCore {
             Error::RebalanceInProgress { .. } => membership.phase = Phase::Member,
             error @ (Error::UnknownMemberId { .. }
             | Error::IllegalGeneration { .. }
-            | Error::FencedInstanceId { .. }) => membership.lose(error),
+            | Error::FencedInstanceId { .. }) => {
+                membership.lose(error);
+                self.changed = true;
+            }
             other => {
                 // The next call tries again.
                 membership.phase = Phase::Outside;
