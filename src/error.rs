@@ -126,6 +126,103 @@ pub enum Error {
     /// The leader epoch that the caller knows is newer than the partition's.
     #[error("the leader epoch is newer than the partition's")]
     UnknownLeaderEpoch,
+    /// The partition has no leader just now.
+    #[error("the partition has no leader")]
+    LeaderNotAvailable,
+    /// Too few replicas are in sync with the leader: nothing was appended.
+    #[error("{partition}: {in_sync} replicas are in sync, and {needed} are needed")]
+    #[non_exhaustive]
+    NotEnoughReplicas {
+        /// The partition.
+        partition: TopicPartition,
+        /// How many are in sync, the leader among them.
+        in_sync: usize,
+        /// The topic's `min_insync_replicas`.
+        needed: usize,
+    },
+    /// The record is in the log, but before all had it who were to have it, too few were left.
+    #[error("the record was appended, but too few replicas stayed in sync")]
+    NotEnoughReplicasAfterAppend,
+    /// The broker has done what was asked for, but what was to happen before its answer did not in time.
+    #[error("the request timed out at the broker")]
+    RequestTimedOut,
+    /// A new leader does not know yet how far the partition can be read.
+    #[error("the leader does not know the end of what can be read yet")]
+    OffsetNotAvailable,
+    /// The broker asked is not the group's coordinator.
+    #[error("not the coordinator of the group {group}")]
+    #[non_exhaustive]
+    NotCoordinator {
+        /// The group.
+        group: String,
+    },
+    /// The group's coordinator is still reading what was committed.
+    #[error("the coordinator of the group {group} is loading")]
+    #[non_exhaustive]
+    CoordinatorLoadInProgress {
+        /// The group.
+        group: String,
+    },
+    /// The group has no coordinator just now.
+    #[error("the group {group} has no coordinator")]
+    #[non_exhaustive]
+    CoordinatorNotAvailable {
+        /// The group.
+        group: String,
+    },
+    /// The broker asked is not the active controller.
+    #[error("not the active controller")]
+    NotController,
+    /// The broker has registered anew since.
+    #[error("the broker has registered anew since")]
+    StaleBrokerEpoch,
+    /// More replicas than there are brokers for, or none.
+    #[error("a replication factor of {replication_factor}, and there are {brokers} brokers")]
+    #[non_exhaustive]
+    InvalidReplicationFactor {
+        /// What was asked for.
+        replication_factor: i16,
+        /// How many brokers there are.
+        brokers: usize,
+    },
+    /// The partition's state has changed since.
+    #[error("the partition's state has changed since")]
+    InvalidUpdateVersion,
+    /// A replica that may not be among those in sync: its broker is fenced, shuts down, or has registered anew.
+    #[error("a replica may not be in sync")]
+    IneligibleReplica,
+    /// The partition has another leader by now.
+    #[error("the partition has another leader by now")]
+    NewLeaderElected,
+    /// The batch is not the producer's next one.
+    #[error("{partition}: producer {producer_id} sent sequence {sequence}, and {expected} is the next one")]
+    #[non_exhaustive]
+    OutOfOrderSequenceNumber {
+        /// The partition.
+        partition: TopicPartition,
+        /// The producer.
+        producer_id: i64,
+        /// The first sequence of the batch.
+        sequence: i32,
+        /// What would have been the next one.
+        expected: i32,
+    },
+    /// Another producer with the same id has come since.
+    #[error("{partition}: producer {producer_id} has a newer epoch by now")]
+    #[non_exhaustive]
+    InvalidProducerEpoch {
+        /// The partition.
+        partition: TopicPartition,
+        /// The producer.
+        producer_id: i64,
+    },
+    /// A record was not acknowledged in the time that it had for all attempts; the last attempt's error.
+    #[error("not delivered in time: {last}")]
+    #[non_exhaustive]
+    DeliveryTimedOut {
+        /// What the last attempt ended with.
+        last: Box<Error>,
+    },
     /// The offset lies outside the log.
     #[error("{partition}: offset {offset} is not in [{log_start_offset}, {log_end_offset}]")]
     #[non_exhaustive]
@@ -359,6 +456,15 @@ impl Error {
                 | Self::FencedLeaderEpoch
                 | Self::UnknownLeaderEpoch
                 | Self::RebalanceInProgress { .. }
+                | Self::LeaderNotAvailable
+                | Self::NotEnoughReplicas { .. }
+                | Self::NotEnoughReplicasAfterAppend
+                | Self::RequestTimedOut
+                | Self::OffsetNotAvailable
+                | Self::NotCoordinator { .. }
+                | Self::CoordinatorLoadInProgress { .. }
+                | Self::CoordinatorNotAvailable { .. }
+                | Self::NotController
         )
     }
 
@@ -389,6 +495,8 @@ impl Error {
     pub fn is_indeterminate(&self) -> bool {
         match self {
             Self::Timeout | Self::Closed | Self::Io { .. } | Self::KafkaStorageError { .. } => true,
+            Self::RequestTimedOut | Self::NotEnoughReplicasAfterAppend => true,
+            Self::DeliveryTimedOut { last } => last.is_indeterminate(),
             Self::PartialProduce { results } => {
                 results.iter().any(|result| result.as_ref().is_err_and(Self::is_indeterminate))
             }
@@ -407,12 +515,18 @@ impl Error {
             Self::OffsetOutOfRange { .. } => 1,
             Self::CorruptMessage { .. } => 2,
             Self::UnknownTopicOrPartition { .. } => 3,
+            Self::LeaderNotAvailable => 5,
             Self::NotLeaderOrFollower => 6,
-            Self::Timeout => 7,
+            Self::Timeout | Self::RequestTimedOut => 7,
             Self::MessageTooLarge { .. } => 10,
             Self::OffsetMetadataTooLarge => 12,
+            Self::CoordinatorLoadInProgress { .. } => 14,
+            Self::CoordinatorNotAvailable { .. } => 15,
+            Self::NotCoordinator { .. } => 16,
             Self::InvalidTopic { .. } => 17,
             Self::RecordListTooLarge { .. } => 18,
+            Self::NotEnoughReplicas { .. } => 19,
+            Self::NotEnoughReplicasAfterAppend => 20,
             Self::IllegalGeneration { .. } => 22,
             Self::InconsistentGroupProtocol { .. } => 23,
             Self::InvalidGroupId { .. } => 24,
@@ -422,18 +536,27 @@ impl Error {
             Self::InvalidTimestamp { .. } => 32,
             Self::TopicAlreadyExists { .. } => 36,
             Self::InvalidPartitions { .. } => 37,
+            Self::InvalidReplicationFactor { .. } => 38,
             Self::InvalidConfig { .. } => 40,
+            Self::NotController => 41,
             Self::PolicyViolation { .. } => 44,
+            Self::OutOfOrderSequenceNumber { .. } => 45,
+            Self::InvalidProducerEpoch { .. } => 47,
             Self::KafkaStorageError { .. } | Self::Io { .. } => 56,
             Self::NonEmptyGroup { .. } => 68,
             Self::GroupIdNotFound { .. } => 69,
             Self::FencedLeaderEpoch => 74,
             Self::UnknownLeaderEpoch => 75,
             Self::UnsupportedCompressionType { .. } => 76,
+            Self::StaleBrokerEpoch => 77,
+            Self::OffsetNotAvailable => 78,
             Self::GroupMaxSizeReached { .. } => 81,
             Self::FencedInstanceId { .. } => 82,
             Self::InvalidRecord(_) => 87,
+            Self::InvalidUpdateVersion => 95,
             Self::UnknownTopicId { .. } => 100,
+            Self::IneligibleReplica => 107,
+            Self::NewLeaderElected => 124,
             _ => return None,
         })
     }
@@ -448,6 +571,9 @@ impl Error {
         match self {
             Self::OffsetOutOfRange { partition, .. }
             | Self::NoOffsetForPartition { partition }
+            | Self::NotEnoughReplicas { partition, .. }
+            | Self::OutOfOrderSequenceNumber { partition, .. }
+            | Self::InvalidProducerEpoch { partition, .. }
             | Self::CommitFailed { partition }
             | Self::UnsupportedCompressionType { partition, .. }
             | Self::CorruptMessage { partition, .. } => Some(partition),

@@ -1,6 +1,9 @@
 //! A topic's settings: what the user set, and what holds in the end.
 
-use super::keys::Refused;
+use super::{
+    keys::Refused,
+    topic_settings::{DEFAULTS, default_of, invalid},
+};
 use crate::{
     error::{Error, Result},
     types::{CleanupPolicy, Compression, Durability, TimestampType, millis},
@@ -24,6 +27,7 @@ const MAX_PARTITIONS: i32 = 100_000;
 #[must_use]
 pub struct TopicConfig {
     partitions: Option<i32>,
+    replication_factor: Option<i16>,
     values: BTreeMap<String, String>,
     /// The first name that was refused.
     refused: Option<Refused>,
@@ -49,6 +53,43 @@ impl TopicConfig {
     pub fn partitions(mut self, count: i32) -> Self {
         self.partitions = Some(count);
         self
+    }
+
+    /// On how many brokers each partition is kept, 1 up to as many as there are. An embedded broker is one: more is refused
+    /// with [`Error::InvalidReplicationFactor`](crate::Error::InvalidReplicationFactor). Default: three, or all where there
+    /// are fewer (Kafka: one).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let config = TopicConfig::new().partitions(12).replication_factor(3);
+    /// ```
+    pub fn replication_factor(mut self, brokers: i16) -> Self {
+        self.replication_factor = Some(brokers);
+        self
+    }
+
+    /// With how many replicas in sync, the leader among them, a record that is sent with [`Acks::All`](crate::Acks::All) is
+    /// taken, 1 up. With fewer it is refused with [`Error::NotEnoughReplicas`](crate::Error::NotEnoughReplicas), and the high
+    /// watermark stands still. More than the topic has replicas counts as all of them. Default 1.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// assert_eq!(TopicConfig::new().min_insync_replicas(2).get("min.insync.replicas"), Some("2"));
+    /// ```
+    pub fn min_insync_replicas(self, replicas: i16) -> Self {
+        self.with("min.insync.replicas", replicas)
+    }
+
+    /// Whether a replica that may lack acknowledged records becomes the leader where no other is left: records are lost then,
+    /// for being available. (`unclean.leader.election.enable`) Default: no.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// let config = TopicConfig::new().unclean_leader_election(true);
+    /// assert_eq!(config.get("unclean.leader.election.enable"), Some("true"));
+    /// ```
+    pub fn unclean_leader_election(self, allowed: bool) -> Self {
+        self.with("unclean.leader.election.enable", allowed)
     }
 
     /// The largest size of a segment file, in bytes; at least 1024. Default 1 GiB.
@@ -321,7 +362,7 @@ impl TopicConfig {
     }
 
     /// Sets a setting by Kafka's name to a value as text: what a file of settings holds. `num.partitions` is the number of
-    /// partitions; the other names are those of these methods with dots, as [`get`](Self::get) has them.
+    /// partitions, `replication.factor` that of replicas; the other names are those of these methods with dots, as [`get`](Self::get) has them.
     ///
     /// # Errors
     /// The call that uses the settings gives [`Error::InvalidConfig`] for the first one that is not known, or that cannot have
@@ -337,6 +378,10 @@ impl TopicConfig {
         let wrong = match (key, value.trim().parse()) {
             ("num.partitions", Ok(count)) => return self.partitions(count),
             ("num.partitions", Err(_)) => refused("1 to 100000 is allowed"),
+            ("replication.factor", Ok(brokers)) => {
+                return self.replication_factor(i16::try_from(brokers).unwrap_or(i16::MAX));
+            }
+            ("replication.factor", Err(_)) => refused("1 to 32767 is allowed"),
             _ if DEFAULTS.iter().any(|(name, _)| *name == key) => return self.with(key, value.trim()),
             _ => refused("there is no such setting"),
         };
@@ -359,6 +404,11 @@ impl TopicConfig {
         self
     }
 
+    /// What was refused first of what was set by name.
+    pub(super) fn refused(&self) -> Option<&Refused> {
+        self.refused.as_ref()
+    }
+
     /// The settings as stored, by Kafka's names.
     pub(crate) fn values(&self) -> &BTreeMap<String, String> {
         &self.values
@@ -366,7 +416,7 @@ impl TopicConfig {
 
     /// What was stored.
     pub(crate) fn from_stored(partitions: i32, values: BTreeMap<String, String>) -> Self {
-        Self { partitions: Some(partitions), values, refused: None }
+        Self { partitions: Some(partitions), replication_factor: None, values, refused: None }
     }
 
     /// The settings of the topic of committed offsets, as Kafka makes it.
@@ -377,6 +427,7 @@ impl TopicConfig {
     /// These settings, and those of `defaults` where these have none.
     pub(crate) fn or(mut self, defaults: &Self) -> Self {
         self.partitions = self.partitions.or(defaults.partitions);
+        self.replication_factor = self.replication_factor.or(defaults.replication_factor);
         for (key, value) in &defaults.values {
             self.values.entry(key.clone()).or_insert_with(|| value.clone());
         }
@@ -386,7 +437,7 @@ impl TopicConfig {
     /// These settings, and what holds where these have none.
     pub(crate) fn with_defaults(self) -> Self {
         let values = DEFAULTS.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        self.or(&Self { partitions: Some(1), values, refused: None })
+        self.or(&Self { partitions: Some(1), replication_factor: None, values, refused: None })
     }
 
     /// The first setting that differs from that of `other`, where it is set here.
@@ -402,6 +453,18 @@ impl TopicConfig {
         })
     }
 
+    /// On how many of `brokers` each partition is to be kept.
+    pub(crate) fn replicas(&self, brokers: usize) -> Result<usize> {
+        let wanted = self.replication_factor.map_or(Ok(brokers.clamp(1, 3)), usize::try_from);
+        match wanted {
+            Ok(replicas) if (1..=brokers).contains(&replicas) => Ok(replicas),
+            _ => Err(Error::InvalidReplicationFactor {
+                replication_factor: self.replication_factor.unwrap_or(1),
+                brokers,
+            }),
+        }
+    }
+
     pub(crate) fn partition_count(&self) -> Result<i32> {
         let count = self.partitions.unwrap_or(1);
         if (1..=MAX_PARTITIONS).contains(&count) {
@@ -409,201 +472,11 @@ impl TopicConfig {
         }
         Err(invalid("num.partitions", &count.to_string(), "1 to 100000 is allowed"))
     }
-
-    /// What holds, with the defaults filled in.
-    ///
-    /// # Errors
-    /// [`Error::InvalidConfig`] for a value out of its range.
-    pub(crate) fn settings(&self) -> Result<TopicSettings> {
-        if let Some(refused) = &self.refused {
-            return Err(refused.clone().into());
-        }
-        let settings = TopicSettings {
-            segment_bytes: self.number("segment.bytes", 1024..=i64::from(i32::MAX))? as u32,
-            index_interval_bytes: self.number("index.interval.bytes", 0..=i64::from(i32::MAX))? as u32,
-            max_message_bytes: self.number("max.message.bytes", 61..=i64::from(i32::MAX))? as usize,
-            flush_messages: self.number("flush.messages", 1..=i64::MAX)?,
-            flush_interval: self.duration("flush.ms")?,
-            retention_time: self.duration("retention.ms")?,
-            retention_bytes: u64::try_from(self.number("retention.bytes", -1..=i64::MAX)?).ok(),
-            cleanup_policy: self.cleanup()?,
-            segment_ms: self.number("segment.ms", 1..=i64::MAX)?,
-            min_dirty_ratio: self.ratio("min.cleanable.dirty.ratio")?,
-            min_compaction_lag: self.number("min.compaction.lag.ms", 0..=i64::MAX)?,
-            max_compaction_lag: self.number("max.compaction.lag.ms", 1..=i64::MAX)?,
-            delete_retention: self.number("delete.retention.ms", 0..=i64::MAX)?,
-            segment_index_bytes: self.number("segment.index.bytes", 4..=i64::from(i32::MAX))? as u32,
-            file_delete_delay: self.duration("file.delete.delay.ms")?,
-            compression: self.codec()?,
-            timestamp_type: self.stamp()?,
-            timestamp_before_max: self.duration("message.timestamp.before.max.ms")?,
-            timestamp_after_max: self.duration("message.timestamp.after.max.ms")?,
-            plain: false,
-        };
-        let settings = settings.with_lags()?;
-        let plain = settings.compression.is_none()
-            && settings.timestamp_type == TimestampType::CreateTime
-            && settings.timestamp_before_max == Duration::MAX
-            && !settings.cleanup_policy.compacts();
-        Ok(TopicSettings { plain, ..settings })
-    }
-
-    fn cleanup(&self) -> Result<CleanupPolicy> {
-        let value = self.value("cleanup.policy");
-        let mut words: Vec<&str> = value.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
-        words.sort_unstable();
-        words.dedup();
-        match *words {
-            [] => Ok(CleanupPolicy::None),
-            ["delete"] => Ok(CleanupPolicy::Delete),
-            ["compact"] => Ok(CleanupPolicy::Compact),
-            ["compact", "delete"] => Ok(CleanupPolicy::CompactDelete),
-            _ => Err(invalid("cleanup.policy", &value, "compact, delete, both with a comma, or nothing")),
-        }
-    }
-
-    /// `None`: as the producer made it.
-    fn codec(&self) -> Result<Option<Compression>> {
-        let value = self.value("compression.type");
-        Ok(Some(match &*value {
-            "producer" => return Ok(None),
-            "uncompressed" => Compression::None,
-            "gzip" => Compression::Gzip,
-            "snappy" => Compression::Snappy,
-            "lz4" => Compression::Lz4,
-            "zstd" => Compression::Zstd,
-            _ => {
-                let reason = "producer, uncompressed, gzip, snappy, lz4 or zstd";
-                return Err(invalid("compression.type", &value, reason));
-            }
-        }))
-    }
-
-    fn stamp(&self) -> Result<TimestampType> {
-        let value = self.value("message.timestamp.type");
-        match &*value {
-            "CreateTime" => Ok(TimestampType::CreateTime),
-            "LogAppendTime" => Ok(TimestampType::LogAppendTime),
-            _ => Err(invalid("message.timestamp.type", &value, "CreateTime or LogAppendTime")),
-        }
-    }
-
-    fn value(&self, key: &str) -> String {
-        self.get(key).map_or_else(|| default_of(key), ToOwned::to_owned)
-    }
-
-    fn number(&self, key: &str, range: std::ops::RangeInclusive<i64>) -> Result<i64> {
-        let value = self.value(key);
-        let number = value.parse().ok().filter(|n| range.contains(n));
-        number
-            .ok_or_else(|| invalid(key, &value, &format!("{} to {} is allowed", range.start(), range.end())))
-    }
-
-    fn ratio(&self, key: &str) -> Result<f64> {
-        let value = self.value(key);
-        let ratio = value.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
-        ratio.ok_or_else(|| invalid(key, &value, "0 to 1 is allowed"))
-    }
-
-    fn duration(&self, key: &str) -> Result<Duration> {
-        let ms = self.number(key, -1..=i64::MAX)?;
-        Ok(match u64::try_from(ms) {
-            Ok(ms) if ms < i64::MAX as u64 => Duration::from_millis(ms),
-            _ => Duration::MAX,
-        })
-    }
 }
 
 /// Kafka's way to write a span: milliseconds, -1 for ever.
 fn duration_value(span: Duration) -> i64 {
     if span == Duration::MAX { -1 } else { millis(span) }
-}
-
-/// What holds where nothing is set.
-const DEFAULTS: [(&str, &str); 19] = [
-    ("segment.bytes", "1073741824"),
-    ("index.interval.bytes", "4096"),
-    ("max.message.bytes", "1048588"),
-    ("retention.ms", "604800000"),
-    ("flush.messages", "9223372036854775807"),
-    ("flush.ms", "1000"),
-    ("retention.bytes", "-1"),
-    ("cleanup.policy", "delete"),
-    ("segment.ms", "604800000"),
-    ("segment.index.bytes", "10485760"),
-    ("file.delete.delay.ms", "60000"),
-    ("compression.type", "producer"),
-    ("message.timestamp.type", "CreateTime"),
-    ("message.timestamp.before.max.ms", "9223372036854775807"),
-    ("message.timestamp.after.max.ms", "3600000"),
-    ("min.cleanable.dirty.ratio", "0.5"),
-    ("min.compaction.lag.ms", "0"),
-    ("max.compaction.lag.ms", "9223372036854775807"),
-    ("delete.retention.ms", "86400000"),
-];
-
-fn default_of(key: &str) -> String {
-    DEFAULTS.iter().find(|(name, _)| *name == key).map_or("", |(_, value)| value).to_owned()
-}
-
-fn invalid(key: &str, value: &str, reason: &str) -> Error {
-    Refused::new(key, value, reason).into()
-}
-
-/// A topic's settings with the defaults filled in.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct TopicSettings {
-    pub(crate) segment_bytes: u32,
-    pub(crate) index_interval_bytes: u32,
-    pub(crate) max_message_bytes: usize,
-    pub(crate) flush_messages: i64,
-    pub(crate) flush_interval: Duration,
-    pub(crate) retention_time: Duration,
-    /// `None`: without end.
-    pub(crate) retention_bytes: Option<u64>,
-    pub(crate) cleanup_policy: CleanupPolicy,
-    /// How far the timestamps of a segment's records may lie apart.
-    pub(crate) segment_ms: i64,
-    /// Of the closed segments' bytes, that may be dirty, 0 to 1.
-    pub(crate) min_dirty_ratio: f64,
-    /// These three in ms; [`i64::MAX`] is for ever.
-    pub(crate) min_compaction_lag: i64,
-    pub(crate) max_compaction_lag: i64,
-    pub(crate) delete_retention: i64,
-    pub(crate) segment_index_bytes: u32,
-    pub(crate) file_delete_delay: Duration,
-    /// `None`: as the producer made it.
-    pub(crate) compression: Option<Compression>,
-    pub(crate) timestamp_type: TimestampType,
-    pub(crate) timestamp_before_max: Duration,
-    pub(crate) timestamp_after_max: Duration,
-    plain: bool,
-}
-
-impl TopicSettings {
-    /// Sees to it that records get as old as they must before they are cleaned, and no older than they may.
-    fn with_lags(mut self) -> Result<Self> {
-        if self.min_compaction_lag > self.max_compaction_lag {
-            let reason = format!("at most max.compaction.lag.ms, {}, is allowed", self.max_compaction_lag);
-            return Err(invalid("min.compaction.lag.ms", &self.min_compaction_lag.to_string(), &reason));
-        }
-        if self.cleanup_policy.compacts() {
-            self.segment_ms = self.segment_ms.min(self.max_compaction_lag);
-        }
-        Ok(self)
-    }
-
-    /// Whether batches are appended as they come, and nothing is asked of their records but that they are not ahead of
-    /// the broker's clock.
-    #[inline]
-    pub(crate) fn is_plain(&self) -> bool {
-        self.plain
-    }
-
-    /// What every record of the topic is promised.
-    pub(crate) fn durability(&self) -> Durability {
-        if self.flush_messages == 1 { Durability::Flushed } else { Durability::Buffered }
-    }
 }
 
 #[cfg(test)]

@@ -80,6 +80,7 @@ impl Node {
 
     fn create_topic(&self, name: &str, config: TopicConfig, with_logs: bool) -> Result<TopicId> {
         let (settings, partitions) = (config.settings()?, config.partition_count()?);
+        config.replicas(1)?;
         let _one_at_a_time = self.admin.lock();
         self.check_open()?;
         self.check_new_name(name)?;

@@ -65,6 +65,11 @@ impl Backend {
         self.broker.as_ref().unwrap().client().clone()
     }
 
+    /// How many brokers there are.
+    pub(crate) fn brokers(&self) -> i16 {
+        1
+    }
+
     /// Has all topics remove what they need not keep.
     pub(crate) fn apply_retention(&self) {
         self.broker.as_ref().unwrap().apply_retention_now().unwrap();

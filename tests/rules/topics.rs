@@ -23,6 +23,7 @@ on_every_backend![
     the_topic_of_offsets_is_nobodys_to_make_or_delete,
     ensure_topic_is_fine_on_every_run_and_tells_a_difference,
     settings_out_of_range_are_refused_by_name,
+    as_many_replicas_as_there_are_brokers_and_no_more,
 ];
 
 fn rule_11_a_topic_made_again_has_a_new_id_and_none_of_the_old_records(backend: &mut Backend) {
@@ -344,4 +345,18 @@ fn settings_out_of_range_are_refused_by_name(backend: &mut Backend) {
         assert_refused!(client.consumer(group).subscribe("t"), Error::InvalidGroupId { .. });
     }
     assert_refused!(client.consumer("g").subscribe(Vec::<String>::new()), Error::IllegalState(_));
+}
+
+fn as_many_replicas_as_there_are_brokers_and_no_more(backend: &mut Backend) {
+    let client = backend.client();
+    let brokers = backend.brokers();
+    for wrong in [0, brokers + 1, i16::MAX] {
+        match client.create_topic("t", TopicConfig::new().replication_factor(wrong)) {
+            Err(Error::InvalidReplicationFactor { replication_factor, .. }) => {
+                assert_eq!(replication_factor, wrong)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    client.create_topic("t", TopicConfig::new().replication_factor(brokers).min_insync_replicas(1)).unwrap();
 }
