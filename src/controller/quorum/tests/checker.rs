@@ -13,6 +13,8 @@ pub(super) struct Checker {
     entries: BTreeMap<Position, (Payload, Position)>,
     /// In the order of the log.
     pub(super) committed: Vec<Entry>,
+    /// In which term each of them was, at the latest.
+    committed_in: Vec<Term>,
 }
 
 impl Checker {
@@ -22,9 +24,11 @@ impl Checker {
         assert_eq!(other, leader, "two leaders in term {term}");
     }
 
-    /// A leader has all that was committed.
+    /// A leader has all that was committed in the terms before its own. (It may be elected late, by votes that were under way
+    /// while another was elected in a later term.)
     pub(super) fn completes(&self, leader: &Quorum) {
-        for entry in &self.committed {
+        let before = self.committed_in.iter().take_while(|term| **term < leader.term()).count();
+        for entry in &self.committed[..before] {
             assert_eq!(leader.entry(entry.index), Some(entry), "the leader {} lacks it", leader.id);
         }
     }
@@ -46,9 +50,9 @@ impl Checker {
         }
     }
 
-    /// A member with this log says that it is committed up to here. What is so for the first time, most `voters` have
+    /// A member with this log, in this term, says that it is committed up to here. What is so for the first time, most `voters` have
     /// durably.
-    pub(super) fn committed(&mut self, log: &[Entry], up_to: Index, voters: &[&[Entry]]) {
+    pub(super) fn committed(&mut self, log: &[Entry], up_to: Index, term: Term, voters: &[&[Entry]]) {
         let up_to = up_to.0 as usize;
         assert!(up_to <= log.len(), "more is committed than there is");
         let known = self.committed.len().min(up_to);
@@ -60,6 +64,7 @@ impl Checker {
             let stored = voters.iter().filter(have).count();
             assert!(stored > voters.len() / 2, "{stored} of {} have {:?}", voters.len(), entry.position());
             self.committed.push(entry.clone());
+            self.committed_in.push(term);
         }
     }
 }

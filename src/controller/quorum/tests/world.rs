@@ -295,7 +295,8 @@ impl World {
 
     fn committed(&mut self, id: BrokerId, up_to: Index) {
         let voters: Vec<&[Entry]> = self.voters.iter().map(|voter| &*self.members[voter].disk.log).collect();
-        self.checker.committed(&self.members[&id].disk.log, up_to, &voters);
+        let term = self.members[&id].quorum.as_ref().unwrap().term();
+        self.checker.committed(&self.members[&id].disk.log, up_to, term, &voters);
         let all = self.checker.committed.len() as u64;
         let is_voter = self.voters.contains(&id);
         let member = self.member(id);
