@@ -115,7 +115,8 @@ impl Walk {
             }
         }
         self.silent.remove(&n);
-        self.kept.register(n, before.filter(|_| has_all));
+        let another = before.map(|epoch| BrokerEpoch(epoch.0 - 1)).filter(|_| self.prng.below(2) == 0);
+        self.kept.register(n, if has_all { before } else { another });
     }
 
     fn advance(&mut self) {

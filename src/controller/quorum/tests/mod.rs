@@ -99,6 +99,36 @@ fn a_term_and_its_vote_are_durable_before_the_vote_is_told() {
 }
 
 #[test]
+fn a_vote_outlasts_a_restart() {
+    let restored = Restored { term: Term(5), vote: Some(id(2)), log: Vec::new() };
+    let config = QuorumConfig::default();
+    let mut quorum = Quorum::new(id(1), (1..4).map(id), restored, config, Prng::new(1), at(0));
+    for (from, granted) in [(3, false), (2, true)] {
+        let effects = told(&mut quorum, from, 5, Body::Vote { last: position(4, 9) }, at(0));
+        assert_eq!(sent(&effects, from), [&Body::Voted { granted }]);
+    }
+}
+
+#[test]
+fn a_leader_of_an_earlier_term_changes_nothing_and_is_told_the_later_one() {
+    let mut quorum = voter(&[1, 5]);
+    let append = Body::Append { previous: position(1, 1), entries: vec![entry(4, 2)], commit: Index(2) };
+    let effects = told(&mut quorum, 2, 4, append, at(0));
+    let refused = Body::Refused { previous: Index(1), hint: Position::default() };
+    assert_eq!(effects, [Effect::Send { to: id(2), message: Message { term: Term(5), body: refused } }]);
+    assert_eq!((quorum.last(), quorum.commit(), quorum.leader()), (position(5, 2), Index(0), None));
+}
+
+#[test]
+fn what_lies_behind_the_leaders_entries_is_not_committed_with_them() {
+    let mut quorum = voter(&[1, 1, 2]);
+    let append = Body::Append { previous: position(1, 1), entries: vec![entry(1, 2)], commit: Index(3) };
+    let effects = told(&mut quorum, 2, 3, append, at(0));
+    assert!(effects.contains(&Effect::Committed { up_to: Index(2) }));
+    assert_eq!((quorum.commit(), quorum.last()), (Index(2), position(2, 3)));
+}
+
+#[test]
 fn who_lacks_entries_gets_no_vote() {
     let mut quorum = voter(&[1, 2, 2]);
     for (last, granted) in [(position(2, 2), false), (position(1, 9), false), (position(2, 3), true)] {

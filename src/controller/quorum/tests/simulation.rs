@@ -45,7 +45,7 @@ impl World {
         world.harm = Harm {
             loss: world.prng.below(4) * 40,
             twice: world.prng.below(3) * 50,
-            slow_message: world.prng.below(3) * 60,
+            slow_message: world.prng.below(5) * 80,
             slow_disk: world.prng.below(3) * 60,
         };
         world
@@ -61,12 +61,25 @@ impl World {
         self.voters[n]
     }
 
+    /// One of those that lead, or think so.
+    fn any_leader(&mut self) -> Option<BrokerId> {
+        let leads = |member: &&Member| member.quorum.as_ref().is_some_and(|q| q.role() == Role::Leader);
+        let leaders: Vec<BrokerId> = self.members.values().filter(leads).map(|member| member.id).collect();
+        leaders.get(self.prng.below(leaders.len() as u64) as usize).copied()
+    }
+
     fn chaos(&mut self) {
-        let member = self.any();
+        let leader = self.any_leader().filter(|_| self.happens(400));
+        let member = leader.unwrap_or_else(|| self.any());
         match self.prng.below(100) {
-            0..60 => {
+            0..50 => {
                 let count = 1 + self.prng.below(5);
                 self.propose(count);
+            }
+            50..60 => {
+                // A process ends and the next one begins at once.
+                self.crash(member);
+                self.start(member);
             }
             60..66 => self.crash(member),
             66..76 => {

@@ -54,6 +54,7 @@ pub(super) struct World {
     /// From whom to whom nothing gets.
     pub(super) cut: BTreeMap<(BrokerId, BrokerId), ()>,
     pub(super) harm: Harm,
+    config: QuorumConfig,
     pub(super) checker: Checker,
     pub(super) marks: Marks,
     pub(super) trace: DefaultHasher,
@@ -62,14 +63,13 @@ pub(super) struct World {
     planned: u64,
 }
 
-pub(super) const CONFIG: QuorumConfig = QuorumConfig {
-    election_timeout: Duration::from_millis(100),
-    heartbeat_interval: Duration::from_millis(25),
-    max_entries: 3,
-};
-
 impl World {
-    pub(super) fn new(prng: Prng, voters: i32, observers: i32) -> Self {
+    pub(super) fn new(mut prng: Prng, voters: i32, observers: i32) -> Self {
+        let config = QuorumConfig {
+            election_timeout: Duration::from_millis(100),
+            heartbeat_interval: Duration::from_millis(25),
+            max_entries: 1 + prng.below(3) as usize,
+        };
         let member = |n: i32| Member {
             id: id(n),
             quorum: None,
@@ -88,6 +88,7 @@ impl World {
             observers: Vec::new(),
             cut: BTreeMap::new(),
             harm: Harm::default(),
+            config,
             checker: Checker::default(),
             marks: Marks::new(),
             trace: DefaultHasher::new(),
@@ -121,14 +122,15 @@ impl World {
 
     /// Has a member run, from what its disk has.
     pub(super) fn start(&mut self, id: BrokerId) {
-        let (voters, now, committed) = (self.voters.clone(), self.now, self.checker.committed.len() as u64);
+        let (voters, now, config) = (self.voters.clone(), self.now, self.config);
+        let committed = self.checker.committed.len() as u64;
         let prng = self.prng.fork(&format!("{id}"));
         let observers = self.observers.clone();
         let member = self.member(id);
         member.starts += 1;
         member.lacked = committed.saturating_sub(member.disk.log.len() as u64);
         let prng = prng.fork(&format!("{}", member.starts));
-        member.quorum = Some(Quorum::new(id, voters, member.disk.clone(), CONFIG, prng, now));
+        member.quorum = Some(Quorum::new(id, voters, member.disk.clone(), config, prng, now));
         self.step(id, Event::SetObservers(observers));
     }
 
@@ -312,7 +314,7 @@ impl World {
         }
         let times = if self.happens(self.harm.twice) { 2 } else { 1 };
         for again in 0..times {
-            let most = if self.happens(self.harm.slow_message) { 200_000 } else { 4_000 };
+            let most = if self.happens(self.harm.slow_message) { 400_000 } else { 4_000 };
             let delay = Duration::from_micros(200 + self.prng.below(most));
             let message = message.clone();
             self.plan(self.now.plus(delay), What::Deliver { from, to, message, again: again > 0 });
