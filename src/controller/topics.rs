@@ -117,10 +117,24 @@ impl Controller {
         let news: Vec<MetadataRecord> = news
             .map(|(key, value)| MetadataRecord::Config { topic: id, key: key.clone(), value: value.clone() })
             .collect();
+        let (minimum, partitions) = (topic.min_insync_replicas, topic.partitions.keys().copied());
+        let partitions: Vec<i32> = partitions.collect();
         news.into_iter().for_each(|record| self.decide(record));
-        // With another minimum, others are eligible; where unclean leaders are allowed now, there may be one.
-        let partitions = self.image.topics.get(&id).map_or(0, |topic| topic.partitions.len()) as i32;
-        (0..partitions).for_each(|n| self.change_partition((id, n), None, None, Election::Online));
+        let is_same = self.image.topics.get(&id).is_some_and(|topic| topic.min_insync_replicas == minimum);
+        partitions.into_iter().for_each(|n| self.see_to_settings(id, n, is_same));
         Ok(Done)
+    }
+
+    /// With another minimum, others are eligible; where unclean leaders are allowed now, there may be one. The leader may not
+    /// alter its ISR before it knows the minimum: it would raise the high watermark by the old one, which somebody who is
+    /// eligible by the new one does not know of.
+    fn see_to_settings(&mut self, topic: TopicId, partition: i32, has_same_minimum: bool) {
+        let before = self.image.partition(topic, partition).cloned();
+        self.change_partition((topic, partition), None, None, Election::Online);
+        let unchanged = before.filter(|before| self.image.partition(topic, partition) == Some(before));
+        if let Some(mut state) = unchanged.filter(|_| !has_same_minimum) {
+            state.partition_epoch = PartitionEpoch(state.partition_epoch.0 + 1);
+            self.decide(MetadataRecord::Partition { topic, partition, state });
+        }
     }
 }

@@ -97,6 +97,17 @@ fn a_lowered_minimum_leaves_nobody_eligible_who_may_lack_what_comes_now() {
 }
 
 #[test]
+fn a_leader_that_does_not_know_the_minimum_does_not_alter_its_isr() {
+    let mut kept = Kept::new(2);
+    kept.topic(&[1, 2], TopicConfig::new());
+    let by_the_old_one = kept.alter(&[1]);
+    kept.ask(AlterConfigsRequest { topic: "t".to_owned(), config: safe() }).unwrap();
+    assert!(matches!(kept.ask(by_the_old_one), Err(Error::InvalidUpdateVersion)));
+    kept.ask(kept.alter(&[1])).unwrap();
+    assert_eq!(kept.who(), (Some(1), vec![1], vec![2]));
+}
+
+#[test]
 fn allowing_unclean_leaders_elects_one_where_there_is_none() {
     let mut kept = Kept::new(2);
     kept.topic(&[1, 2], TopicConfig::new());
