@@ -1,6 +1,6 @@
 //! Brokers that come, are there, and go. (Kafka: `ClusterControlManager`, `BrokerHeartbeatManager`)
 
-use super::{Controller, Election, Index, Session};
+use super::{Controller, Election, Index, Session, image::RegisteredBroker};
 use crate::{
     error::{Error, Result},
     rpc::{
@@ -16,14 +16,18 @@ const PRODUCER_IDS: i64 = 1000;
 
 impl Controller {
     /// The epoch is the index of the registration in the log: it rises, and a broker that has applied as much knows that it
-    /// is registered. One that was seen by nobody may come again when its entry was lost; so was the broker's answer.
+    /// is registered. It has lost nothing if it has all of the epoch that is registered, or of the last one in which it was
+    /// there: registrations of which it never heard, or that came late, from a process before, do not count.
     pub(super) fn register(&mut self, request: &RegisterBrokerRequest) -> RegisterBrokerResponse {
         let (id, incarnation) = (request.id, request.incarnation);
         let before = self.image.brokers.get(&id).copied();
         if let Some(broker) = before.filter(|broker| broker.incarnation == incarnation) {
             return RegisterBrokerResponse { epoch: broker.epoch };
         }
-        let has_lost = before.is_some_and(|broker| request.previous_epoch != Some(broker.epoch));
+        let has_all = |broker: RegisteredBroker| {
+            request.previous_epoch.is_some_and(|had| had == broker.epoch || Some(had) == broker.served_in)
+        };
+        let has_lost = before.is_some_and(|broker| !has_all(broker));
         let epoch = BrokerEpoch(i64::try_from(self.next.0).unwrap_or(i64::MAX));
         self.sessions.remove(&id);
         self.decide(MetadataRecord::RegisterBroker { id, epoch, incarnation });

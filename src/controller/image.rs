@@ -19,6 +19,8 @@ pub(crate) struct Image {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RegisteredBroker {
     pub(crate) epoch: BrokerEpoch,
+    /// The last epoch in which it was not fenced: in a later one it can have got no data.
+    pub(super) served_in: Option<BrokerEpoch>,
     /// Of its process.
     pub(crate) incarnation: u64,
     /// It is not there, as far as the controller knows, or not yet.
@@ -78,13 +80,19 @@ impl Image {
                 }
             }
             MetadataRecord::RegisterBroker { id, epoch, incarnation } => {
-                let (epoch, incarnation) = (*epoch, *incarnation);
-                let broker = RegisteredBroker { epoch, incarnation, fenced: true, shutting_down: false };
+                let broker = RegisteredBroker {
+                    epoch: *epoch,
+                    served_in: self.brokers.get(id).and_then(|broker| broker.served_in),
+                    incarnation: *incarnation,
+                    fenced: true,
+                    shutting_down: false,
+                };
                 self.brokers.insert(*id, broker);
             }
             MetadataRecord::BrokerChange { id, epoch, fenced, shutting_down } => {
                 if let Some(broker) = self.brokers.get_mut(id).filter(|broker| broker.epoch == *epoch) {
                     (broker.fenced, broker.shutting_down) = (*fenced, *shutting_down);
+                    broker.served_in = if *fenced { broker.served_in } else { Some(*epoch) };
                 }
             }
             MetadataRecord::Partition { topic, partition, state } => {

@@ -8,8 +8,8 @@ pub(crate) struct RegisterBrokerRequest {
     pub(crate) id: BrokerId,
     /// Of this process: whoever asks again has the same one, and gets the same epoch.
     pub(crate) incarnation: u64,
-    /// Only if the broker knows that it has every byte that it ever had under that epoch. Without it, or where another one
-    /// was registered, it counts as having lost data.
+    /// Only if the broker knows that it has every byte that it ever had under that epoch. Without it, or where the broker was
+    /// there under a later one, it counts as having lost data.
     pub(crate) previous_epoch: Option<BrokerEpoch>,
 }
 

@@ -294,6 +294,20 @@ fn who_has_lost_its_data_is_neither_in_sync_nor_eligible() {
 }
 
 #[test]
+fn a_registration_that_came_to_nothing_does_not_count_as_lost_data() {
+    let mut kept = Kept::new(2);
+    kept.topic(&[1, 2], safe());
+    kept.fence(&[1]);
+    assert_eq!(kept.who(), (Some(2), vec![2], vec![1]));
+    let epoch = kept.epoch(1);
+    kept.register(1, Some(epoch));
+    kept.start(1, Some(epoch));
+    assert_eq!(kept.who(), (Some(2), vec![2], vec![1]), "it was not there in between");
+    kept.register(1, Some(epoch));
+    assert_eq!(kept.who(), (Some(2), vec![2], vec![]), "now it was");
+}
+
+#[test]
 fn the_last_known_leader_alone_leads_again_when_all_have_lost_their_data() {
     let mut kept = Kept::new(2);
     kept.topic(&[1, 2], safe());
