@@ -194,6 +194,15 @@ pub enum Error {
     /// The partition has another leader by now.
     #[error("the partition has another leader by now")]
     NewLeaderElected,
+    /// The replica that is preferred as the leader is not in sync, or its broker is not there.
+    #[error("the preferred leader is not available")]
+    PreferredLeaderNotAvailable,
+    /// No replica that may lead is there.
+    #[error("no replica that may lead is available")]
+    EligibleLeadersNotAvailable,
+    /// The partition has the leader that was asked for, or has one at all.
+    #[error("the partition needs no election")]
+    ElectionNotNeeded,
     /// The batch is not the producer's next one.
     #[error("{partition}: producer {producer_id} sent sequence {sequence}, and {expected} is the next one")]
     #[non_exhaustive]
@@ -465,6 +474,8 @@ impl Error {
                 | Self::CoordinatorLoadInProgress { .. }
                 | Self::CoordinatorNotAvailable { .. }
                 | Self::NotController
+                | Self::PreferredLeaderNotAvailable
+                | Self::EligibleLeadersNotAvailable
         )
     }
 
@@ -551,7 +562,10 @@ impl Error {
             Self::StaleBrokerEpoch => 77,
             Self::OffsetNotAvailable => 78,
             Self::GroupMaxSizeReached { .. } => 81,
+            Self::PreferredLeaderNotAvailable => 80,
             Self::FencedInstanceId { .. } => 82,
+            Self::EligibleLeadersNotAvailable => 83,
+            Self::ElectionNotNeeded => 84,
             Self::InvalidRecord(_) => 87,
             Self::InvalidUpdateVersion => 95,
             Self::UnknownTopicId { .. } => 100,

@@ -133,6 +133,8 @@ mod broker;
 mod bugs;
 mod client;
 mod config;
+#[cfg_attr(not(test), expect(dead_code, reason = "the cluster will use it"))]
+mod controller;
 pub mod docs;
 mod env;
 mod error;

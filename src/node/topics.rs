@@ -283,6 +283,10 @@ fn entries(records: Vec<MetadataRecord>) -> Result<Vec<TopicEntry>, String> {
             MetadataRecord::Config { topic, .. }
             | MetadataRecord::Gaps { topic }
             | MetadataRecord::Adopting { topic } => *topic,
+            MetadataRecord::RegisterBroker { .. }
+            | MetadataRecord::BrokerChange { .. }
+            | MetadataRecord::Partition { .. }
+            | MetadataRecord::ProducerIds { .. } => return Err("it has a cluster's records".to_owned()),
         };
         if let MetadataRecord::Topic { name, partitions, .. } = record {
             let (name, config) = (name.into(), TopicConfig::new());
@@ -339,5 +343,6 @@ mod tests {
         assert!(refused(&[(1, "a", 1), (2, "a", 1)]), "two of one name");
         assert!(refused(&[(1, "../a", 1)]), "a name that is a path");
         assert!(refused(&[(1, "a", 0)]), "no partition");
+        assert!(entries(vec![MetadataRecord::ProducerIds { next: 0 }]).is_err(), "a cluster's");
     }
 }

@@ -1,7 +1,8 @@
 //! What is known of topics, as a list of typed records: the embedded broker keeps it in one file, and a controller's
 //! log can carry the same records.
 
-use crate::types::TopicId;
+use crate::types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, TopicId};
+use std::collections::BTreeSet;
 
 /// One thing that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,30 @@ pub(crate) enum MetadataRecord {
     Gaps { topic: TopicId },
     /// A topic was found on the disk, and where its logs begin was not noted yet.
     Adopting { topic: TopicId },
+    /// A broker has registered, in place of what was known of it; it is fenced. (From here on: of a cluster.)
+    RegisterBroker { id: BrokerId, epoch: BrokerEpoch, incarnation: u64 },
+    /// What has become of a broker since.
+    BrokerChange { id: BrokerId, epoch: BrokerEpoch, fenced: bool, shutting_down: bool },
+    /// How a partition is from now on.
+    Partition { topic: TopicId, partition: i32, state: PartitionState },
+    /// The first producer id that nobody has.
+    ProducerIds { next: i64 },
+}
+
+/// Who has a partition, and who leads. (Kafka: `PartitionRegistration`)
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PartitionState {
+    /// Who is to have a copy; the first one is preferred as the leader.
+    pub(crate) replicas: Vec<BrokerId>,
+    /// Who is in sync. Never empty, unless the last one has lost its data.
+    pub(crate) isr: BTreeSet<BrokerId>,
+    /// Who left the ISR since that is too small, and so has all that was ever acknowledged, too (KIP-966).
+    pub(crate) elr: BTreeSet<BrokerId>,
+    pub(crate) leader: Option<BrokerId>,
+    /// Who led last, while nobody does.
+    pub(crate) last_known_leader: Option<BrokerId>,
+    pub(crate) leader_epoch: LeaderEpoch,
+    pub(crate) partition_epoch: PartitionEpoch,
 }
 
 const MAGIC: &[u8; 8] = b"BROOKLET";
@@ -54,6 +79,7 @@ pub(crate) fn encode(records: &[MetadataRecord]) -> Vec<u8> {
                 payload.extend(topic.to_bytes());
                 5
             }
+            of_cluster => put_of_cluster(&mut payload, of_cluster),
         };
         body.push(kind);
         body.extend((payload.len() as u32).to_be_bytes());
@@ -65,6 +91,47 @@ pub(crate) fn encode(records: &[MetadataRecord]) -> Vec<u8> {
     file.extend(crc32fast::hash(&body).to_be_bytes());
     file.extend(body);
     file
+}
+
+fn put_of_cluster(payload: &mut Vec<u8>, record: &MetadataRecord) -> u8 {
+    match record {
+        MetadataRecord::RegisterBroker { id, epoch, incarnation } => {
+            payload.extend(id.get().to_be_bytes());
+            payload.extend(epoch.0.to_be_bytes());
+            payload.extend(incarnation.to_be_bytes());
+            6
+        }
+        MetadataRecord::BrokerChange { id, epoch, fenced, shutting_down } => {
+            payload.extend(id.get().to_be_bytes());
+            payload.extend(epoch.0.to_be_bytes());
+            payload.extend([u8::from(*fenced), u8::from(*shutting_down)]);
+            7
+        }
+        MetadataRecord::Partition { topic, partition, state } => {
+            payload.extend(topic.to_bytes());
+            payload.extend(partition.to_be_bytes());
+            put_brokers(payload, state.replicas.iter());
+            put_brokers(payload, state.isr.iter());
+            put_brokers(payload, state.elr.iter());
+            for broker in [state.leader, state.last_known_leader] {
+                payload.extend(broker.map_or(-1, BrokerId::get).to_be_bytes());
+            }
+            payload.extend(state.leader_epoch.0.to_be_bytes());
+            payload.extend(state.partition_epoch.0.to_be_bytes());
+            8
+        }
+        MetadataRecord::ProducerIds { next } => {
+            payload.extend(next.to_be_bytes());
+            9
+        }
+        // The topics', which the caller writes.
+        _ => 0,
+    }
+}
+
+fn put_brokers<'a>(payload: &mut Vec<u8>, brokers: impl ExactSizeIterator<Item = &'a BrokerId>) {
+    payload.extend((brokers.len() as u32).to_be_bytes());
+    brokers.for_each(|broker| payload.extend(broker.get().to_be_bytes()));
 }
 
 fn put(payload: &mut Vec<u8>, text: &str) {
@@ -108,6 +175,23 @@ fn record(input: &mut Input<'_>) -> Option<MetadataRecord> {
         3 => MetadataRecord::RemoveTopic { id: payload.id()? },
         4 => MetadataRecord::Gaps { topic: payload.id()? },
         5 => MetadataRecord::Adopting { topic: payload.id()? },
+        6 => MetadataRecord::RegisterBroker {
+            id: payload.broker()??,
+            epoch: BrokerEpoch(payload.i64()?),
+            incarnation: payload.i64()? as u64,
+        },
+        7 => MetadataRecord::BrokerChange {
+            id: payload.broker()??,
+            epoch: BrokerEpoch(payload.i64()?),
+            fenced: payload.flag()?,
+            shutting_down: payload.flag()?,
+        },
+        8 => MetadataRecord::Partition {
+            topic: payload.id()?,
+            partition: payload.u32()?.try_into().ok()?,
+            state: payload.partition()?,
+        },
+        9 => MetadataRecord::ProducerIds { next: payload.i64()? },
         _ => return None,
     };
     payload.0.is_empty().then_some(record)
@@ -124,6 +208,48 @@ impl<'a> Input<'a> {
 
     fn u32(&mut self) -> Option<u32> {
         self.take(4)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
+    }
+
+    fn i64(&mut self) -> Option<i64> {
+        self.take(8)?.first_chunk().map(|bytes| i64::from_be_bytes(*bytes))
+    }
+
+    fn flag(&mut self) -> Option<bool> {
+        match self.take(1)? {
+            [0] => Some(false),
+            [1] => Some(true),
+            _ => None,
+        }
+    }
+
+    /// A broker, or none (-1).
+    fn broker(&mut self) -> Option<Option<BrokerId>> {
+        match self.u32()? as i32 {
+            -1 => Some(None),
+            id => (id >= 0).then(|| Some(BrokerId::from(id))),
+        }
+    }
+
+    /// Brokers, none of them twice.
+    fn brokers(&mut self) -> Option<Vec<BrokerId>> {
+        let count = self.u32()?;
+        let mut brokers = Vec::new();
+        for _ in 0..count {
+            brokers.push(self.broker()??);
+        }
+        (BTreeSet::from_iter(&brokers).len() == brokers.len()).then_some(brokers)
+    }
+
+    fn partition(&mut self) -> Option<PartitionState> {
+        Some(PartitionState {
+            replicas: self.brokers()?,
+            isr: self.brokers()?.into_iter().collect(),
+            elr: self.brokers()?.into_iter().collect(),
+            leader: self.broker()?,
+            last_known_leader: self.broker()?,
+            leader_epoch: LeaderEpoch(self.u32()?.try_into().ok()?),
+            partition_epoch: PartitionEpoch(self.u32()?.try_into().ok()?),
+        })
     }
 
     fn id(&mut self) -> Option<TopicId> {
@@ -149,7 +275,42 @@ mod tests {
             MetadataRecord::RemoveTopic { id: b },
             MetadataRecord::Gaps { topic: a },
             MetadataRecord::Adopting { topic: a },
+            MetadataRecord::RegisterBroker { id: 3.into(), epoch: BrokerEpoch(1 << 40), incarnation: !0 },
+            MetadataRecord::BrokerChange {
+                id: 3.into(),
+                epoch: BrokerEpoch(1 << 40),
+                fenced: false,
+                shutting_down: true,
+            },
+            MetadataRecord::Partition { topic: a, partition: 2, state: partition() },
+            MetadataRecord::ProducerIds { next: 2000 },
         ]
+    }
+
+    fn partition() -> PartitionState {
+        PartitionState {
+            replicas: [3, 1, 2].map(BrokerId::from).to_vec(),
+            isr: [1].map(BrokerId::from).into(),
+            elr: [2, 3].map(BrokerId::from).into(),
+            leader: None,
+            last_known_leader: Some(1.into()),
+            leader_epoch: LeaderEpoch(7),
+            partition_epoch: PartitionEpoch(9),
+        }
+    }
+
+    #[test]
+    fn a_partition_that_cannot_be_is_refused() {
+        let refused = |change: fn(&mut PartitionState)| {
+            let mut state = partition();
+            change(&mut state);
+            let topic = TopicId::from_bytes([7; 16]);
+            decode(&encode(&[MetadataRecord::Partition { topic, partition: 2, state }])).is_err()
+        };
+        assert!(!refused(|_| ()));
+        assert!(refused(|state| state.replicas.push(1.into())), "a replica twice");
+        assert!(refused(|state| state.leader = Some((-2).into())), "no broker has this number");
+        assert!(refused(|state| state.leader_epoch = LeaderEpoch(-1)), "before the first");
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! can be put under them. `produce` and `fetch` borrow their requests: they are the hot path.
 
 mod admin;
+#[cfg_attr(not(test), expect(dead_code, reason = "the cluster will use it"))]
+mod cluster;
 mod fetch;
 mod group;
 pub(crate) mod metadata_record;
@@ -16,6 +18,11 @@ pub(crate) use admin::{
     DescribeLogDirsResponse, Done, ListOffsetsRequest, ListOffsetsResponse, LogMetadata, MetadataRequest,
     MetadataResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, PartitionMetadata,
     TopicMetadata,
+};
+pub(crate) use cluster::{
+    AllocateProducerIdsRequest, AllocateProducerIdsResponse, AlterPartitionRequest, BrokerHeartbeatRequest,
+    BrokerHeartbeatResponse, ElectLeadersRequest, ElectionType, RegisterBrokerRequest,
+    RegisterBrokerResponse,
 };
 pub(crate) use fetch::{AbortedTransaction, FetchPartition, FetchRequest, FetchResponse, Fetched};
 pub(crate) use group::{
@@ -31,6 +38,7 @@ use crate::{
     error::{Error, Result},
     types::{BrokerId, Instant, TopicId},
 };
+use metadata_record::PartitionState;
 use std::{
     fmt,
     sync::{Arc, Weak},
@@ -158,4 +166,9 @@ calls! {
     DescribeGroup(DescribeGroupRequest) -> DescribeGroupResponse,
     DeleteGroup(DeleteGroupRequest) -> Done,
     OffsetDelete(OffsetDeleteRequest) -> Done,
+    RegisterBroker(RegisterBrokerRequest) -> RegisterBrokerResponse,
+    BrokerHeartbeat(BrokerHeartbeatRequest) -> BrokerHeartbeatResponse,
+    AlterPartition(AlterPartitionRequest) -> PartitionState,
+    AllocateProducerIds(AllocateProducerIdsRequest) -> AllocateProducerIdsResponse,
+    ElectLeaders(ElectLeadersRequest) -> Done,
 }

@@ -82,6 +82,12 @@ impl From<&Self> for TopicPartition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BrokerId(i32);
 
+impl BrokerId {
+    pub(crate) const fn get(self) -> i32 {
+        self.0
+    }
+}
+
 impl From<i32> for BrokerId {
     fn from(id: i32) -> Self {
         Self(id)

@@ -11,7 +11,7 @@ pub use choices::{Acks, CleanupPolicy, Compression, IsolationLevel, TimestampTyp
 pub use group_state::GroupState;
 pub use ids::{BrokerId, TopicId, TopicPartition};
 pub(crate) use ids::{check_group_id, check_topic_name};
-pub(crate) use numbers::{Generation, LeaderEpoch, Offset};
+pub(crate) use numbers::{BrokerEpoch, Generation, LeaderEpoch, Offset, PartitionEpoch};
 pub use offsets::{OffsetAndMetadata, OffsetSpec, Offsets};
 pub(crate) use timestamp::{Instant, millis};
 pub use timestamp::{ParseTimestampError, Timestamp};

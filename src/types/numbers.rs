@@ -44,6 +44,14 @@ impl fmt::Display for LeaderEpoch {
     }
 }
 
+/// Counts the changes of what a controller says of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub(crate) struct PartitionEpoch(pub(crate) i32);
+
+/// Tells a broker's registrations from each other: a later one has a greater one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub(crate) struct BrokerEpoch(pub(crate) i64);
+
 /// Counts a group's rebalances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(crate) struct Generation(pub(crate) i32);

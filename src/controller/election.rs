@@ -1,0 +1,124 @@
+//! Who leads a partition, and who is in sync, when something about it has changed. (Kafka: `PartitionChangeBuilder`)
+
+use crate::{
+    rpc::metadata_record::PartitionState,
+    types::{BrokerId, LeaderEpoch, PartitionEpoch},
+};
+use std::collections::BTreeSet;
+
+/// Whom to choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Election {
+    /// Whoever leads goes on if it may.
+    Online,
+    /// The first replica, if it may; else as above.
+    Preferred,
+    /// Where nobody may lead, whoever is there.
+    Unclean,
+}
+
+/// What has changed about a partition.
+pub(super) struct Change<'a> {
+    pub(super) before: &'a PartitionState,
+    /// Who is to be in sync.
+    pub(super) isr: BTreeSet<BrokerId>,
+    /// Who has not got any more what it had.
+    pub(super) lost: Option<BrokerId>,
+    pub(super) election: Election,
+    /// The topic's settings.
+    pub(super) min_insync_replicas: usize,
+    pub(super) unclean_allowed: bool,
+    /// Whether a broker may lead.
+    pub(super) is_active: &'a dyn Fn(BrokerId) -> bool,
+}
+
+/// Who leads, and by which right.
+enum Leader {
+    InSync(BrokerId),
+    Eligible(BrokerId),
+    /// It may lack what was acknowledged, so that it is the only one in sync.
+    Unclean(BrokerId),
+    Nobody,
+}
+
+impl Change<'_> {
+    /// How the partition is then; `None`: as it was.
+    pub(super) fn apply(self) -> Option<PartitionState> {
+        let before = self.before;
+        let mut after = PartitionState { isr: self.in_sync(), ..before.clone() };
+        after.elr = self.eligible(&after.isr);
+        match self.elect(&after) {
+            Leader::InSync(leader) => after.leader = Some(leader),
+            Leader::Eligible(leader) => {
+                // Nobody in sync is there. They have all that was acknowledged, as it has.
+                after.isr = [leader].into();
+                after.elr = self.eligible(&after.isr);
+                after.leader = Some(leader);
+            }
+            Leader::Unclean(leader) => {
+                (after.isr, after.elr) = ([leader].into(), BTreeSet::new());
+                after.leader = Some(leader);
+            }
+            Leader::Nobody => after.leader = None,
+        }
+        after.last_known_leader = match after.leader {
+            Some(_) => None,
+            None => before.leader.or(before.last_known_leader),
+        };
+        if after == *before {
+            return None;
+        }
+        if after.leader != before.leader {
+            after.leader_epoch = LeaderEpoch(before.leader_epoch.0 + 1);
+        }
+        after.partition_epoch = PartitionEpoch(before.partition_epoch.0 + 1);
+        Some(after)
+    }
+
+    fn has_not_lost(&self, broker: &BrokerId) -> bool {
+        self.lost != Some(*broker)
+    }
+
+    /// The last one stays, so that it is known who had everything.
+    fn in_sync(&self) -> BTreeSet<BrokerId> {
+        let all_of = |isr: &BTreeSet<BrokerId>| -> BTreeSet<BrokerId> {
+            isr.iter().copied().filter(|broker| self.has_not_lost(broker)).collect()
+        };
+        let isr = all_of(&self.isr);
+        if isr.is_empty() { all_of(&self.before.isr) } else { isr }
+    }
+
+    /// Who has all that was acknowledged without being in sync: while fewer than the topic's minimum are in sync, nothing more
+    /// is, so whoever left then, or by leaving made it so, has it.
+    fn eligible(&self, isr: &BTreeSet<BrokerId>) -> BTreeSet<BrokerId> {
+        if isr.len() >= self.min_insync_replicas.min(self.before.replicas.len()) {
+            return BTreeSet::new();
+        }
+        let before = self.before.elr.iter().chain(&self.before.isr).copied();
+        before.filter(|broker| self.has_not_lost(broker) && !isr.contains(broker)).collect()
+    }
+
+    fn elect(&self, with: &PartitionState) -> Leader {
+        let is_active = |broker: &BrokerId| (self.is_active)(*broker);
+        let may_lead = |broker: &BrokerId| with.isr.contains(broker) && is_active(broker);
+        let preferred = with.replicas.first().filter(|_| self.election == Election::Preferred);
+        let in_order = preferred.into_iter().chain(&self.before.leader).chain(&with.replicas);
+        if let Some(leader) = in_order.copied().find(may_lead) {
+            return Leader::InSync(leader);
+        }
+        let mut replicas = with.replicas.iter().copied().filter(is_active);
+        if let Some(leader) = replicas.clone().find(|broker| with.elr.contains(broker)) {
+            return Leader::Eligible(leader);
+        }
+        // All who had everything have lost it. Of those who are left, the last leader lacks the least.
+        let last = self.before.leader.or(self.before.last_known_leader);
+        if with.isr.is_empty()
+            && with.elr.is_empty()
+            && let Some(leader) = last.filter(is_active)
+        {
+            return Leader::Unclean(leader);
+        }
+        let unclean = self.unclean_allowed || self.election == Election::Unclean;
+        replicas.next().filter(|_| unclean).map_or(Leader::Nobody, Leader::Unclean)
+    }
+}

@@ -1,0 +1,70 @@
+//! What must hold after every event, whatever happens.
+
+use super::super::*;
+use std::collections::BTreeMap;
+
+/// All that was ever seen.
+#[derive(Debug, Default)]
+pub(super) struct Checker {
+    leaders: BTreeMap<Term, BrokerId>,
+    votes: BTreeMap<(BrokerId, Term), BrokerId>,
+    /// Every entry that was ever on a disk, by position, and what lay before it: two logs that share an entry are the same
+    /// up to there.
+    entries: BTreeMap<Position, (Payload, Position)>,
+    /// In the order of the log.
+    pub(super) committed: Vec<Entry>,
+    /// In which term each of them was, at the latest.
+    committed_in: Vec<Term>,
+}
+
+impl Checker {
+    /// At most one leader in a term. (What a crash took back before it was told to anybody has not been.)
+    pub(super) fn elected(&mut self, leader: BrokerId, term: Term) {
+        let other = *self.leaders.entry(term).or_insert(leader);
+        assert_eq!(other, leader, "two leaders in term {term}");
+    }
+
+    /// A leader has all that was committed in the terms before its own. (It may be elected late, by votes that were under way
+    /// while another was elected in a later term.)
+    pub(super) fn completes(&self, leader: &Quorum) {
+        let before = self.committed_in.iter().take_while(|term| **term < leader.term()).count();
+        for entry in &self.committed[..before] {
+            assert_eq!(leader.entry(entry.index), Some(entry), "the leader {} lacks it", leader.id);
+        }
+    }
+
+    /// A vote is given to one in a term, also over restarts.
+    pub(super) fn voted(&mut self, voter: BrokerId, term: Term, candidate: BrokerId) {
+        let other = *self.votes.entry((voter, term)).or_insert(candidate);
+        assert_eq!(other, candidate, "{voter} voted twice in term {term}");
+    }
+
+    /// Entries are added on a disk behind `before`.
+    pub(super) fn appended(&mut self, mut before: Position, entries: &[Entry]) {
+        for entry in entries {
+            let position = entry.position();
+            assert_eq!(position.index, before.index.next(), "a gap");
+            let known = self.entries.entry(position).or_insert_with(|| (entry.payload.clone(), before));
+            assert_eq!(*known, (entry.payload.clone(), before), "logs part before {position:?}");
+            before = position;
+        }
+    }
+
+    /// A member with this log, in this term, says that it is committed up to here. What is so for the first time, most `voters` have
+    /// durably.
+    pub(super) fn committed(&mut self, log: &[Entry], up_to: Index, term: Term, voters: &[&[Entry]]) {
+        let up_to = up_to.0 as usize;
+        assert!(up_to <= log.len(), "more is committed than there is");
+        let known = self.committed.len().min(up_to);
+        // What it said before was compared before, so the end will do; the rest is done now and then.
+        let from = if up_to.is_multiple_of(16) { 0 } else { known.saturating_sub(8) };
+        assert_eq!(self.committed[from..known], log[from..known], "what was committed has changed");
+        for entry in &log[known..up_to] {
+            let have = |log: &&&[Entry]| log.get(entry.index.0 as usize - 1) == Some(entry);
+            let stored = voters.iter().filter(have).count();
+            assert!(stored > voters.len() / 2, "{stored} of {} have {:?}", voters.len(), entry.position());
+            self.committed.push(entry.clone());
+            self.committed_in.push(term);
+        }
+    }
+}
