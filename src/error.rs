@@ -170,6 +170,12 @@ pub enum Error {
         /// The group.
         group: String,
     },
+    /// The connection to the broker broke before it had answered.
+    #[error("the connection to the broker broke before it had answered")]
+    NetworkException,
+    /// The broker is not there: it was asked for nothing.
+    #[error("the broker is not there")]
+    BrokerNotAvailable,
     /// The broker asked is not the active controller.
     #[error("not the active controller")]
     NotController,
@@ -474,6 +480,8 @@ impl Error {
                 | Self::CoordinatorLoadInProgress { .. }
                 | Self::CoordinatorNotAvailable { .. }
                 | Self::NotController
+                | Self::NetworkException
+                | Self::BrokerNotAvailable
                 | Self::PreferredLeaderNotAvailable
                 | Self::EligibleLeadersNotAvailable
         )
@@ -506,7 +514,7 @@ impl Error {
     pub fn is_indeterminate(&self) -> bool {
         match self {
             Self::Timeout | Self::Closed | Self::Io { .. } | Self::KafkaStorageError { .. } => true,
-            Self::RequestTimedOut | Self::NotEnoughReplicasAfterAppend => true,
+            Self::RequestTimedOut | Self::NotEnoughReplicasAfterAppend | Self::NetworkException => true,
             Self::DeliveryTimedOut { last } => last.is_indeterminate(),
             Self::PartialProduce { results } => {
                 results.iter().any(|result| result.as_ref().is_err_and(Self::is_indeterminate))
@@ -531,6 +539,8 @@ impl Error {
             Self::Timeout | Self::RequestTimedOut => 7,
             Self::MessageTooLarge { .. } => 10,
             Self::OffsetMetadataTooLarge => 12,
+            Self::BrokerNotAvailable => 8,
+            Self::NetworkException => 13,
             Self::CoordinatorLoadInProgress { .. } => 14,
             Self::CoordinatorNotAvailable { .. } => 15,
             Self::NotCoordinator { .. } => 16,

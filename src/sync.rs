@@ -17,3 +17,8 @@ pub(crate) use std::sync::OnceLock;
 pub(crate) use std::sync::atomic::Ordering;
 #[cfg(not(brooklet_shuttle))]
 pub(crate) use system::*;
+
+/// Whether the caller's thread is on its way out, by a panic.
+pub(crate) fn is_panicking() -> bool {
+    std::thread::panicking()
+}

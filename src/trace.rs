@@ -76,6 +76,8 @@ events! {
     INFO "the broker is open" opened(dir: Display<'_>; clean: bool, partitions: u64, bytes_scanned: u64),
     INFO "a topic that was found on the disk is taken up" topic_adopted(topic: &str;),
     WARN "the end of a log was cut in recovery" log_cut(partition: &TopicPartition; end_offset: i64, bytes: u64, good_batches: bool),
+    WARN "a follower cut off what its leader does not have" log_truncated(partition: &TopicPartition; end_offset: i64),
+    WARN "a follower could not copy from its leader" replication_failed(partition: &TopicPartition, error: &Error;),
     WARN "a damaged log was put in order" log_salvaged(partition: &TopicPartition, reason: &str; offset: i64, next_offset: i64),
     WARN "a file that cannot be read is kept aside" file_kept_aside(path: Display<'_>;),
     WARN "a group had committed more than survived" group_beyond_end(group: &str, partition: &TopicPartition; committed: i64, end_offset: i64),

@@ -375,6 +375,7 @@ impl BrokerBuilder {
         // A topic that is made again has another id, also when the broker was opened anew with the same seed.
         let ids = if self.disk.is_some() { prng.clone() } else { Prng::from_entropy() };
         let config = NodeConfig {
+            replication: None,
             id: BrokerId::from(EMBEDDED),
             dir,
             storage,

@@ -56,7 +56,7 @@ impl TopicConfig {
     }
 
     /// On how many brokers each partition is kept, 1 up to as many as there are. An embedded broker is one: more is refused
-    /// with [`Error::InvalidReplicationFactor`](crate::Error::InvalidReplicationFactor). Default: three, or all where there
+    /// with [`Error::InvalidReplicationFactor`]. Default: three, or all where there
     /// are fewer (Kafka: one).
     ///
     /// ```
@@ -69,7 +69,7 @@ impl TopicConfig {
     }
 
     /// With how many replicas in sync, the leader among them, a record that is sent with [`Acks::All`](crate::Acks::All) is
-    /// taken, 1 up. With fewer it is refused with [`Error::NotEnoughReplicas`](crate::Error::NotEnoughReplicas), and the high
+    /// taken, 1 up. With fewer it is refused with [`Error::NotEnoughReplicas`], and the high
     /// watermark stands still. More than the topic has replicas counts as all of them. Default 1.
     ///
     /// ```

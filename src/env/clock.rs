@@ -160,6 +160,27 @@ impl ManualClock {
         self.drive(target, || false);
     }
 
+    /// Moves the time on by `within` at most, until `done`; says whether it is.
+    pub(crate) fn run_until(&self, within: Duration, mut done: impl FnMut() -> bool) -> bool {
+        let deadline = self.state().now.plus(within);
+        loop {
+            if done() {
+                return true;
+            }
+            let next = self.drivers().iter().filter_map(|driver| driver.next_timer()).min();
+            match next.filter(|due| *due <= deadline) {
+                Some(due) => {
+                    let now = self.state().now;
+                    self.drive(due.max(now), || false);
+                }
+                None => {
+                    self.drive(deadline, || false);
+                    return done();
+                }
+            }
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock()
     }

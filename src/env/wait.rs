@@ -32,6 +32,8 @@ impl<T: Send> Interrupt for Slot<T> {
 
 enum State<T> {
     Empty,
+    /// Nobody waits: the value goes to that.
+    Watched(Box<dyn FnOnce(T) + Send>),
     Full(T),
     Taken,
 }
@@ -45,18 +47,41 @@ impl<T> Slot<T> {
     /// Puts the value in; `false`, and nothing happens, if there was one before.
     pub(crate) fn fill(&self, value: T) -> bool {
         let mut state = self.value.lock();
-        if !matches!(*state, State::Empty) {
-            return false;
+        match std::mem::replace(&mut *state, State::Taken) {
+            State::Empty => {
+                *state = State::Full(value);
+                drop(state);
+                self.filled.notify_all();
+                true
+            }
+            State::Watched(then) => {
+                drop(state);
+                then(value);
+                true
+            }
+            other => {
+                *state = other;
+                false
+            }
         }
-        *state = State::Full(value);
-        drop(state);
-        self.filled.notify_all();
-        true
+    }
+
+    /// Gives the value to `then`: now, if it is there, or else in the thread that puts it in. Instead of waiting for it.
+    pub(crate) fn on_fill(&self, then: impl FnOnce(T) + Send + 'static) {
+        let mut state = self.value.lock();
+        match std::mem::replace(&mut *state, State::Taken) {
+            State::Full(value) => {
+                drop(state);
+                then(value);
+            }
+            State::Empty => *state = State::Watched(Box::new(then)),
+            other => *state = other,
+        }
     }
 
     /// Whether a value was put in.
     pub(crate) fn is_filled(&self) -> bool {
-        !matches!(*self.value.lock(), State::Empty)
+        !matches!(*self.value.lock(), State::Empty | State::Watched(_))
     }
 
     /// Takes the value out.

@@ -61,6 +61,15 @@ impl LeaderEpochs {
         true
     }
 
+    /// The newest epoch that is no newer than `epoch`, and where its records end. One that is older than all that are known
+    /// ends where they begin.
+    pub(crate) fn newest_until(&self, epoch: LeaderEpoch, log_end: Offset) -> Option<(LeaderEpoch, Offset)> {
+        let end = self.end_offset(epoch, log_end)?;
+        let after = self.entries.partition_point(|(entry, _)| *entry <= epoch);
+        let known = after.checked_sub(1).and_then(|last| self.entries.get(last));
+        Some((known.map_or(epoch, |(known, _)| *known), end))
+    }
+
     /// Where the records of `epoch` end, be there any or not: at the start of the next one, or at the log's end. Of an
     /// epoch older than all that are known nothing is left: it ends where they begin. `None` if no epoch is known, or
     /// `epoch` is none.

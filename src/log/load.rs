@@ -438,8 +438,14 @@ impl Log {
     /// Becomes leader: in the epoch of before after a clean close, in a new one after a crash, so that offsets which
     /// were cut and given out again can be told from each other (KIP-320). `newest` is the checkpoint's.
     fn lead(&mut self, from: LoadedFrom, newest: Option<LeaderEpoch>) -> Result<()> {
-        let latest = self.epochs.latest().max(newest);
         let end = self.end();
+        if self.config.replicated {
+            self.epochs.truncate_end(end);
+            self.epoch = self.epochs.latest().unwrap_or_default();
+            self.epochs_dirty |= from != LoadedFrom::New;
+            return Ok(());
+        }
+        let latest = self.epochs.latest().max(newest);
         let LoadedFrom::Crash(_) = from else {
             self.epoch = latest.unwrap_or_default();
             self.epochs_dirty |= self.epochs.assign(self.epoch, end);

@@ -21,6 +21,7 @@ mod progress;
 mod read;
 mod remains;
 mod repair;
+mod replicate;
 mod retention;
 mod salvage;
 mod scan;
@@ -52,7 +53,7 @@ use crate::{
     config::TopicSettings,
     env::{File, Storage},
     error::{Error, Result},
-    record::ValidBatch,
+    record::{BatchHeader, ValidBatch},
     types::{LeaderEpoch, Offset, Timestamp, TopicPartition},
 };
 use clean::CleanState;
@@ -77,6 +78,8 @@ pub(crate) struct LogConfig {
     /// Whether that may be so from one segment to the next above the recovery point too: a Kafka cleaned it, or nobody knows
     /// where that point was. Here nothing is cleaned that is not flushed.
     pub(crate) gaps_anywhere: bool,
+    /// Whether this is one of several copies: then a controller says in which epoch somebody leads, and an open begins none.
+    pub(crate) replicated: bool,
 }
 
 /// What an append did.
@@ -134,24 +137,28 @@ impl Log {
     /// [`Error::MessageTooLarge`], [`Error::RecordListTooLarge`], or the disk's. Then nothing is appended.
     pub(crate) fn append(&mut self, batch: &mut ValidBatch<'_>) -> Result<Appended> {
         self.check_append(batch)?;
-        let interval = self.config.settings.index_interval_bytes;
         let epoch = self.epoch;
+        batch.place(active(&mut self.segments)?.end(), epoch);
+        self.append_placed(batch.bytes(), batch.header())
+    }
+
+    /// Appends a batch that has its offset and its leader epoch.
+    #[inline]
+    fn append_placed(&mut self, bytes: &[u8], header: &BatchHeader) -> Result<Appended> {
+        let interval = self.config.settings.index_interval_bytes;
         let mut active = active(&mut self.segments)?;
-        let base = active.end();
-        batch.place(base, epoch);
-        let last = batch.header().last_offset();
-        let rolled = !active.has_room(batch.bytes().len(), batch.header(), &self.config.settings);
+        let rolled = !active.has_room(bytes.len(), header, &self.config.settings);
         if rolled {
             self.roll()?;
             active = self::active(&mut self.segments)?;
         }
         let from = active.size();
-        active.append(batch.bytes(), batch.header(), interval)?;
+        active.append(bytes, header, interval)?;
         let run_ahead = from / STRIDE != active.size() / STRIDE;
-        if batch.header().producer_id >= 0 {
-            self.note_producer(batch.header(), batch.bytes());
+        if header.producer_id >= 0 {
+            self.note_producer(header, bytes);
         }
-        Ok(Appended { base, end: last.plus(1), rolled, run_ahead })
+        Ok(Appended { base: header.base_offset, end: header.next_offset(), rolled, run_ahead })
     }
 
     pub(crate) fn partition(&self) -> &TopicPartition {

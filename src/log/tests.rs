@@ -46,6 +46,7 @@ impl Store {
             settings: settings.settings().unwrap(),
             gaps: false,
             gaps_anywhere: false,
+            replicated: false,
         };
         let (disk, clock) = (SimDisk::new(0), ManualClock::new());
         let storage = disk.boot_at(&Clock::Manual(clock.clone()));

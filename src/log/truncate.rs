@@ -15,18 +15,10 @@ use crate::{
     bugs::{self, Bug},
     env::Open,
     error::Result,
-    types::{LeaderEpoch, Offset},
+    types::Offset,
 };
 
-#[cfg_attr(not(test), expect(dead_code, reason = "followers will truncate"))]
 impl Log {
-    /// Where this log and a leader's part, if the leader says that `epoch` ends at `leader_end`: never by the high
-    /// watermark (rule 54).
-    pub(crate) fn divergence(&self, epoch: LeaderEpoch, leader_end: Offset) -> Offset {
-        let own = self.epochs.end_offset(epoch, self.end()).unwrap_or(self.log_start);
-        own.min(leader_end).max(self.log_start)
-    }
-
     /// Says that a recovery is to begin where the segment of `to` does, or below, before the log is truncated there: where
     /// it will end is not known yet, since a batch around `to` goes as a whole. Gives the point to note.
     pub(crate) fn lower_recovery_point(&mut self, to: Offset) -> Offset {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     bugs::{self, Bug},
-    config::TopicConfig,
+    config::{TopicConfig, TopicSettings},
     error::{Error, Result},
     log::{LoadedFrom, Log, LogConfig},
     rpc::{
@@ -34,6 +34,15 @@ pub(super) fn is_internal(topic: &str) -> bool {
 /// How many partitions it has.
 pub(super) const OFFSETS_PARTITIONS: i32 = 50;
 
+/// How a topic is made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Creation {
+    /// `None`: a new one.
+    pub(super) id: Option<TopicId>,
+    /// Whether its partitions get their directories now, or with their first records.
+    pub(super) with_logs: bool,
+}
+
 impl Node {
     pub(super) fn handle_metadata(&self, request: &MetadataRequest) -> MetadataResponse {
         let topics = self.topics.read();
@@ -57,7 +66,7 @@ impl Node {
         }
         let config = request.config.clone().or(&self.topic_defaults);
         let partitions = config.partition_count()?;
-        let id = self.create_topic(&request.name, config, true)?;
+        let id = self.create_topic(&request.name, config, Creation { id: None, with_logs: true })?;
         trace::topic_created(&request.name, partitions);
         Ok(CreateTopicResponse { id })
     }
@@ -68,7 +77,7 @@ impl Node {
             return Ok(());
         }
         let config = TopicConfig::offsets_topic(OFFSETS_PARTITIONS);
-        match self.create_topic(OFFSETS_TOPIC, config, false) {
+        match self.create_topic(OFFSETS_TOPIC, config, Creation { id: None, with_logs: false }) {
             Ok(_) => {
                 trace::topic_created(OFFSETS_TOPIC, OFFSETS_PARTITIONS);
                 Ok(())
@@ -78,14 +87,16 @@ impl Node {
         }
     }
 
-    fn create_topic(&self, name: &str, config: TopicConfig, with_logs: bool) -> Result<TopicId> {
+    pub(super) fn create_topic(&self, name: &str, config: TopicConfig, how: Creation) -> Result<TopicId> {
         let (settings, partitions) = (config.settings()?, config.partition_count()?);
-        config.replicas(1)?;
+        if self.replication.is_none() {
+            config.replicas(1)?;
+        }
         let _one_at_a_time = self.admin.lock();
         self.check_open()?;
         self.check_new_name(name)?;
         self.finish_removals()?;
-        let id = TopicId::random(&mut self.prng.lock());
+        let id = how.id.unwrap_or_else(|| TopicId::random(&mut self.prng.lock()));
         let entry = TopicEntry {
             name: name.into(),
             id,
@@ -94,9 +105,9 @@ impl Node {
             gaps: settings.cleanup_policy.compacts(),
             adopting: false,
         };
-        let configs: Vec<_> = (0..partitions).map(|n| entry.log_config(&self.dir, n, &settings)).collect();
+        let configs: Vec<_> = (0..partitions).map(|n| self.log_config(&entry, n, &settings)).collect();
         configs.iter().try_for_each(|config| self.check_unused(config))?;
-        let made = self.make_topic(&entry, configs, with_logs);
+        let made = self.make_topic(&entry, configs, how.with_logs);
         {
             let mut topics = self.topics.write();
             match made {
@@ -127,6 +138,17 @@ impl Node {
             Ok(Partition::new(self.seams(), entry.id, config, log))
         };
         configs.into_iter().map(make).collect()
+    }
+
+    /// What the log of a topic's partition is to be.
+    pub(super) fn log_config(
+        &self,
+        topic: &TopicEntry,
+        partition: i32,
+        settings: &TopicSettings,
+    ) -> LogConfig {
+        let replicated = self.replication.is_some();
+        LogConfig { replicated, ..topic.log_config(&self.dir, partition, settings) }
     }
 
     pub(super) fn make_log(&self, config: &LogConfig, id: TopicId) -> Result<Log> {
@@ -261,6 +283,10 @@ impl Node {
     pub(super) fn handle_list_offsets(&self, request: ListOffsetsRequest) -> Result<ListOffsetsResponse> {
         let partition = self.partition(request.partition)?;
         let mut state = partition.lock();
+        match request.spec {
+            OffsetSpec::Earliest | OffsetSpec::At(_) => state.check_is_leader()?,
+            OffsetSpec::Latest | OffsetSpec::Timestamp(_) => state.check_knows_end()?,
+        }
         let Some(log) = state.log_if_any()? else {
             let known = !matches!(request.spec, OffsetSpec::Timestamp(_));
             let offset = known.then_some(Offset::ZERO);
@@ -286,6 +312,7 @@ impl Node {
     ) -> Result<OffsetForLeaderEpochResponse> {
         let partition = self.partition(request.partition)?;
         let mut state = partition.lock();
+        state.check_is_leader()?;
         let log = state.log_if_any()?;
         Ok(OffsetForLeaderEpochResponse {
             end_offset: log.and_then(|log| log.end_offset_for_epoch(request.leader_epoch)),

@@ -144,8 +144,9 @@ impl Node {
         partition.lock().flush_armed = false;
         // A flush that fails poisons the partition: its next append or flush gives the error. A checkpoint that fails
         // loses nothing: the next recovery starts earlier.
-        if partition.flush(Offset::new(i64::MAX), Extent::Everything).is_ok()
-            && let Err(error) = self.write_recovery_points()
+        if let Err(error) = partition.flush(Offset::new(i64::MAX), Extent::Everything) {
+            self.note_failure(error);
+        } else if let Err(error) = self.write_recovery_points()
             && !matches!(error, Error::Closed)
         {
             trace::checkpoint_failed(&error);

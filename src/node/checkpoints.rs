@@ -79,9 +79,15 @@ impl Node {
     /// Writes where the logs begin, those that do not begin at 0. The others are not named: a log whose first records
     /// were removed can so be told from one whose first segment was lost.
     pub(super) fn write_log_starts(&self) -> Result<()> {
+        self.write_log_starts_with(None)
+    }
+
+    /// As `write_log_starts`, with the start that a log is about to get.
+    pub(super) fn write_log_starts_with(&self, next: Option<(TopicPartition, Offset)>) -> Result<()> {
         let mut written = self.checkpoint.lock();
         self.check_open()?;
-        let starts = self.offsets(|_, log| noted_start(log));
+        let mut starts = self.offsets(|_, log| noted_start(log));
+        starts.extend(next);
         self.replace(LOG_STARTS, &mut written.log_starts, starts)
     }
 

@@ -1,6 +1,10 @@
 //! Fetch: reads from partitions up to their high watermarks, and waits for records where there are too few.
 
-use super::{Node, Task, parked::ParkedFetch, partition::Partition};
+use super::{
+    Node, Task,
+    parked::{ParkedFetch, Waiter},
+    partition::Partition,
+};
 use crate::{
     env::Bytes,
     error::{Error, Result},
@@ -8,7 +12,7 @@ use crate::{
     rpc::{Answer, FetchPartition, FetchRequest, FetchResponse, Fetched},
     types::{IsolationLevel, Offset, TopicPartition},
 };
-use std::{cmp::Ordering, sync::Arc};
+use std::sync::{Arc, Weak};
 
 impl Node {
     pub(super) fn handle_fetch(&self, request: &FetchRequest) -> Answer<FetchResponse> {
@@ -42,7 +46,8 @@ impl Node {
     fn watch(&self, fetch: &Arc<ParkedFetch>) {
         for wanted in &fetch.request.partitions {
             if let Ok(partition) = self.partition(wanted.partition) {
-                partition.lock().wait(fetch);
+                let waiter: Weak<dyn Waiter> = Arc::<ParkedFetch>::downgrade(fetch) as Weak<dyn Waiter>;
+                partition.lock().wait(waiter);
             }
         }
     }
@@ -133,13 +138,8 @@ fn read_partition(
 ) -> Result<Fetched> {
     let offset = wanted.offset;
     let mut state = partition.lock();
-    let log = state.log_if_any()?;
-    match wanted.current_leader_epoch.cmp(&log.as_ref().map(|log| log.epoch()).unwrap_or_default()) {
-        Ordering::Less => return Err(Error::FencedLeaderEpoch),
-        Ordering::Greater => return Err(Error::UnknownLeaderEpoch),
-        Ordering::Equal => {}
-    }
-    let Some(log) = log else { return absent(partition.name(), offset) };
+    state.check_leads(wanted.current_leader_epoch)?;
+    let Some(log) = state.log_if_any()? else { return absent(partition.name(), offset) };
     let high_watermark = partition.high_watermark(log);
     let last_stable = log.last_stable(high_watermark);
     let committed = isolation == IsolationLevel::ReadCommitted;

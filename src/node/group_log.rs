@@ -6,7 +6,7 @@ use crate::{
     error::{Error, Result},
     group::{CommitRecord, GroupRecord, Limits, partition_for_group},
     record::{Batch, BatchWriter, MAX_INFLATED},
-    types::{Durability, Offset, Timestamp},
+    types::{Acks, Durability, Offset, Timestamp},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,7 +30,8 @@ impl Node {
             let pushed = writer.push(now, Some(&key), value.as_deref(), &[]);
             pushed.map_err(|error| Error::InvalidRecord(error.to_string()))?;
         }
-        self.append(&partition, &mut writer.finish(), Durability::Buffered).map_err(|error| *error)?;
+        self.append(&partition, &mut writer.finish(), (Acks::All, Durability::Buffered))
+            .map_err(|error| *error)?;
         Ok(())
     }
 

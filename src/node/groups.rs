@@ -70,6 +70,10 @@ impl Node {
         request: &FindCoordinatorRequest,
     ) -> Result<FindCoordinatorResponse> {
         check_group_id(&request.group)?;
+        if self.replication.is_some() {
+            let reason = "groups are not kept by a cluster yet: see ConsumerConfig::standalone";
+            return Err(Error::IllegalState(reason.to_owned()));
+        }
         Ok(FindCoordinatorResponse { broker: self.id })
     }
 

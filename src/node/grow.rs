@@ -3,6 +3,7 @@
 
 use super::{
     Node,
+    parked::Waiter,
     partition::Partition,
     topics::{TopicEntry, write_metadata},
 };
@@ -23,14 +24,18 @@ impl Node {
         let (entry, before) = self.grown(&request.topic, request.total)?;
         let settings = entry.config.settings()?;
         let configs: Vec<LogConfig> =
-            (before..request.total).map(|n| entry.log_config(&self.dir, n, &settings)).collect();
+            (before..request.total).map(|n| self.log_config(&entry, n, &settings)).collect();
         configs.iter().try_for_each(|config| self.check_unused(config))?;
         let entries = self.topics.read().entries_with(&entry);
         write_metadata(&*self.storage, &self.dir, &entries)?;
         // From here on they are there, whatever fails: a metadata file that knew less than the disk would be refused. A
         // log that cannot be made now is made with its first record, or at the next open.
         let mut first_error = None;
+        let later = self.replication.is_some();
         let make = |config: LogConfig| {
+            if later {
+                return Partition::new(self.seams(), entry.id, config, None);
+            }
             let log =
                 self.make_log(&config, entry.id).map_err(|error| first_error.get_or_insert(error).clone());
             Partition::new(self.seams(), entry.id, config, log.ok())
@@ -68,6 +73,6 @@ impl Node {
     /// Tells those who wait for records, and for news of topics, that there is some.
     pub(super) fn tell_of_topics(&self) {
         let known = self.metadata.get();
-        self.parked.who_watches(known).iter().for_each(|fetch| fetch.look_again());
+        self.parked.who_watches(known).into_iter().for_each(|fetch| fetch.look_again());
     }
 }

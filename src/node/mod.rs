@@ -42,6 +42,7 @@ mod partition;
 mod produce;
 mod progress;
 mod publish;
+mod replication;
 mod report;
 mod retention;
 mod salvage;
@@ -54,6 +55,9 @@ mod verify;
 pub use self::metrics::{BrokerMetrics, TopicMetrics};
 pub(crate) use progress::OnProgress;
 pub use progress::Progress;
+#[cfg(test)]
+pub(crate) use replication::ReplicaView;
+pub(crate) use replication::{IsrProposal, Leadership, Replication};
 pub use report::{GroupBeyondEnd, PartitionRecovery, RecoveryReport};
 pub use verify::{PartitionVerification, VerifyReport};
 
@@ -78,6 +82,7 @@ use groups::Groups;
 use parked::Parked;
 use partition::Partition;
 use publish::Published;
+use replication::ParkedReplicaFetch;
 use std::{
     path::PathBuf,
     sync::{Arc, Weak},
@@ -99,6 +104,8 @@ pub(crate) struct NodeConfig {
     pub(crate) group_limits: Limits,
     pub(crate) offsets_retention: Duration,
     pub(crate) salvage: bool,
+    /// Of a broker of a cluster.
+    pub(crate) replication: Option<Replication>,
     pub(crate) on_progress: OnProgress,
 }
 
@@ -116,6 +123,7 @@ pub(crate) struct Node {
     offsets_retention: Duration,
     /// Whether what is damaged is put in order as far as it can be, when the broker opens.
     salvage: bool,
+    replication: Option<Replication>,
     prng: Mutex<Prng>,
     closed: AtomicBool,
     admin: Mutex<()>,
@@ -153,6 +161,12 @@ impl std::fmt::Debug for DirectoryLock {
 enum Task {
     /// A parked fetch has waited for as long as it may.
     ExpireFetch(u64),
+    /// A follower's fetch has waited for as long as it may.
+    ExpireReplicaFetch(Arc<ParkedReplicaFetch>),
+    /// Somebody has waited for all replicas for as long as he may.
+    ExpireAcknowledgements(Weak<Partition>),
+    /// A partition's followers may not keep up.
+    Replicas(Weak<Partition>),
     /// A partition's records have waited for their flush for as long as they may.
     Flush(Weak<Partition>),
     /// Something may be due in a group.
@@ -209,6 +223,17 @@ impl Node {
     fn run_task(&self, task: Task, now: Instant) {
         match task {
             Task::ExpireFetch(id) => self.expire_fetch(id),
+            Task::ExpireReplicaFetch(fetch) => self.retry_replica_fetch(&fetch, true),
+            Task::ExpireAcknowledgements(partition) => {
+                if let Some(partition) = partition.upgrade() {
+                    self.expire_acknowledgements(&partition);
+                }
+            }
+            Task::Replicas(partition) => {
+                if let Some(partition) = partition.upgrade() {
+                    self.replicas_are_due(&partition);
+                }
+            }
             Task::Flush(partition) => self.submit(Job::Flush(partition)),
             Task::Group(id) => self.tick_group(&id),
             Task::ExpireOffsets => self.submit(Job::ExpireOffsets),
@@ -245,10 +270,10 @@ impl Service for Node {
         match self.check(to) {
             Ok(()) => {
                 let produced = self.handle_produce(request);
-                if produced.is_err() {
+                if let Answer::Ready(Err(_)) = produced {
                     self.requests.produce_failures.up();
                 }
-                Answer::Ready(produced)
+                produced
             }
             Err(error) => Answer::Ready(Err(error.into())),
         }

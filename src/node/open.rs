@@ -67,6 +67,7 @@ impl Node {
             group_limits: config.group_limits,
             offsets_retention: config.offsets_retention,
             salvage: config.salvage,
+            replication: config.replication,
             prng: Mutex::new(prng),
             closed: AtomicBool::new(false),
             admin: Mutex::new(()),
@@ -93,6 +94,8 @@ impl Node {
         node.begin_publishing();
         node.flush_recovered();
         match &node.clock {
+            // The cluster sees to the time.
+            _ if node.replication.is_some() => {}
             crate::env::Clock::Manual(clock) => {
                 let driver: Weak<dyn Driver> = Weak::<Self>::clone(&node.me);
                 clock.attach(driver);
@@ -233,11 +236,12 @@ impl Node {
         for number in 0..entry.config.partition_count()? {
             let config = LogConfig {
                 gaps_anywhere: entry.adopting || found.checkpoints.points_lost,
-                ..entry.log_config(&self.dir, number, &settings)
+                ..self.log_config(&entry, number, &settings)
             };
             let point = points.get(&config.partition).copied();
             let known = point.is_some() || found.names.contains(&config.partition.to_string());
-            if &*entry.name == OFFSETS_TOPIC && !known {
+            let later = &*entry.name == OFFSETS_TOPIC || self.replication.is_some();
+            if later && !known {
                 partitions.push(Partition::new(self.seams(), entry.id, config, None));
                 continue;
             }

@@ -26,12 +26,23 @@ pub(super) struct ParkedFetch {
     pub(super) node: Weak<Node>,
 }
 
-impl ParkedFetch {
-    /// Something changed in one of its partitions: answers, or waits on. Called with no lock held.
-    pub(super) fn look_again(self: &Arc<Self>) {
+/// Somebody who waits for news of a partition.
+pub(super) trait Waiter: Send + Sync + std::fmt::Debug {
+    /// Something changed: answers, or waits on. Called with no lock held.
+    fn look_again(self: Arc<Self>);
+    /// Whether it was not answered yet.
+    fn is_waiting(&self) -> bool;
+}
+
+impl Waiter for ParkedFetch {
+    fn look_again(self: Arc<Self>) {
         if let Some(node) = self.node.upgrade() {
-            node.retry_fetch(self);
+            node.retry_fetch(&self);
         }
+    }
+
+    fn is_waiting(&self) -> bool {
+        !self.ticket.is_filled()
     }
 }
 

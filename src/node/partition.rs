@@ -3,9 +3,11 @@
 use super::{
     counts::Counts,
     group_commit::{Claim, GroupCommit},
-    parked::ParkedFetch,
+    parked::Waiter,
+    replication::{Acknowledgements, Role},
 };
 use crate::{
+    bugs::{self, Bug},
     config::TopicSettings,
     env::{Clock, Storage},
     error::{Error, Result},
@@ -13,7 +15,7 @@ use crate::{
     rpc::PartitionRef,
     sync::{AtomicI64, Mutex, MutexGuard, Ordering},
     trace,
-    types::{Durability, Offset, TopicId, TopicPartition},
+    types::{Durability, Instant, Offset, TopicId, TopicPartition},
 };
 use std::{
     sync::{Arc, Weak},
@@ -32,14 +34,24 @@ pub(super) struct Partition {
     flushing: GroupCommit,
     /// What was synced lies below, exclusive; never ahead of what the log knows.
     durable: AtomicI64,
+    /// How far consumers may read, exclusive, if a controller says who leads; [`ALONE`] else.
+    watermark: AtomicI64,
 }
+
+/// No high watermark but what the log itself tells.
+const ALONE: i64 = i64::MIN;
 
 #[derive(Debug)]
 pub(super) struct State {
     /// The settings in it are those of the topic now.
     config: LogConfig,
     log: LogState,
-    waiting: Vec<Weak<ParkedFetch>>,
+    waiting: Vec<Weak<dyn Waiter>>,
+    pub(super) role: Role,
+    /// Who waits for all replicas to have a record.
+    pub(super) acknowledgements: Acknowledgements,
+    /// When it is looked next at whether the followers keep up.
+    pub(super) replicas_due: Instant,
     /// Whether a background flush is on its way.
     pub(super) flush_armed: bool,
     /// But for the segments that an open log has rolled.
@@ -63,6 +75,10 @@ impl Partition {
         log: Option<Log>,
     ) -> Arc<Self> {
         let durable = log.as_ref().map_or(0, |log| log.synced().get());
+        let (role, watermark) = match config.replicated {
+            true => (Role::NOBODY, log.as_ref().map_or(0, |log| log.start().get())),
+            false => (Role::Alone, ALONE),
+        };
         let log = log.map_or(LogState::Absent, |log| LogState::Open(Box::new(log)));
         Arc::new(Self {
             topic_id,
@@ -73,11 +89,15 @@ impl Partition {
                 config,
                 log,
                 waiting: Vec::new(),
+                role,
+                acknowledgements: Acknowledgements::default(),
+                replicas_due: Instant::MAX,
                 flush_armed: false,
                 counts: Counts::default(),
             }),
             flushing: GroupCommit::default(),
             durable: AtomicI64::new(durable),
+            watermark: AtomicI64::new(watermark),
         })
     }
 
@@ -105,12 +125,41 @@ impl Partition {
         self.state.lock()
     }
 
-    /// The offset below which consumers may read, exclusive: what is flushed, where all is promised to be.
+    /// The offset below which consumers may read, exclusive: what all replicas in sync have; of the only copy, what is flushed,
+    /// where all is promised to be.
+    #[inline]
     pub(super) fn high_watermark(&self, log: &Log) -> Offset {
         match log.settings().durability() {
+            _ if self.is_replicated() && !bugs::is(Bug::ReadAboveHighWatermark) => {
+                self.known_watermark().min(log.end())
+            }
             Durability::Flushed => log.durable(),
             Durability::Buffered => log.end(),
         }
+    }
+
+    /// Whether a controller says who leads it.
+    #[inline]
+    pub(super) fn is_replicated(&self) -> bool {
+        self.watermark.load(Ordering::Acquire) != ALONE
+    }
+
+    /// The high watermark of a replicated one, as its leader knows it, or as that has told.
+    pub(super) fn known_watermark(&self) -> Offset {
+        Offset::new(self.watermark.load(Ordering::Acquire).max(0))
+    }
+
+    /// Called under the lock.
+    pub(super) fn set_watermark(&self, to: Offset) {
+        if self.is_replicated() {
+            self.watermark.fetch_max(to.get(), Ordering::AcqRel);
+        }
+    }
+
+    /// The log was cut off at `end`, and what was synced behind it is gone. Called under the lock.
+    pub(super) fn cut(&self, end: Offset) {
+        self.durable.fetch_min(end.get(), Ordering::AcqRel);
+        self.watermark.fetch_min(end.get(), Ordering::AcqRel);
     }
 
     /// Makes durable all that is below `up_to` now (exclusive), if it is not yet. Callers that come while another
@@ -146,7 +195,7 @@ impl Partition {
             Durability::Buffered => Vec::new(),
         };
         drop(state);
-        woken.iter().for_each(|fetch| fetch.look_again());
+        woken.into_iter().for_each(|waiter| waiter.look_again());
         Ok(())
     }
 
@@ -171,7 +220,7 @@ impl Partition {
         log.alter(settings.clone(), gaps);
         let woken = state.take_waiting();
         drop(state);
-        woken.iter().for_each(|fetch| fetch.look_again());
+        woken.into_iter().for_each(|waiter| waiter.look_again());
         flushed
     }
 
@@ -198,12 +247,16 @@ impl Partition {
         let log = std::mem::replace(&mut state.log, LogState::Closed(why));
         let woken = state.take_waiting();
         drop(state);
-        woken.iter().for_each(|fetch| fetch.look_again());
+        woken.into_iter().for_each(|waiter| waiter.look_again());
         if let LogState::Open(log) = log { Some(log) } else { None }
     }
 }
 
 impl State {
+    pub(super) fn name(&self) -> &TopicPartition {
+        &self.config.partition
+    }
+
     /// Those of the topic now.
     pub(super) fn settings(&self) -> &TopicSettings {
         &self.config.settings
@@ -249,15 +302,15 @@ impl State {
     }
 
     /// Who waited for something new.
-    pub(super) fn take_waiting(&mut self) -> Vec<Arc<ParkedFetch>> {
+    pub(super) fn take_waiting(&mut self) -> Vec<Arc<dyn Waiter>> {
         if self.waiting.is_empty() {
             return Vec::new();
         }
         std::mem::take(&mut self.waiting).iter().filter_map(Weak::upgrade).collect()
     }
 
-    pub(super) fn wait(&mut self, fetch: &Arc<ParkedFetch>) {
+    pub(super) fn wait(&mut self, waiter: Weak<dyn Waiter>) {
         self.waiting.retain(|waiting| waiting.strong_count() > 0);
-        self.waiting.push(Arc::downgrade(fetch));
+        self.waiting.push(waiter);
     }
 }

@@ -1,5 +1,5 @@
-//! Produce: appends one batch to one partition, and answers when it is as durable as was asked for. Here the only
-//! replica is the leader itself, so that every `acks` is reached by the append.
+//! Produce: appends one batch to one partition, and answers when it is as durable, and on as many replicas, as was asked
+//! for. Where the only replica is the leader itself, every `acks` is reached by the append.
 
 use super::{
     Node, Task,
@@ -14,32 +14,42 @@ use crate::{
     error::{Error, Result},
     log::Extent,
     record::{Batch, ValidBatch},
-    rpc::{ProduceRequest, ProduceResponse},
+    rpc::{Answer, ProduceRequest, ProduceResponse},
     sync::{MutexGuard, Ordering},
     trace,
-    types::{Acks, Durability, Timestamp, TimestampType, millis},
+    types::{Acks, Durability, Offset, Timestamp, TimestampType, millis},
 };
 use std::{sync::Arc, time::Duration};
 
 /// The longest that the recovery point of a topic stays behind whose records are flushed one by one.
 const CHECKPOINT_WITHIN: Duration = Duration::from_secs(1);
 
+/// A batch that is in the leader's log.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Produced {
+    pub(super) response: ProduceResponse,
+    /// The log's end behind it, exclusive.
+    pub(super) end: Offset,
+}
+
 impl Node {
     #[inline]
-    pub(super) fn handle_produce(
-        &self,
-        request: ProduceRequest<'_, '_>,
-    ) -> Result<ProduceResponse, Box<Error>> {
-        // The only replica is this one: all that may be asked for is what the append does.
-        let (Acks::Zero | Acks::One | Acks::All) = request.acks;
-        let ProduceRequest { partition, batch, durability, .. } = request;
-        with_partition(&self.topics, &self.slots, partition, |partition| {
+    pub(super) fn handle_produce(&self, request: ProduceRequest<'_, '_>) -> Answer<ProduceResponse> {
+        let ProduceRequest { partition, batch, durability, acks, timeout } = request;
+        let answered = with_partition(&self.topics, &self.slots, partition, |partition| {
             if partition.name().topic() == OFFSETS_TOPIC {
                 let (topic, reason) = (OFFSETS_TOPIC.to_owned(), "only groups write to it".to_owned());
                 return Err(Box::new(Error::InvalidTopic { topic, reason }));
             }
-            self.append(partition, batch, durability)
-        })
+            let produced = self.append(partition, batch, (acks, durability))?;
+            Ok(match acks {
+                Acks::All if partition.is_replicated() => {
+                    self.when_replicated(partition, produced, self.clock.now().plus(timeout))
+                }
+                Acks::Zero | Acks::One | Acks::All => Answer::Ready(Ok(produced.response)),
+            })
+        });
+        answered.unwrap_or_else(|error| Answer::Ready(Err(error)))
     }
 
     /// Appends a batch, wakes who waits for it, and syncs it if that is promised.
@@ -47,12 +57,12 @@ impl Node {
         &self,
         partition: &Arc<Partition>,
         batch: &mut ValidBatch<'_>,
-        durability: Durability,
-    ) -> Result<ProduceResponse, Box<Error>> {
+        asked: (Acks, Durability),
+    ) -> Result<Produced, Box<Error>> {
         let state = partition.lock();
         if state.settings().is_plain() {
             self.check_not_ahead(batch.header().max_timestamp, state.settings())?;
-            return self.append_checked(partition, state, batch, durability);
+            return self.append_checked(partition, state, batch, asked);
         }
         let settings = state.settings().clone();
         // What takes its time needs no lock.
@@ -64,9 +74,9 @@ impl Node {
                 let mut buffer = Vec::new();
                 let recompressed = batch.recompress(codec, &mut buffer);
                 let mut batch = recompressed.map_err(|error| Error::InvalidRecord(error.to_string()))?;
-                self.append_checked(partition, partition.lock(), &mut batch, durability)
+                self.append_checked(partition, partition.lock(), &mut batch, asked)
             }
-            None => self.append_checked(partition, partition.lock(), batch, durability),
+            None => self.append_checked(partition, partition.lock(), batch, asked),
         }
     }
 
@@ -75,8 +85,9 @@ impl Node {
         partition: &Arc<Partition>,
         mut state: MutexGuard<'_, State>,
         batch: &mut ValidBatch<'_>,
-        durability: Durability,
-    ) -> Result<ProduceResponse, Box<Error>> {
+        (acks, durability): (Acks, Durability),
+    ) -> Result<Produced, Box<Error>> {
+        state.check_takes(acks)?;
         let (promised, flush_messages) = (state.settings().durability(), state.settings().flush_messages);
         let durability = durability.max(promised);
         let by_broker = state.settings().timestamp_type == TimestampType::LogAppendTime;
@@ -90,10 +101,12 @@ impl Node {
         let cleans = appended.rolled && state.settings().cleanup_policy.compacts();
         let arm = !std::mem::replace(&mut state.flush_armed, true) || appended.rolled;
         let woken = match promised {
-            Durability::Buffered => state.take_waiting(),
-            Durability::Flushed => Vec::new(),
+            Durability::Flushed if !partition.is_replicated() => Vec::new(),
+            Durability::Buffered | Durability::Flushed => state.take_waiting(),
         };
+        let told = self.appended_as_leader(partition, &mut state, appended.end);
         drop(state);
+        self.tell(told);
         if arm {
             self.arm_flush(partition, appended.rolled);
         }
@@ -108,14 +121,15 @@ impl Node {
         if appended.run_ahead && durability == Durability::Buffered {
             self.offer(Job::RunAhead(Arc::downgrade(partition)));
         }
-        woken.iter().for_each(|fetch| fetch.look_again());
+        woken.into_iter().for_each(|waiter| waiter.look_again());
         let owed = partition.owes_flush(appended.end, flush_messages);
         let durability = if owed { Durability::Flushed } else { durability };
         if durability == Durability::Flushed && !bugs::is(Bug::AcknowledgeBeforeFlush) {
             let flushed = partition.flush(appended.end, Extent::Records);
             flushed.inspect_err(|_| self.requests.appended_failures.up())?;
         }
-        Ok(ProduceResponse { base_offset: appended.base, log_append_time, durability })
+        let response = ProduceResponse { base_offset: appended.base, log_append_time, durability };
+        Ok(Produced { response, end: appended.end })
     }
 
     /// Sees to a flush in the background: soon, if a segment was closed.

@@ -79,7 +79,11 @@ impl Node {
             let reason = "records of an internal topic cannot be deleted".to_owned();
             return Err(Error::InvalidTopic { topic: topic(), reason });
         }
-        let policy = partition.lock().settings().cleanup_policy;
+        let policy = {
+            let state = partition.lock();
+            state.check_is_leader()?;
+            state.settings().cleanup_policy
+        };
         if policy == CleanupPolicy::Compact {
             let reason =
                 "a topic with cleanup_policy compact does not delete records by their age".to_owned();
@@ -97,6 +101,20 @@ impl Node {
         drop(one_at_a_time);
         partition.tell_dropped(&dropped);
         Ok(DeleteRecordsResponse { log_start_offset })
+    }
+
+    /// A follower's log begins no earlier than its leader's.
+    pub(super) fn follow_start(&self, partition: &Arc<Partition>, to: Offset) -> Result<()> {
+        let one_at_a_time = self.starts.lock();
+        if let Some(log) = partition.lock().log_if_any()? {
+            log.move_start(to)?;
+        }
+        partition.write_epochs()?;
+        self.write_log_starts()?;
+        let dropped = self.drop_below_start(partition);
+        drop(one_at_a_time);
+        partition.tell_dropped(&dropped);
+        Ok(())
     }
 
     /// Takes segments out of a log that lie below its start, which is durable, and has them removed later.

@@ -1,6 +1,7 @@
 //! Requests to a broker that no client of this version sends.
 
 mod adopting;
+mod replication;
 mod transactions;
 
 use super::*;
@@ -17,11 +18,21 @@ use std::collections::BTreeMap;
 
 /// A broker on a disk, with a clock that nobody moves.
 fn open(disk: &SimDisk) -> Result<(Arc<Node>, RecoveryReport)> {
+    open_as(1, disk, &ManualClock::new(), None)
+}
+
+fn open_as(
+    id: i32,
+    disk: &SimDisk,
+    clock: &ManualClock,
+    replication: Option<Replication>,
+) -> Result<(Arc<Node>, RecoveryReport)> {
     Node::open(NodeConfig {
-        id: 1.into(),
+        replication,
+        id: id.into(),
         dir: "data".into(),
         storage: disk.boot(),
-        clock: Clock::Manual(ManualClock::new()),
+        clock: Clock::Manual(clock.clone()),
         prng: Prng::new(disk.sessions()),
         topic_defaults: TopicConfig::new(),
         retention_check_interval: Duration::MAX,
@@ -139,13 +150,15 @@ fn rule_11_a_partition_of_another_topic_id_is_unknown() {
     let partition = make_topic(&node);
     for other in [
         PartitionRef { topic_id: TopicId::from_bytes([9; 16]), ..partition },
-        PartitionRef { slot: 7, ..partition },
         PartitionRef { partition: 1, ..partition },
     ] {
         let answer = node.fetch(1.into(), &fetch(other, 0)).wait(node.clock(), Instant::default());
         let fetched = answer.unwrap().partitions.remove(0);
         assert!(matches!(fetched, Err(Error::UnknownTopicId { .. })), "{other:?}: {fetched:?}");
     }
+    let elsewhere = PartitionRef { slot: 7, ..partition };
+    let answer = node.fetch(1.into(), &fetch(elsewhere, 0)).wait(node.clock(), Instant::default());
+    assert!(answer.unwrap().partitions.remove(0).is_ok(), "the slot is a hint");
 }
 
 #[test]

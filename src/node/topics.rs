@@ -54,6 +54,7 @@ pub(super) struct Topic {
 #[derive(Debug, Default)]
 pub(super) struct Topics {
     by_name: BTreeMap<Arc<str>, Topic>,
+    names: BTreeMap<TopicId, Arc<str>>,
     /// Partitions by slot, so that a client that knows the slot pays no look-up by name.
     slots: Vec<Option<Arc<Partition>>>,
     free: Vec<u32>,
@@ -120,11 +121,13 @@ impl Topics {
 
     pub(super) fn insert(&mut self, entry: TopicEntry, partitions: Vec<Arc<Partition>>) {
         let slots = partitions.iter().map(|partition| self.take_slot(partition)).collect();
+        self.names.insert(entry.id, Arc::clone(&entry.name));
         self.by_name.insert(Arc::clone(&entry.name), Topic { entry, partitions, slots });
     }
 
     pub(super) fn remove(&mut self, name: &str) -> Option<Topic> {
         let topic = self.by_name.remove(name)?;
+        self.names.remove(&topic.entry.id);
         self.gone.leaving.extend(topic.partitions.iter().cloned());
         self.version.change();
         for slot in &topic.slots {
@@ -184,26 +187,23 @@ impl Topics {
     /// The partition that a client means; an error if its topic is not the one that the client knows.
     pub(super) fn partition(&self, of: PartitionRef) -> Result<&Arc<Partition>> {
         let kept = self.slots.get(of.slot as usize).and_then(Option::as_ref);
-        let same = kept.filter(|partition| partition.is(&of));
+        let same = kept.filter(|partition| partition.is(&of)).or_else(|| self.find(&of));
         same.ok_or_else(|| Error::UnknownTopicId { topic: format!("with the id {}", of.topic_id) })
     }
 
+    /// A partition of which the one who asks knows the slot that another broker keeps it in.
+    fn find(&self, of: &PartitionRef) -> Option<&Arc<Partition>> {
+        let topic = self.by_name.get(self.names.get(&of.topic_id)?)?;
+        topic.partitions.get(usize::try_from(of.partition).ok()?)
+    }
+
     /// What clients are told of a topic.
-    pub(super) fn metadata(&self, topic: &Topic, leader: BrokerId) -> TopicMetadata {
-        let partition = |(partition, slot): (&Arc<Partition>, &u32)| PartitionMetadata {
-            partition: PartitionRef {
-                topic_id: topic.entry.id,
-                partition: partition.name().partition(),
-                slot: *slot,
-            },
-            leader,
-            leader_epoch: partition
-                .lock()
-                .log_if_any()
-                .ok()
-                .flatten()
-                .map(|log| log.epoch())
-                .unwrap_or_default(),
+    pub(super) fn metadata(&self, topic: &Topic, me: BrokerId) -> TopicMetadata {
+        let partition = |(partition, slot): (&Arc<Partition>, &u32)| {
+            let (leader, leader_epoch) = partition.lock().leader(me);
+            let (topic_id, number) = (topic.entry.id, partition.name().partition());
+            let partition = PartitionRef { topic_id, partition: number, slot: *slot };
+            PartitionMetadata { partition, leader, leader_epoch }
         };
         TopicMetadata {
             name: Arc::clone(&topic.entry.name),
@@ -255,6 +255,7 @@ impl TopicEntry {
             settings: settings.clone(),
             gaps: self.gaps || settings.cleanup_policy.compacts(),
             gaps_anywhere: false,
+            replicated: false,
         }
     }
 }

@@ -30,10 +30,6 @@ impl<'a> ValidBatch<'a> {
 
     /// Checks what a client sent: one batch, whole, of readable records, that keeps rules 12 and 13. A wrong max
     /// timestamp is mended.
-    #[cfg_attr(
-        not(any(test, fuzzing)),
-        expect(dead_code, reason = "for batches from outside the process: a listener's, a follower's")
-    )]
     pub(crate) fn validate(bytes: &'a mut [u8]) -> Result<Self, BatchError> {
         let batch = Batch::check(bytes)?;
         let mut header = *batch.header();

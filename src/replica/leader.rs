@@ -1,7 +1,10 @@
 //! What the leader of a partition knows of its followers: how far each has copied the log, which of them are in sync, and
 //! how far consumers may read. (Kafka: `Partition`)
 
-use crate::types::{BrokerId, Instant, LeaderEpoch, Offset};
+use crate::{
+    bugs::{self, Bug},
+    types::{BrokerId, Instant, LeaderEpoch, Offset},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -16,6 +19,8 @@ pub(crate) struct LeaderState {
     /// All that are to have a copy.
     pub(crate) replicas: Vec<BrokerId>,
     pub(crate) isr: BTreeSet<BrokerId>,
+    /// The brokers that may be in sync: neither fenced nor about to go.
+    pub(crate) active: BTreeSet<BrokerId>,
     /// The topic's `min_insync_replicas`.
     pub(crate) min_insync_replicas: usize,
 }
@@ -105,15 +110,9 @@ impl Leader {
         self.state.isr.len() >= self.needed()
     }
 
-    /// The topic has another `min_insync_replicas`.
-    pub(crate) fn need(&mut self, min_insync_replicas: usize, end: Offset, now: Instant) -> News {
-        self.state.min_insync_replicas = min_insync_replicas;
-        self.news(end, now)
-    }
-
     /// Records were appended, and the log ends at `end`.
     pub(crate) fn appended(&mut self, end: Offset, now: Instant) -> News {
-        self.news(end, now)
+        self.news(None, end, now)
     }
 
     /// A follower fetches from `offset` on: so far it has the log, which ends at `end` here.
@@ -136,12 +135,12 @@ impl Leader {
         }
         follower.end = Some(offset);
         follower.fetched = (now, end);
-        self.news(end, now)
+        self.news(Some(from.0), end, now)
     }
 
     /// Looks at who has not caught up for too long.
     pub(crate) fn tick(&mut self, end: Offset, now: Instant) -> News {
-        self.news(end, now)
+        self.news(None, end, now)
     }
 
     /// When a follower may be out of sync that is in it now.
@@ -151,15 +150,15 @@ impl Leader {
         if self.proposed.is_some() { Instant::MAX } else { times.min().unwrap_or(Instant::MAX) }
     }
 
-    /// The controller says what holds now. `false`: it is older than what is known.
-    pub(crate) fn isr_is(&mut self, partition_epoch: i32, isr: BTreeSet<BrokerId>) -> bool {
-        if partition_epoch < self.state.partition_epoch {
+    /// The controller says what holds now, in the same epoch. `false`: it is older than what is known.
+    pub(crate) fn learn(&mut self, said: &LeaderState) -> bool {
+        if said.partition_epoch < self.state.partition_epoch {
             return false;
         }
-        if partition_epoch > self.state.partition_epoch {
+        if said.partition_epoch > self.state.partition_epoch {
             self.proposed = None;
         }
-        (self.state.partition_epoch, self.state.isr) = (partition_epoch, isr);
+        self.state = said.clone();
         true
     }
 
@@ -174,13 +173,17 @@ impl Leader {
     }
 
     /// Rule 56.
-    fn may_join(&self, follower: &Follower) -> bool {
-        follower.end.is_some_and(|end| end >= self.high_watermark && end >= self.epoch_start)
+    fn may_join(&self, id: BrokerId, follower: &Follower) -> bool {
+        if !self.state.active.contains(&id) {
+            return false;
+        }
+        let bug = bugs::is(Bug::JoinBehind);
+        follower.end.is_some_and(|end| bug || end >= self.high_watermark && end >= self.epoch_start)
     }
 
-    fn news(&mut self, end: Offset, now: Instant) -> News {
+    fn news(&mut self, fetched: Option<BrokerId>, end: Offset, now: Instant) -> News {
         let raised = self.raise(end, now);
-        let propose = if self.proposed.is_none() { self.propose(end, now) } else { None };
+        let propose = if self.proposed.is_none() { self.propose(fetched, end, now) } else { None };
         News { raised, propose }
     }
 
@@ -192,9 +195,14 @@ impl Leader {
             return false;
         }
         let counts = |(id, follower): &(&BrokerId, &Follower)| {
+            if bugs::is(Bug::ForgetJoiners) {
+                return self.state.isr.contains(id);
+            }
             self.state.isr.contains(id)
                 || self.proposed.as_ref().is_some_and(|proposed| proposed.contains(id))
-                || follower.end.is_some() && self.is_caught_up(follower, end, now) && self.may_join(follower)
+                || follower.end.is_some()
+                    && self.is_caught_up(follower, end, now)
+                    && self.may_join(**id, follower)
         };
         let ends = self.followers.iter().filter(counts);
         let least = ends.map(|(_, follower)| follower.end.unwrap_or(Offset::ZERO)).min();
@@ -204,13 +212,18 @@ impl Leader {
         raised
     }
 
-    /// Another ISR than the one that holds, if there should be one.
-    fn propose(&mut self, end: Offset, now: Instant) -> Option<Vec<(BrokerId, i64)>> {
+    /// Another ISR than the one that holds, if there should be one: a follower joins when it fetches.
+    fn propose(
+        &mut self,
+        fetched: Option<BrokerId>,
+        end: Offset,
+        now: Instant,
+    ) -> Option<Vec<(BrokerId, i64)>> {
         let belongs = |(id, follower): &(&BrokerId, &Follower)| {
             if self.state.isr.contains(id) {
                 self.is_caught_up(follower, end, now)
             } else {
-                self.may_join(follower)
+                Some(**id) == fetched && self.may_join(**id, follower)
             }
         };
         let others = self.followers.iter().filter(belongs).map(|(id, _)| *id);
@@ -250,9 +263,15 @@ mod tests {
             partition_epoch: 5,
             replicas: [1, 2, 3].map(BrokerId::from).to_vec(),
             isr: ids(isr),
+            active: ids([1, 2, 3]),
             min_insync_replicas,
         };
         Leader::new(1.into(), state, (off(10), off(8)), MAX_LAG, at(0))
+    }
+
+    fn said<const N: usize>(leader: &mut Leader, partition_epoch: i32, isr: [i32; N]) -> bool {
+        let said = LeaderState { partition_epoch, isr: ids(isr), ..leader.state.clone() };
+        leader.learn(&said)
     }
 
     fn fetch(leader: &mut Leader, from: i32, offset: i64, end: i64, seconds: u64) -> News {
@@ -279,7 +298,7 @@ mod tests {
         assert_eq!(asked, Some(vec![(1.into(), -1), (2.into(), 7), (3.into(), 7)]));
         assert!(!fetch(&mut leader, 2, 12, 12, 1).raised, "the controller may have taken it in");
         assert!(fetch(&mut leader, 3, 12, 12, 1).raised);
-        assert!(leader.isr_is(6, ids([1, 2, 3])) && !leader.isr_is(5, ids([1])));
+        assert!(said(&mut leader, 6, [1, 2, 3]) && !said(&mut leader, 5, [1]));
     }
 
     #[test]
@@ -287,13 +306,14 @@ mod tests {
         let mut leader = leader([1, 2], 2);
         assert!(leader.has_enough());
         fetch(&mut leader, 2, 10, 10, 0);
-        assert!(leader.isr_is(6, ids([1])));
+        assert!(said(&mut leader, 6, [1]));
         assert!(!leader.has_enough());
         assert!(!leader.appended(off(14), at(1)).raised);
         assert_eq!(leader.high_watermark(), off(10));
-        assert!(leader.isr_is(7, ids([1, 2])));
+        assert!(said(&mut leader, 7, [1, 2]));
         assert!(fetch(&mut leader, 2, 14, 14, 2).raised);
-        assert_eq!(leader.need(9, off(14), at(2)), News { raised: false, propose: None });
+        let more = LeaderState { partition_epoch: 8, min_insync_replicas: 9, ..leader.state.clone() };
+        assert!(leader.learn(&more));
         assert_eq!(leader.needed(), 3, "more than there are replicas is all of them");
     }
 
@@ -320,6 +340,16 @@ mod tests {
         assert_eq!(fetch(&mut leader, 3, 7, 10, 0).propose, None);
         assert_eq!(fetch(&mut leader, 3, 9, 10, 0).propose, None, "its end is below the epoch's start");
         assert!(fetch(&mut leader, 3, 10, 12, 0).propose.is_some());
+    }
+
+    #[test]
+    fn who_is_fenced_neither_joins_nor_holds_the_high_watermark_back() {
+        let mut leader = leader([1, 2], 1);
+        let fenced = LeaderState { partition_epoch: 6, active: ids([1, 2]), ..leader.state.clone() };
+        assert!(leader.learn(&fenced));
+        assert_eq!(fetch(&mut leader, 3, 10, 10, 0).propose, None);
+        assert!(fetch(&mut leader, 2, 12, 12, 1).raised);
+        assert_eq!(leader.high_watermark(), off(12));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod fetch;
 mod group;
 pub(crate) mod metadata_record;
 mod produce;
+mod replica;
 
 pub(crate) use admin::{
     AlterConfigsRequest, CreatePartitionsRequest, CreateTopicRequest, CreateTopicResponse,
@@ -32,6 +33,7 @@ pub(crate) use group::{
     OffsetDeleteRequest, OffsetFetchRequest, OffsetFetchResponse, SyncGroupRequest, SyncGroupResponse,
 };
 pub(crate) use produce::{ProduceRequest, ProduceResponse};
+pub(crate) use replica::{ReplicaFetchPartition, ReplicaFetchRequest, ReplicaFetchResponse, ReplicaFetched};
 
 use crate::{
     env::{Clock, Slot},
@@ -42,6 +44,7 @@ use metadata_record::PartitionState;
 use std::{
     fmt,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 /// A partition as a client names it to a broker: the topic's id and the number are what counts; the slot is where the
@@ -87,6 +90,10 @@ pub(crate) trait Service: Send + Sync + fmt::Debug {
     fn call(&self, to: BrokerId, request: Request) -> Answer<Response>;
     /// Has something done at a time, on whatever thread sees to times.
     fn schedule(&self, at: Instant, task: Weak<dyn Timed>);
+    /// How much later than its own deadline a fetch may be answered, for all that lies between.
+    fn latency(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// What a client has to do at some time: beating its heart.

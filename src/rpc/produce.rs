@@ -5,12 +5,15 @@ use crate::{
     record::ValidBatch,
     types::{Acks, Durability, Offset, Timestamp},
 };
+use std::time::Duration;
 
 /// One batch for one partition (rule 12).
 #[derive(Debug)]
 pub(crate) struct ProduceRequest<'r, 'b> {
     pub(crate) partition: &'r PartitionRef,
     pub(crate) acks: Acks,
+    /// How long the broker may wait for the replicas that are to have it.
+    pub(crate) timeout: Duration,
     /// At least this; the topic may ask for more.
     pub(crate) durability: Durability,
     /// The broker sets its base offset and leader epoch.

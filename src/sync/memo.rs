@@ -24,6 +24,11 @@ impl Version {
         self.0.load(Ordering::Acquire)
     }
 
+    /// Makes it a number that others know too: of something that many have a copy of.
+    pub(crate) fn set(&self, version: u64) {
+        self.0.store(version, Ordering::Release);
+    }
+
     /// Makes all that was remembered count no more. To be called while the lock is held for the change.
     pub(crate) fn change(&self) {
         self.0.store(next(), Ordering::Release);

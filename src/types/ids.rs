@@ -83,6 +83,9 @@ impl From<&Self> for TopicPartition {
 pub struct BrokerId(i32);
 
 impl BrokerId {
+    /// Kafka's number for nobody.
+    pub(crate) const NOBODY: Self = Self(-1);
+
     pub(crate) const fn get(self) -> i32 {
         self.0
     }

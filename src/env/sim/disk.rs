@@ -56,7 +56,7 @@ pub(super) struct State {
     /// Which session has locked a directory.
     pub(super) locks: BTreeMap<Vec<String>, u64>,
     pub(super) operations: VecDeque<DiskOperation>,
-    power_cuts: u64,
+    pub(super) power_cuts: u64,
     pub(super) sessions: u64,
     /// The outcome that the next power cut is to have, and of how many the last chosen one was.
     pub(super) chosen: Option<u64>,

@@ -192,6 +192,11 @@ impl SimDisk {
         self.disk.state.lock().sessions
     }
 
+    /// How often the power was cut.
+    pub(crate) fn power_cuts(&self) -> u64 {
+        self.disk.state.lock().power_cuts
+    }
+
     /// Storage on this disk, until the power is cut, for who goes by `clock`: files get their times from it.
     pub(crate) fn boot_at(&self, clock: &Clock) -> Arc<dyn Storage> {
         Arc::new(SimStorage::new(self.disk.clone(), clock.clone()))

@@ -33,6 +33,7 @@ fn config(gaps: bool, interval: u32) -> LogConfig {
         settings: settings.settings().unwrap(),
         gaps,
         gaps_anywhere: gaps,
+        replicated: false,
     }
 }
 

@@ -18,6 +18,7 @@ fn open(storage: &Arc<dyn Storage>, from: LoadedFrom) -> Log {
         settings,
         gaps: false,
         gaps_anywhere: false,
+        replicated: false,
     };
     storage.create_dir(&config.dir).unwrap();
     Log::open(storage, config, from, Some(Offset::ZERO)).unwrap().0

@@ -60,6 +60,7 @@ impl World {
             settings: settings.settings().unwrap(),
             gaps: false,
             gaps_anywhere: false,
+            replicated: false,
         };
         let disk = SimDisk::new(seed.wrapping_mul(1000).wrapping_add(n));
         let storage = disk.boot();

@@ -6,7 +6,7 @@ use crate::{
     config::ConsumerConfig,
     group::{CommitRecord, Committed},
     record::{BatchWriter, Record},
-    types::{Durability, OffsetSpec, Timestamp},
+    types::{Acks, Durability, OffsetSpec, Timestamp},
 };
 
 /// A broker on a disk that can be opened anew.
@@ -43,7 +43,7 @@ impl World {
         writer.push(Timestamp::from_millis(1000), Some(key), Some(value), &[]).unwrap();
         let partition = self.node.partition_named(topic, partition).unwrap();
         let batch = &mut writer.finish_transactional(id, is_marker);
-        self.node.append(&partition, batch, Durability::Buffered).unwrap();
+        self.node.append(&partition, batch, (Acks::All, Durability::Buffered)).unwrap();
     }
 
     fn in_transaction(&self, id: i64, value: &str) {

@@ -1,0 +1,190 @@
+//! A follower copies its leader's log, and cuts off what the leader does not have.
+
+use super::{Followed, Role};
+use crate::{
+    error::{Error, Result},
+    log::Log,
+    node::{Node, partition::Partition},
+    record::Batch,
+    rpc::{PartitionRef, ReplicaFetchPartition, ReplicaFetchRequest, ReplicaFetchResponse, ReplicaFetched},
+    trace,
+    types::{BrokerId, Instant, LeaderEpoch, Offset},
+};
+use std::sync::Arc;
+
+/// How much is copied at a time. (`replica.fetch.response.max.bytes`)
+const MAX_BYTES: usize = 10 << 20;
+
+impl Node {
+    /// What to ask a leader for; `None`: nothing here follows it.
+    pub(crate) fn next_replica_fetch(
+        &self,
+        leader: BrokerId,
+        deadline: Instant,
+    ) -> Option<ReplicaFetchRequest> {
+        let followed: Vec<Arc<Partition>> = {
+            let topics = self.topics.read();
+            let follows = |partition: &&Arc<Partition>| partition.lock().role.copies_from() == Some(leader);
+            topics.partitions().filter(follows).cloned().collect()
+        };
+        let partitions: Vec<_> = followed.iter().filter_map(next_of).collect();
+        let (from, broker_epoch) = (self.id, self.broker_epoch());
+        (!partitions.is_empty()).then_some(ReplicaFetchRequest {
+            from,
+            broker_epoch,
+            deadline,
+            max_bytes: MAX_BYTES,
+            partitions,
+        })
+    }
+
+    /// Takes in what a leader has answered. `false`: something could not be taken, and is to be tried later.
+    pub(crate) fn replica_fetched(
+        &self,
+        request: &ReplicaFetchRequest,
+        response: ReplicaFetchResponse,
+    ) -> bool {
+        let mut all = true;
+        for (wanted, answer) in request.partitions.iter().zip(response.partitions) {
+            let Ok(partition) = self.partition(wanted.partition) else { continue };
+            let taken = answer.and_then(|fetched| self.copy_in(&partition, wanted, fetched));
+            if let Err(error) = taken {
+                all = false;
+                self.copy_failed(&partition, wanted, &error);
+            }
+        }
+        all
+    }
+
+    fn copy_in(
+        &self,
+        partition: &Arc<Partition>,
+        wanted: &ReplicaFetchPartition,
+        fetched: ReplicaFetched,
+    ) -> Result<()> {
+        match fetched {
+            ReplicaFetched::Diverging { epoch, end_offset } => {
+                self.cut_divergence(partition, wanted, |log| log.divergence(epoch, end_offset))
+            }
+            ReplicaFetched::Records { records, high_watermark, log_start_offset } => {
+                let mut state = partition.lock();
+                if !still_follows(&state.role, wanted) {
+                    return Ok(());
+                }
+                let log = state.log_to_append(partition)?;
+                if log.end() != wanted.offset {
+                    return Ok(());
+                }
+                let mut rest: &[u8] = &records;
+                while let Some(batch) = Batch::unchecked(rest) {
+                    let size = batch.header().size;
+                    let Some((first, others)) = rest.split_at_checked(size) else { break };
+                    log.append_of_leader(first)?;
+                    rest = others;
+                }
+                let (start, end) = (log.start(), log.end());
+                partition.set_watermark(high_watermark.min(end));
+                let arm = !records.is_empty() && !std::mem::replace(&mut state.flush_armed, true);
+                drop(state);
+                if arm {
+                    self.arm_flush(partition, false);
+                }
+                if log_start_offset > start {
+                    self.follow_start(partition, log_start_offset.min(end))?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Cuts off what the leader does not have: the recovery point is noted first, so that no crash takes the cut for damage.
+    fn cut_divergence(
+        &self,
+        partition: &Arc<Partition>,
+        wanted: &ReplicaFetchPartition,
+        to: impl FnOnce(&Log) -> Offset,
+    ) -> Result<()> {
+        let _no_flush = partition.hold_flushes();
+        let to = {
+            let mut state = partition.lock();
+            if !still_follows(&state.role, wanted) {
+                return Ok(());
+            }
+            let log = state.log_to_append(partition)?;
+            let to = to(log);
+            log.lower_recovery_point(to);
+            to
+        };
+        self.write_recovery_points()?;
+        let mut state = partition.lock();
+        if !still_follows(&state.role, wanted) {
+            return Ok(());
+        }
+        let log = state.log_to_append(partition)?;
+        log.truncate(to)?;
+        let end = log.end();
+        partition.cut(end);
+        trace::log_truncated(partition.name(), end.get());
+        Ok(())
+    }
+
+    fn copy_failed(&self, partition: &Arc<Partition>, wanted: &ReplicaFetchPartition, error: &Error) {
+        match error {
+            // The leader has nothing left of what comes next here.
+            Error::OffsetOutOfRange { log_start_offset, log_end_offset, .. } => {
+                let (start, end) = (Offset::new(*log_start_offset), Offset::new(*log_end_offset));
+                let done = if wanted.offset > end {
+                    self.cut_divergence(partition, wanted, |_| end)
+                } else {
+                    self.begin_anew(partition, wanted, start)
+                };
+                if let Err(error) = done {
+                    trace::replication_failed(partition.name(), &error);
+                }
+            }
+            error if error.is_retriable() => {}
+            error => {
+                trace::replication_failed(partition.name(), error);
+                self.note_failure(error.clone());
+            }
+        }
+    }
+
+    /// Takes nothing of the log for good, and goes on at `start`, where its leader's log begins.
+    fn begin_anew(
+        &self,
+        partition: &Arc<Partition>,
+        wanted: &ReplicaFetchPartition,
+        start: Offset,
+    ) -> Result<()> {
+        self.cut_divergence(partition, wanted, |log| log.start())?;
+        let _no_flush = partition.hold_flushes();
+        // First of all it is noted: a log whose noted start lies beyond all that it has goes on there.
+        self.write_log_starts_with(Some((partition.name().clone(), start)))?;
+        let mut state = partition.lock();
+        if still_follows(&state.role, wanted) {
+            state.log_to_append(partition)?.restart_at(start)?;
+            partition.cut(start);
+        }
+        Ok(())
+    }
+}
+
+fn still_follows(role: &Role, wanted: &ReplicaFetchPartition) -> bool {
+    matches!(role, Role::Follower(Followed { epoch, is_replica: true, .. }) if *epoch == wanted.current_leader_epoch)
+}
+
+fn next_of(partition: &Arc<Partition>) -> Option<ReplicaFetchPartition> {
+    let mut state = partition.lock();
+    let current_leader_epoch: LeaderEpoch = state.role.epoch();
+    let log = state.log_to_append(partition).ok()?;
+    let (offset, last_fetched_epoch) = (log.end(), log.last_epoch());
+    let (topic_id, number) = (partition.topic_id, partition.name().partition());
+    Some(ReplicaFetchPartition {
+        partition: PartitionRef { topic_id, partition: number, slot: u32::MAX },
+        current_leader_epoch,
+        offset,
+        last_fetched_epoch,
+        high_watermark: partition.known_watermark(),
+    })
+}

@@ -1,0 +1,300 @@
+//! The copies of partitions that a broker of a cluster has: some it leads, some follow another broker's. The controller says
+//! which; an embedded broker is alone with all of its own.
+
+mod acks;
+mod follow;
+mod role;
+mod serve;
+mod topics;
+
+pub(super) use acks::Acknowledgements;
+pub(super) use role::{Followed, Role};
+pub(super) use serve::ParkedReplicaFetch;
+
+use super::{Node, partition::Partition};
+use crate::{
+    bugs::{self, Bug},
+    error::{Error, Result},
+    replica::{Leader, LeaderState, News},
+    rpc::PartitionRef,
+    sync::{AtomicI64, Mutex, Ordering},
+    types::{BrokerId, LeaderEpoch, Offset, TopicId},
+};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+/// What a broker of a cluster keeps, and an embedded one does not need.
+#[derive(Debug)]
+pub(crate) struct Replication {
+    /// How long a follower may lag behind before it is not in sync any more. (`replica.lag.time.max.ms`)
+    pub(crate) max_lag: Duration,
+    /// That of the broker's registration.
+    broker_epoch: AtomicI64,
+    /// What the controller is to be asked for.
+    proposals: Mutex<Vec<IsrProposal>>,
+    /// What the disk has refused in the background.
+    failure: Mutex<Option<Error>>,
+}
+
+/// A leader wants another ISR for its partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IsrProposal {
+    pub(crate) partition: (TopicId, i32),
+    pub(crate) leader_epoch: LeaderEpoch,
+    pub(crate) partition_epoch: i32,
+    /// With the registrations that the leader knows the brokers by.
+    pub(crate) isr: Vec<(BrokerId, i64)>,
+}
+
+/// What the controller says of a partition.
+#[derive(Debug, Clone)]
+pub(crate) struct Leadership {
+    pub(crate) leader: Option<BrokerId>,
+    pub(crate) state: LeaderState,
+}
+
+impl Replication {
+    pub(crate) fn new(max_lag: Duration) -> Self {
+        Self {
+            max_lag,
+            broker_epoch: AtomicI64::new(-1),
+            proposals: Mutex::default(),
+            failure: Mutex::default(),
+        }
+    }
+}
+
+impl Node {
+    /// The broker is registered under this number from now on.
+    pub(crate) fn set_broker_epoch(&self, epoch: i64) {
+        if let Some(replication) = &self.replication {
+            replication.broker_epoch.store(epoch, Ordering::Release);
+        }
+    }
+
+    fn broker_epoch(&self) -> i64 {
+        self.replication.as_ref().map_or(-1, |replication| replication.broker_epoch.load(Ordering::Acquire))
+    }
+
+    /// What clients know of topics has another number: that of the controller's last word.
+    pub(crate) fn set_metadata_version(&self, version: u64) {
+        self.metadata.set(version);
+        self.tell_of_topics();
+    }
+
+    /// A log is not kept any more as it should be.
+    pub(super) fn note_failure(&self, error: Error) {
+        let of_the_disk = matches!(error, Error::Io { .. } | Error::KafkaStorageError { .. });
+        if let Some(replication) = self.replication.as_ref().filter(|_| of_the_disk) {
+            replication.failure.lock().get_or_insert(error);
+        }
+    }
+
+    /// What the disk has refused in the background.
+    pub(crate) fn take_failure(&self) -> Option<Error> {
+        self.replication.as_ref()?.failure.lock().take()
+    }
+
+    /// What the controller is to be asked for, since this was asked last.
+    pub(crate) fn take_proposals(&self) -> Vec<IsrProposal> {
+        self.replication
+            .as_ref()
+            .map_or_else(Vec::new, |replication| std::mem::take(&mut *replication.proposals.lock()))
+    }
+
+    /// A partition by its topic's id and number, wherever it is kept.
+    pub(super) fn partition_by_id(&self, (topic_id, partition): (TopicId, i32)) -> Result<Arc<Partition>> {
+        self.partition(PartitionRef { topic_id, partition, slot: u32::MAX })
+    }
+
+    /// The controller says who leads a partition, and who is in sync. What is older than what is known changes nothing.
+    pub(crate) fn take_leadership(&self, of: (TopicId, i32), said: &Leadership) -> Result<()> {
+        let partition = self.partition_by_id(of)?;
+        let leads = said.leader == Some(self.id);
+        if leads { self.lead(&partition, &said.state) } else { self.follow(&partition, said) }
+    }
+
+    fn lead(&self, partition: &Arc<Partition>, said: &LeaderState) -> Result<()> {
+        let Some(replication) = &self.replication else { return Ok(()) };
+        let now = self.clock.now();
+        let mut state = partition.lock();
+        if let Role::Leader(leader) = &mut state.role
+            && leader.epoch() == said.epoch
+        {
+            if !leader.learn(said) {
+                return Ok(());
+            }
+        } else {
+            if said.epoch <= state.role.epoch() {
+                return Ok(());
+            }
+            let high_watermark = partition.known_watermark();
+            let log = state.log_to_append(partition)?;
+            log.begin_epoch(said.epoch);
+            let ends = (log.end(), high_watermark.min(log.end()).max(log.start()));
+            let leader = Leader::new(self.id, said.clone(), ends, replication.max_lag, now);
+            state.role = Role::Leader(Box::new(leader));
+        }
+        drop(state);
+        self.tick_replicas(partition);
+        Ok(())
+    }
+
+    fn follow(&self, partition: &Arc<Partition>, said: &Leadership) -> Result<()> {
+        let mut state = partition.lock();
+        if said.state.epoch < state.role.epoch()
+            || said.state.epoch == state.role.epoch() && matches!(state.role, Role::Leader(_))
+        {
+            return Ok(());
+        }
+        let is_replica = said.state.replicas.contains(&self.id);
+        let was_leader = matches!(state.role, Role::Leader(_));
+        let followed = Followed { leader: said.leader, epoch: said.state.epoch, is_replica };
+        state.role = Role::Follower(followed);
+        let woken = state.take_waiting();
+        let waiting = state.acknowledgements.take_all();
+        if is_replica {
+            let log = state.log_to_append(partition)?;
+            if bugs::is(Bug::TruncateToHighWatermark) {
+                let to = partition.known_watermark();
+                log.lower_recovery_point(to);
+                log.truncate(to)?;
+                partition.cut(to);
+            }
+        }
+        drop(state);
+        if was_leader {
+            self.fail_acknowledgements(waiting);
+        }
+        woken.into_iter().for_each(|waiter| waiter.look_again());
+        Ok(())
+    }
+
+    /// The controller has not taken a proposal, or nobody knows whether it has: it may be made again.
+    pub(crate) fn proposal_failed(&self, proposal: &IsrProposal) {
+        let Ok(partition) = self.partition_by_id(proposal.partition) else { return };
+        {
+            let mut state = partition.lock();
+            let Role::Leader(leader) = &mut state.role else { return };
+            if (leader.epoch(), leader.partition_epoch()) != (proposal.leader_epoch, proposal.partition_epoch)
+            {
+                return;
+            }
+            leader.refused();
+        }
+        self.tick_replicas(&partition);
+    }
+
+    /// Looks at whether a partition's followers keep up, and when to look again.
+    pub(super) fn tick_replicas(&self, partition: &Arc<Partition>) {
+        let now = self.clock.now();
+        let mut state = partition.lock();
+        let end = state.log_if_any().ok().flatten().map(|log| log.end());
+        let (Role::Leader(leader), Some(end)) = (&mut state.role, end) else { return };
+        let news = leader.tick(end, now);
+        let next = leader.next_deadline(end);
+        let arm = next < state.replicas_due;
+        if arm {
+            state.replicas_due = next;
+        }
+        let told = self.take_news(partition, &mut state, news);
+        drop(state);
+        if arm {
+            self.timers.arm(next, super::Task::Replicas(Arc::downgrade(partition)));
+        }
+        self.tell(told);
+    }
+
+    /// The timer of [`tick_replicas`](Self::tick_replicas).
+    pub(super) fn replicas_are_due(&self, partition: &Arc<Partition>) {
+        partition.lock().replicas_due = crate::types::Instant::MAX;
+        self.tick_replicas(partition);
+    }
+
+    /// A batch is in the log that ends at `end` now.
+    #[inline]
+    pub(super) fn appended_as_leader(
+        &self,
+        partition: &Partition,
+        state: &mut super::partition::State,
+        end: Offset,
+    ) -> role::Told {
+        let Role::Leader(leader) = &mut state.role else { return role::Told::default() };
+        let news = leader.appended(end, self.clock.now());
+        self.take_news(partition, state, news)
+    }
+
+    /// Does what a leader's news ask for, under its lock; what is given back is told without it.
+    pub(super) fn take_news(
+        &self,
+        partition: &Partition,
+        state: &mut super::partition::State,
+        news: News,
+    ) -> role::Told {
+        let Role::Leader(leader) = &state.role else { return role::Told::default() };
+        let (reached, enough) = (leader.high_watermark(), leader.has_enough());
+        if let (Some(isr), Some(replication)) = (news.propose, &self.replication) {
+            let own = self.broker_epoch();
+            let named = isr.into_iter().map(|(id, epoch)| (id, if id == self.id { own } else { epoch }));
+            replication.proposals.lock().push(IsrProposal {
+                partition: (partition.topic_id, partition.name().partition()),
+                leader_epoch: leader.epoch(),
+                partition_epoch: leader.partition_epoch(),
+                isr: named.collect(),
+            });
+        }
+        partition.set_watermark(reached);
+        if !news.raised {
+            return role::Told::default();
+        }
+        let acknowledged = state.acknowledgements.take_below(reached);
+        role::Told { waiters: state.take_waiting(), acknowledged, enough }
+    }
+
+    /// Tells those who waited for what a leader has learned.
+    pub(super) fn tell(&self, told: role::Told) {
+        self.acknowledge(told.acknowledged, told.enough);
+        told.waiters.into_iter().for_each(|waiter| waiter.look_again());
+    }
+
+    /// Of all partitions that a follower of this broker's has: the leader that each is copied from.
+    pub(crate) fn leaders_followed(&self) -> BTreeSet<BrokerId> {
+        let topics = self.topics.read();
+        topics.partitions().filter_map(|partition| partition.lock().role.copies_from()).collect()
+    }
+}
+
+/// A copy of a partition, looked at from outside.
+#[cfg(test)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ReplicaView {
+    pub(crate) leads: bool,
+    pub(crate) epoch: LeaderEpoch,
+    pub(crate) isr: BTreeSet<BrokerId>,
+    pub(crate) high_watermark: Offset,
+    pub(crate) start: Offset,
+    pub(crate) end: Offset,
+}
+
+#[cfg(test)]
+impl Node {
+    pub(crate) fn view(&self, of: (TopicId, i32)) -> Option<ReplicaView> {
+        let partition = self.partition_by_id(of).ok()?;
+        let mut state = partition.lock();
+        let (epoch, isr, leads) = match &state.role {
+            Role::Leader(leader) => (leader.epoch(), leader.isr().clone(), true),
+            other => (other.epoch(), BTreeSet::new(), false),
+        };
+        let log = state.log_if_any().ok().flatten()?;
+        let (high_watermark, start, end) = (partition.high_watermark(log), log.start(), log.end());
+        Some(ReplicaView { leads, epoch, isr, high_watermark, start, end })
+    }
+
+    /// The batches of a copy, byte for byte.
+    pub(crate) fn batches(&self, of: (TopicId, i32)) -> Vec<u8> {
+        let Ok(partition) = self.partition_by_id(of) else { return Vec::new() };
+        let mut state = partition.lock();
+        let Ok(Some(log)) = state.log_if_any() else { return Vec::new() };
+        let (start, end) = (log.start(), log.end());
+        log.read(start, end, usize::MAX, true).map(|bytes| bytes.to_vec()).unwrap_or_default()
+    }
+}
