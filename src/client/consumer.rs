@@ -321,13 +321,15 @@ impl Consumer {
                             now = if waits { self.now_in(polls) } else { now };
                             continue;
                         }
-                        Answer::Parked(ticket) => match self.wait(&ticket, request.deadline) {
-                            Some(response) => Event::Fetched(response?),
-                            None => {
-                                self.check_woken(polls)?;
-                                Event::TimedOut
+                        Answer::Parked(ticket) => {
+                            match self.wait(&ticket, request.deadline.plus(service.latency())) {
+                                Some(response) => Event::Fetched(response?),
+                                None => {
+                                    self.check_woken(polls)?;
+                                    Event::TimedOut
+                                }
                             }
-                        },
+                        }
                     }
                 }
                 Action::Call(request) => {

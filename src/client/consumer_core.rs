@@ -313,7 +313,7 @@ impl ConsumerCore {
         Ok(None)
     }
 
-    /// A fetch for the partitions of one leader, beginning behind the one that was served last.
+    /// A fetch for all partitions, beginning behind the one that was served last.
     fn fetch(&mut self, deadline: Instant) -> Action {
         self.fetched = true;
         let order = self.in_turn();
@@ -325,11 +325,7 @@ impl ConsumerCore {
         let mut asked = Vec::new();
         let mut partitions = Vec::new();
         for of in order {
-            let Some(partition) =
-                self.partitions.get(&of).filter(|partition| Some(partition.leader) == leader)
-            else {
-                continue;
-            };
+            let Some(partition) = self.partitions.get(&of) else { continue };
             if let Place::At(offset, _) = partition.place {
                 let max_bytes = self.config.max_partition_fetch_bytes;
                 let (reference, current_leader_epoch) = (partition.reference, partition.leader_epoch);
@@ -503,6 +499,8 @@ impl ConsumerCore {
                 Ok(())
             }
             Error::UnknownTopicId { .. } => self.forget_topic(of.topic()),
+            // Its leader was asked, too, and has not answered yet.
+            Error::Timeout => Ok(()),
             other => Err(other),
         }
     }

@@ -5,6 +5,7 @@ mod admin;
 mod buffer;
 mod consumer;
 mod consumer_core;
+pub(crate) mod network;
 mod offset_tracker;
 mod owned;
 mod partitioner;

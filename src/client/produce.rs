@@ -213,7 +213,8 @@ impl Client {
         durability: Durability,
         acks: Acks,
     ) -> Result<ProduceResponse, Box<Error>> {
-        let request = ProduceRequest { partition: &route.partition, acks, durability, batch };
+        let timeout = super::REQUEST_TIMEOUT;
+        let request = ProduceRequest { partition: &route.partition, acks, timeout, durability, batch };
         let answer = self.service.produce(route.leader, request);
         let clock = self.service.clock();
         Ok(match answer {
