@@ -59,6 +59,28 @@ bugs! {
     ForgetDeleteHorizon,
     /// A tombstone goes when it is first cleaned.
     DropTombstonesAtOnce,
+    /// A voter does not know any more, after a restart, whom it has voted for.
+    ForgetVote,
+    /// An entry of an earlier term is committed as soon as a majority has it.
+    CommitOlderTerms,
+    /// A follower of a new leader cuts its log at its high watermark.
+    TruncateToHighWatermark,
+    /// A record that all in sync are to have is acknowledged when the leader has it.
+    AcknowledgeBeforeReplicated,
+    /// A leader lets consumers read all that it has.
+    ReadAboveHighWatermark,
+    /// Whoever fetches is in sync.
+    JoinBehind,
+    /// A replica that the controller may have taken into the ISR does not hold the high watermark back.
+    ForgetJoiners,
+    /// A broker whose power went claims to have all that it had.
+    TrustLostData,
+    /// A broker does what the controller said before it was registered.
+    ActBeforeRegistered,
+    /// An epoch in which a copy led and took nothing counts against its leader's records.
+    KeepEmptyEpochs,
+    /// A follower that has parted from its leader appends behind what the leader does not have.
+    SkipDivergence,
 }
 
 /// Whether this build, in this process, has the bug.

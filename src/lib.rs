@@ -118,13 +118,13 @@
 //! | level | events |
 //! |---|---|
 //! | error | `flush_failed`: the partition takes no more records until the broker is opened anew. `close_failed` |
-//! | warn | in recovery: `log_cut`, `log_salvaged`, `file_kept_aside`, `group_beyond_end`. In the background: `checkpoint_failed`, `retention_failed`, `cleaning_failed`. Of clients: `position_reset`, `position_cut`, `batch_failed` |
+//! | warn | in recovery: `log_cut`, `log_salvaged`, `file_kept_aside`, `group_beyond_end`. In the background: `checkpoint_failed`, `retention_failed`, `cleaning_failed`. Of clients: `position_reset`, `position_cut`, `batch_failed`. In a cluster: `log_truncated`, `replication_failed` |
 //! | info | `opened`, `closed`, `topic_adopted`, `topic_created`, `partitions_created`, `topic_altered`, `topic_deleted`, `segments_deleted`, `log_cleaned` |
 //! | debug | `segment_rolled`, `group_created`, `group_deleted`, `offsets_committed` |
 //!
 //! # Layout
 //!
-//! [`Broker`] owns a directory. [`Client`] is what application code takes. [`Record`] goes in, [`Records`] come out of a [`Consumer`]. [`Admin`] is for
+//! [`Broker`] owns a directory; a [`Cluster`] is several brokers that replicate, in a test. [`Client`] is what application code takes. [`Record`] goes in, [`Records`] come out of a [`Consumer`]. [`Admin`] is for
 //! topics and groups. [`ManualClock`] and [`SimDisk`] are for tests. [`docs::recipes`] are programs to copy from, [`docs::architecture`] tells how it is
 //! built, [`docs::format`] what its files are.
 
@@ -132,8 +132,8 @@ mod assign;
 mod broker;
 mod bugs;
 mod client;
+mod cluster;
 mod config;
-#[cfg_attr(not(test), expect(dead_code, reason = "the cluster will use it"))]
 mod controller;
 pub mod docs;
 mod env;
@@ -146,6 +146,7 @@ mod log;
 mod node;
 mod prng;
 mod record;
+mod replica;
 mod rpc;
 mod sync;
 mod trace;
@@ -165,6 +166,7 @@ pub use client::{
     OffsetTracker, OwnedRecord, PartitionDescription, PendingCommit, Producer, ProducerMetrics,
     RebalanceConsumer, RebalanceListener, Records, RecordsIter, SharedBytes, Subscription, TopicDescription,
 };
+pub use cluster::{Cluster, ClusterBuilder, ClusterTrace};
 pub use config::{AutoOffsetReset, ConsumerConfig, Partitioner, ProducerConfig, TopicConfig};
 pub use env::{DiskFault, DiskOp, DiskOperation, Fault, Intercept, ManualClock, SimDisk};
 pub use error::{Error, Result};

@@ -33,7 +33,21 @@ const FOUND_BY: &[(&str, &str, &str)] = &[
     ("SwapBeforeSync", "brooklet", "log::tests::compacting::a_compacted_log_survives_power_cuts"),
     ("ForgetDeleteHorizon", "brooklet", "log::tests::cleaning::rule_43_a_tombstone_is_told"),
     ("DropTombstonesAtOnce", "brooklet", "log::tests::cleaning::rule_43_a_tombstone_is_told"),
+    ("ForgetVote", "brooklet", QUORUM),
+    ("CommitOlderTerms", "brooklet", QUORUM),
+    ("TruncateToHighWatermark", "brooklet", CLUSTER),
+    ("AcknowledgeBeforeReplicated", "brooklet", CLUSTER),
+    ("ReadAboveHighWatermark", "brooklet", CLUSTER),
+    ("JoinBehind", "brooklet", "replica::leader::tests::rule_56_who_has_less"),
+    ("ForgetJoiners", "brooklet", "replica::leader::tests::rule_54_one_who_is_about_to_join"),
+    ("TrustLostData", "brooklet", "cluster::tests::the_last_one_in_sync_that_lost_power"),
+    ("ActBeforeRegistered", "brooklet", CLUSTER),
+    ("KeepEmptyEpochs", "brooklet", "node::tests::replication::an_epoch_in_which_a_copy_led"),
+    ("SkipDivergence", "brooklet", CLUSTER),
 ];
+
+const QUORUM: &str = "controller::quorum::tests::simulation";
+const CLUSTER: &str = "cluster::tests::simulation::whatever_happens";
 
 const POWER: &str = "power::whatever_the_power_cut_interrupts_what";
 const FAULTS: &str = "faults::whatever_fails_says_so_and_what";

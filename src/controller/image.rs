@@ -127,6 +127,7 @@ impl Image {
     }
 
     /// By number.
+    #[cfg(test)]
     pub(crate) fn brokers(&self) -> &BTreeMap<BrokerId, RegisteredBroker> {
         &self.brokers
     }
@@ -146,6 +147,15 @@ impl Image {
     pub(crate) fn topic(&self, name: &str) -> Option<(TopicId, &TopicImage)> {
         let id = self.names.get(name)?;
         self.topics.get(id).map(|topic| (*id, topic))
+    }
+
+    /// How many brokers are in their places.
+    pub(crate) fn active_brokers(&self) -> usize {
+        self.brokers.values().filter(|broker| broker.is_active()).count()
+    }
+
+    pub(crate) fn topic_by_id(&self, id: TopicId) -> Option<&TopicImage> {
+        self.topics.get(&id)
     }
 
     pub(crate) fn partition(&self, topic: TopicId, partition: i32) -> Option<&PartitionState> {

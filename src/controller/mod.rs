@@ -120,6 +120,7 @@ impl Controller {
     }
 
     /// What it goes by: all that is appended.
+    #[cfg(test)]
     pub(crate) fn image(&self) -> &Image {
         &self.image
     }

@@ -19,6 +19,7 @@ mod tests;
 pub(crate) use message::{Body, Effect, Entry, Event, Index, Message, Payload, Position, Term};
 
 use crate::{
+    bugs::{self, Bug},
     prng::Prng,
     types::{BrokerId, Instant},
 };
@@ -56,6 +57,7 @@ pub(crate) struct Restored {
     pub(crate) log: Vec<Entry>,
 }
 
+#[cfg(test)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     Observer,
@@ -117,7 +119,7 @@ impl Quorum {
             config,
             prng,
             term: restored.term,
-            vote: restored.vote,
+            vote: restored.vote.filter(|_| !bugs::is(Bug::ForgetVote)),
             part,
             leader: None,
             sticks_until: now,
@@ -149,6 +151,7 @@ impl Quorum {
         }
     }
 
+    #[cfg(test)]
     pub(crate) fn role(&self) -> Role {
         match self.part {
             Part::Observer => Role::Observer,

@@ -1,0 +1,208 @@
+//! A cluster in the making.
+
+use super::{
+    Cluster,
+    host::Timing,
+    world::{Settings, World},
+};
+use crate::{
+    config::TopicConfig,
+    env::{Clock, ManualClock},
+    error::{Error, Result},
+};
+use std::time::Duration;
+
+/// The most brokers that a cluster may have.
+const MAX_BROKERS: u16 = 100;
+
+/// How long a start may take: an election, and a registration of each broker.
+const STARTS_WITHIN: Duration = Duration::from_secs(60);
+
+/// A [`Cluster`] in the making.
+///
+/// ```
+/// use brooklet::{Cluster, TopicConfig};
+/// # fn main() -> brooklet::Result<()> {
+/// let cluster = Cluster::builder().brokers(3).seed(7).topic("orders", TopicConfig::new().partitions(3)).start()?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+#[must_use = "a cluster begins with start"]
+pub struct ClusterBuilder {
+    brokers: u16,
+    seed: u64,
+    clock: ManualClock,
+    timing: Timing,
+    max_lag: Duration,
+    topic_defaults: TopicConfig,
+    topics: Vec<(String, TopicConfig)>,
+}
+
+impl ClusterBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            brokers: 3,
+            seed: 0,
+            clock: ManualClock::new(),
+            timing: Timing::default(),
+            max_lag: Duration::from_secs(10),
+            topic_defaults: TopicConfig::new(),
+            topics: Vec::new(),
+        }
+    }
+
+    /// How many brokers, 1 to 100. Their ids count from 1. Default 3.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(5).start()?;
+    /// assert_eq!(cluster.brokers().len(), 5);
+    /// # Ok(()) }
+    /// ```
+    pub fn brokers(mut self, count: u16) -> Self {
+        self.brokers = count;
+        self
+    }
+
+    /// All that is random comes from it: elections, latencies, what a power cut leaves. The same seed and the same calls give the
+    /// same run. Default 0.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// for seed in seeds(3) {
+    ///     let cluster = Cluster::builder().seed(seed).start()?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Goes by this clock, so that others can too. Default: one of its own.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// let clock = ManualClock::new();
+    /// let cluster = Cluster::builder().clock(&clock).start()?;
+    /// clock.advance(Duration::from_secs(60));
+    /// # Ok(()) }
+    /// ```
+    pub fn clock(mut self, clock: &ManualClock) -> Self {
+        self.clock = clock.clone();
+        self
+    }
+
+    /// How long a broker may be silent before the controller takes its partitions from it. (`broker.session.timeout.ms`) At least
+    /// 1 s. Default 3 s (Kafka: 9 s).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().broker_session_timeout(Duration::from_secs(9)).start()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn broker_session_timeout(mut self, timeout: Duration) -> Self {
+        self.timing.session_timeout = timeout;
+        self.timing.heartbeat = (timeout / 4).min(Duration::from_secs(2));
+        self
+    }
+
+    /// How long a follower may lag behind its leader before it is not in sync any more. (`replica.lag.time.max.ms`) Default 10 s
+    /// (Kafka: 30 s).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().replica_lag_time_max(Duration::from_secs(2)).start()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn replica_lag_time_max(mut self, most: Duration) -> Self {
+        self.max_lag = most;
+        self
+    }
+
+    /// What holds for topics that do not say otherwise.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let safe = TopicConfig::new().replication_factor(3).min_insync_replicas(2);
+    /// let cluster = Cluster::builder().topic_defaults(safe).start()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn topic_defaults(mut self, config: TopicConfig) -> Self {
+        self.topic_defaults = config;
+        self
+    }
+
+    /// Makes a topic when the cluster has started.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().topic("orders", TopicConfig::new()).start()?;
+    /// cluster.produce(Record::to("orders").value("3 apples"))?;
+    /// # Ok(()) }
+    /// ```
+    pub fn topic(mut self, name: &str, config: TopicConfig) -> Self {
+        self.topics.push((name.to_owned(), config));
+        self
+    }
+
+    /// Starts all brokers, and returns when they have a controller and all of them are registered.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfig`] for a number of brokers that cannot be, and those of
+    /// [`Client::create_topic`](crate::Client::create_topic).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(3).start()?;
+    /// cluster.controller()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn start(self) -> Result<Cluster> {
+        self.check()?;
+        let settings = Settings {
+            seed: self.seed,
+            brokers: self.brokers,
+            timing: self.timing,
+            max_lag: self.max_lag,
+            topic_defaults: self.topic_defaults.clone(),
+        };
+        let world = World::new(Clock::Manual(self.clock.clone()), settings);
+        let cluster = Cluster::new(world, self.clock, self.seed);
+        for id in cluster.brokers() {
+            cluster.restart(id)?;
+        }
+        cluster.run_until(STARTS_WITHIN, Cluster::is_complete)?;
+        for (name, config) in self.topics {
+            cluster.create_topic(&name, config)?;
+        }
+        Ok(cluster)
+    }
+
+    fn check(&self) -> Result<()> {
+        self.topic_defaults.settings()?;
+        let invalid = |key: &str, value: String, reason: &str| {
+            let (key, reason) = (key.to_owned(), reason.to_owned());
+            Err(Error::InvalidConfig { key, value, reason })
+        };
+        if !(1..=MAX_BROKERS).contains(&self.brokers) {
+            return invalid("brokers", self.brokers.to_string(), "1 to 100 is allowed");
+        }
+        let timeout = self.timing.session_timeout;
+        if timeout < Duration::from_secs(1) {
+            return invalid("broker.session.timeout.ms", format!("{timeout:?}"), "1 s or more is allowed");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,272 @@
+//! What may go wrong in a cluster, as a test says it.
+
+use super::Cluster;
+use crate::{env::SimDisk, error::Result, types::BrokerId};
+use std::{collections::BTreeSet, time::Duration};
+
+impl Cluster {
+    /// Ends a broker's process as `kill -9` does. What it has written stays on its machine, flushed or not; connections to it
+    /// break. Fine if it does not run.
+    ///
+    /// # Errors
+    /// [`Error::IllegalState`](crate::Error::IllegalState) if there is no such broker.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(3).start()?;
+    /// cluster.kill(2)?;
+    /// cluster.restart(2)?;
+    /// # Ok(()) }
+    /// ```
+    pub fn kill(&self, broker: impl Into<BrokerId>) -> Result<()> {
+        self.inner.world.kill(broker.into())
+    }
+
+    /// Starts a broker that does not run, on what its disk holds.
+    ///
+    /// # Errors
+    /// [`Error::IllegalState`](crate::Error::IllegalState) if there is no such broker; the disk's.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(3).start()?;
+    /// cluster.power_cut(2)?;
+    /// cluster.restart(2)?;
+    /// assert!(cluster.is_running(2)?);
+    /// # Ok(()) }
+    /// ```
+    pub fn restart(&self, broker: impl Into<BrokerId>) -> Result<()> {
+        self.inner.world.start(broker.into())
+    }
+
+    /// Cuts the power of a broker's machine: what was not flushed may be lost, or torn, as the seed decides.
+    ///
+    /// # Errors
+    /// [`Error::IllegalState`](crate::Error::IllegalState) if there is no such broker.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(3).start()?;
+    /// cluster.power_cut(1)?;
+    /// assert!(!cluster.is_running(1)?);
+    /// # Ok(()) }
+    /// ```
+    pub fn power_cut(&self, broker: impl Into<BrokerId>) -> Result<()> {
+        self.inner.world.power_cut(broker.into())
+    }
+
+    /// Ends a broker's process in order: all is flushed, and its directory is marked as closed.
+    ///
+    /// # Errors
+    /// [`Error::IllegalState`](crate::Error::IllegalState) if there is no such broker; the disk's.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(3).start()?;
+    /// cluster.stop(3)?;
+    /// # Ok(()) }
+    /// ```
+    pub fn stop(&self, broker: impl Into<BrokerId>) -> Result<()> {
+        self.inner.world.stop(broker.into())
+    }
+
+    /// Halts a broker's process, as a debugger or a long garbage collection does: what arrives waits until it
+    /// [goes on](Self::resume).
+    ///
+    /// # Errors
+    /// [`Error::IllegalState`](crate::Error::IllegalState) if there is no such broker.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(3).start()?;
+    /// cluster.pause(1)?;
+    /// cluster.advance(Duration::from_secs(10));
+    /// cluster.resume(1)?;
+    /// # Ok(()) }
+    /// ```
+    pub fn pause(&self, broker: impl Into<BrokerId>) -> Result<()> {
+        self.inner.world.pause(broker.into())
+    }
+
+    /// Lets a process that was [paused](Self::pause) go on.
+    ///
+    /// # Errors
+    /// [`Error::IllegalState`](crate::Error::IllegalState) if there is no such broker.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(3).start()?;
+    /// cluster.pause(1)?;
+    /// cluster.resume(1)?;
+    /// # Ok(()) }
+    /// ```
+    pub fn resume(&self, broker: impl Into<BrokerId>) -> Result<()> {
+        self.inner.world.resume(broker.into())
+    }
+
+    /// Whether a broker's process runs; one that is paused does.
+    ///
+    /// # Errors
+    /// [`Error::IllegalState`](crate::Error::IllegalState) if there is no such broker.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// assert!(Cluster::builder().start()?.is_running(1)?);
+    /// # Ok(()) }
+    /// ```
+    pub fn is_running(&self, broker: impl Into<BrokerId>) -> Result<bool> {
+        self.inner.world.is_running(broker.into())
+    }
+
+    /// Cuts a broker off from all others and from all clients, both ways, until the network [heals](Self::heal).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(3).start()?;
+    /// let controller = cluster.controller()?;
+    /// cluster.isolate(controller);
+    /// cluster.run_until(Duration::from_secs(10), |cluster| {
+    ///     cluster.controller().is_ok_and(|now| now != controller)
+    /// })?;
+    /// # Ok(()) }
+    /// ```
+    pub fn isolate(&self, broker: impl Into<BrokerId>) {
+        let broker = broker.into();
+        self.inner.world.post.network(|network| network.isolate(broker));
+        self.inner.world.log(format_args!("broker {broker} is isolated"));
+    }
+
+    /// Lets nothing pass between brokers of the one side and of the other, until the network [heals](Self::heal). Clients reach
+    /// both.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(5).start()?;
+    /// cluster.partition_network([1, 2], [3, 4, 5]);
+    /// # Ok(()) }
+    /// ```
+    pub fn partition_network<A: Into<BrokerId>, B: Into<BrokerId>>(
+        &self,
+        one: impl IntoIterator<Item = A>,
+        other: impl IntoIterator<Item = B>,
+    ) {
+        let one: BTreeSet<BrokerId> = one.into_iter().map(Into::into).collect();
+        let other: BTreeSet<BrokerId> = other.into_iter().map(Into::into).collect();
+        self.inner.world.partition(&one, &other);
+        self.inner.world.log(format_args!("nothing passes between {one:?} and {other:?}"));
+    }
+
+    /// Lets nothing pass from one broker to another, one way, until the network [heals](Self::heal).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(3).start()?;
+    /// cluster.block_link(1, 2);
+    /// # Ok(()) }
+    /// ```
+    pub fn block_link(&self, from: impl Into<BrokerId>, to: impl Into<BrokerId>) {
+        let (from, to) = (from.into(), to.into());
+        self.inner.world.post.network(|network| network.block(from, to));
+        self.inner.world.log(format_args!("nothing passes from broker {from} to broker {to}"));
+    }
+
+    /// Loses messages between brokers at random, `per_mille` of a thousand, until the network [heals](Self::heal).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(3).start()?;
+    /// cluster.lose_messages(50);
+    /// # Ok(()) }
+    /// ```
+    pub fn lose_messages(&self, per_mille: u16) {
+        self.inner.world.post.network(|network| network.set_loss(u64::from(per_mille)));
+        self.inner.world.log(format_args!("{per_mille} of 1000 messages are lost"));
+    }
+
+    /// Has messages between brokers come twice at random, `per_mille` of a thousand, until the network [heals](Self::heal).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(3).start()?;
+    /// cluster.duplicate_messages(50);
+    /// # Ok(()) }
+    /// ```
+    pub fn duplicate_messages(&self, per_mille: u16) {
+        self.inner.world.post.network(|network| network.set_duplicates(u64::from(per_mille)));
+        self.inner.world.log(format_args!("{per_mille} of 1000 messages come twice"));
+    }
+
+    /// Lets messages between brokers overtake each other, until the network [heals](Self::heal).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(3).start()?;
+    /// cluster.reorder_messages();
+    /// # Ok(()) }
+    /// ```
+    pub fn reorder_messages(&self) {
+        self.inner.world.post.network(|network| network.set_reorders(true));
+        self.inner.world.log("messages overtake each other");
+    }
+
+    /// How long a message takes, at least and at most. At first 0.2 to 0.8 ms.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(3).start()?;
+    /// cluster.set_latency(Duration::from_millis(20), Duration::from_millis(80));
+    /// # Ok(()) }
+    /// ```
+    pub fn set_latency(&self, least: Duration, most: Duration) {
+        self.inner.world.post.network(|network| network.set_latency(least, most));
+        self.inner.world.log(format_args!("messages take {least:?} to {most:?}"));
+    }
+
+    /// Has the network work again: nothing is cut off, lost, doubled or overtaken. Latencies stay; so do brokers that do not run.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(3).start()?;
+    /// cluster.isolate(1);
+    /// cluster.heal();
+    /// # Ok(()) }
+    /// ```
+    pub fn heal(&self) {
+        self.inner.world.post.network(super::network::Network::heal);
+        self.inner.world.log("the network works again");
+    }
+
+    /// A broker's disk, to have it fail.
+    ///
+    /// # Errors
+    /// [`Error::IllegalState`](crate::Error::IllegalState) if there is no such broker.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(3).start()?;
+    /// let fault = cluster.disk(2)?.intercept(DiskOp::Flush).fail(DiskFault::Eio);
+    /// # Ok(()) }
+    /// ```
+    pub fn disk(&self, broker: impl Into<BrokerId>) -> Result<SimDisk> {
+        self.inner.world.disk(broker.into())
+    }
+}

@@ -1,0 +1,237 @@
+//! What a broker has to do with the controller: it registers, says that it is there, asks for other ISRs, and hands clients'
+//! requests on. And what the controller does, if it is here.
+
+use super::{About, Active, Message, Question, ReplyTo, Running, Told};
+use crate::{
+    controller::quorum::{Event, Index},
+    env::{Storage, read_file, replace_file},
+    error::{Error, Result},
+    node::IsrProposal,
+    rpc::{
+        AlterPartitionRequest, BrokerHeartbeatRequest, RegisterBrokerRequest, Request, Response, Ticket,
+        metadata_record::MetadataRecord,
+    },
+    types::{BrokerEpoch, Instant, Offset, PartitionEpoch},
+};
+use std::path::Path;
+
+/// Remembers under which epoch the broker was registered, and since which loss of power.
+const REGISTRATION: &str = "broker-epoch";
+
+/// Whether a broker hands a client's request on.
+pub(super) fn is_for_controller(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::CreateTopic(_)
+            | Request::DeleteTopic(_)
+            | Request::CreatePartitions(_)
+            | Request::AlterConfigs(_)
+            | Request::ElectLeaders(_)
+    )
+}
+
+/// What was noted last. A file that is torn says nothing: then the broker counts as one that has lost data.
+pub(super) fn read_registration(storage: &dyn Storage, dir: &Path) -> Result<Option<(BrokerEpoch, u64)>> {
+    let bytes = read_file(storage, &dir.join(REGISTRATION), 64)?.unwrap_or_default();
+    let parsed = || {
+        let (body, crc) = bytes.split_at_checked(16)?;
+        let epoch = BrokerEpoch(i64::from_be_bytes(*body.first_chunk()?));
+        let boot = u64::from_be_bytes(*body.get(8..)?.first_chunk()?);
+        (crc == crc32fast::hash(body).to_be_bytes()).then_some((epoch, boot))
+    };
+    Ok(parsed())
+}
+
+impl Running {
+    fn write_registration(&self, epoch: BrokerEpoch) -> Result<()> {
+        let mut bytes = epoch.0.to_be_bytes().to_vec();
+        bytes.extend(self.boot.to_be_bytes());
+        bytes.extend(crc32fast::hash(&bytes).to_be_bytes());
+        replace_file(&*self.storage, &self.dir.join(REGISTRATION), &bytes)
+    }
+
+    /// Registers, or says that it is there, when it is time.
+    pub(super) fn control(&mut self, now: Instant) {
+        if now < self.control_at {
+            return;
+        }
+        self.control_at = now.plus(self.timing.heartbeat);
+        let Some(controller) = self.quorum.leader() else { return };
+        let (request, about) = match self.epoch {
+            None => {
+                let (id, incarnation, previous_epoch) = (self.id, self.incarnation, self.previous_epoch);
+                let request = RegisterBrokerRequest { id, incarnation, previous_epoch };
+                (request.into(), About::Register)
+            }
+            Some(epoch) => {
+                let caught_up_to = Offset::new(self.applied.0 as i64);
+                let id = self.id;
+                let request = BrokerHeartbeatRequest { id, epoch, caught_up_to, wants_shutdown: false };
+                (request.into(), About::Heartbeat)
+            }
+        };
+        self.ask(controller, Question::Control(request), about, now.plus(self.timing.patience));
+    }
+
+    /// Asks the controller for the ISRs that leaders here want.
+    pub(super) fn propose_isrs(&mut self, now: Instant) {
+        let (due, later) = std::mem::take(&mut self.proposals).into_iter().partition(|(at, _)| *at <= now);
+        self.proposals = later;
+        let due: Vec<(Instant, IsrProposal)> = due;
+        due.iter().for_each(|(_, failed)| self.node.proposal_failed(failed));
+        for proposal in self.node.take_proposals() {
+            let (Some(controller), Some(broker_epoch)) = (self.quorum.leader(), self.epoch) else {
+                self.proposals.push((now.plus(self.timing.backoff), proposal));
+                continue;
+            };
+            let known = |epoch: i64| (epoch >= 0).then_some(BrokerEpoch(epoch));
+            let request = AlterPartitionRequest {
+                broker: self.id,
+                broker_epoch,
+                topic_id: proposal.partition.0,
+                partition: proposal.partition.1,
+                leader_epoch: proposal.leader_epoch,
+                partition_epoch: PartitionEpoch(proposal.partition_epoch),
+                new_isr: proposal.isr.iter().map(|(id, epoch)| (*id, known(*epoch))).collect(),
+            };
+            let deadline = now.plus(self.timing.patience);
+            self.ask(
+                controller,
+                Question::Control(request.into()),
+                About::AlterPartition(proposal),
+                deadline,
+            );
+        }
+    }
+
+    /// Hands a client's request on to the controller.
+    pub(super) fn forward(&mut self, request: Request, ticket: Ticket<Response>) {
+        let now = self.post.clock().now();
+        match self.quorum.leader() {
+            Some(controller) => {
+                let deadline = now.plus(self.timing.patience);
+                self.ask(controller, Question::Control(request), About::Forwarded(ticket), deadline);
+            }
+            None => self.post.answer(self.id, &ticket, Err(Error::NotController)),
+        }
+    }
+
+    /// A question was answered.
+    pub(super) fn answered(&mut self, about: About, told: Told, now: Instant) -> Result<()> {
+        match (about, told) {
+            (About::Copy(leader, request), Told::Copied(answer)) => {
+                self.copied(leader, &request, answer, now);
+                Ok(())
+            }
+            (About::Register, Told::Controlled(Ok(Response::RegisterBroker(answer)), _)) => {
+                self.write_registration(answer.epoch)?;
+                (self.epoch, self.previous_epoch) = (Some(answer.epoch), Some(answer.epoch));
+                self.node.set_broker_epoch(answer.epoch.0);
+                self.control_at = now;
+                Ok(())
+            }
+            (About::Heartbeat, Told::Controlled(Err(Error::StaleBrokerEpoch), _)) => {
+                (self.epoch, self.control_at) = (None, now);
+                Ok(())
+            }
+            (About::Heartbeat, Told::Controlled(Ok(Response::BrokerHeartbeat(answer)), _)) => {
+                if answer.fenced {
+                    self.control_at = self.control_at.min(now.plus(self.timing.backoff));
+                }
+                Ok(())
+            }
+            (About::AlterPartition(proposal), Told::Controlled(Err(_), _)) => {
+                self.proposals.push((now.plus(self.timing.backoff), proposal));
+                Ok(())
+            }
+            (About::Forwarded(ticket), Told::Controlled(answer, index)) => {
+                match answer {
+                    Ok(answer) if index > self.applied => self.unknown_yet.push((index, ticket, answer)),
+                    answer => self.post.answer(self.id, &ticket, answer),
+                }
+                Ok(())
+            }
+            // Whoever is no controller, or has lost it, tells in time; what else fails is tried again.
+            (About::Copy(leader, _), _) => {
+                self.leaders.insert(leader, Some(now.plus(self.timing.backoff)));
+                Ok(())
+            }
+            (About::Register | About::Heartbeat | About::AlterPartition(_), _) => Ok(()),
+            (About::Forwarded(ticket), Told::Copied(_)) => {
+                self.post.answer(self.id, &ticket, Err(Error::NotController));
+                Ok(())
+            }
+        }
+    }
+
+    /// A question is not answered in time.
+    pub(super) fn unanswered(&mut self, about: About, now: Instant) {
+        match about {
+            About::Copy(leader, _) => {
+                if let Some(at) = self.leaders.get_mut(&leader) {
+                    *at = Some(now);
+                }
+            }
+            About::AlterPartition(proposal) => self.proposals.push((now, proposal)),
+            // Nobody knows whether the controller has done it.
+            About::Forwarded(ticket) => self.post.answer(self.id, &ticket, Err(Error::RequestTimedOut)),
+            About::Register | About::Heartbeat => {}
+        }
+    }
+
+    /// The controller's work, if it is here.
+    pub(super) fn decide(&mut self, reply: ReplyTo, request: &Request, now: Instant) -> Result<()> {
+        let Some(active) = &mut self.active else {
+            self.tell(&reply, Err(Error::NotController), Index::default());
+            return Ok(());
+        };
+        let (records, answer) = active.controller.handle(request, now);
+        // All that it goes by is to be committed before anybody hears of it.
+        let holds_by = Index(active.controller.next_index().0.saturating_sub(1));
+        active.held.push((holds_by, reply, answer));
+        self.propose(records, now)?;
+        self.release_answers();
+        Ok(())
+    }
+
+    pub(super) fn tick_controller(&mut self, now: Instant) -> Result<()> {
+        let Some(active) = &mut self.active else { return Ok(()) };
+        if active.controller.next_deadline() > now {
+            return Ok(());
+        }
+        let records = active.controller.tick(now);
+        self.propose(records, now)
+    }
+
+    fn propose(&mut self, records: Vec<MetadataRecord>, now: Instant) -> Result<()> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.step_quorum(Event::Propose(vec![records.into()]), now)
+    }
+
+    /// Gives out the answers whose records are committed.
+    pub(super) fn release_answers(&mut self) {
+        let commit = self.quorum.commit();
+        let Some(active) = &mut self.active else { return };
+        let (ready, held) = std::mem::take(&mut active.held).into_iter().partition(|(at, ..)| *at <= commit);
+        active.held = held;
+        let ready: Vec<(Index, ReplyTo, Result<Response>)> = ready;
+        for (index, reply, answer) in ready {
+            self.tell(&reply, answer, index);
+        }
+    }
+
+    /// The controller is another's from now on.
+    pub(super) fn resign(&mut self) {
+        let Some(Active { held, .. }) = self.active.take() else { return };
+        for (_, reply, _) in held {
+            self.tell(&reply, Err(Error::NotController), Index::default());
+        }
+    }
+
+    fn tell(&self, reply: &ReplyTo, answer: Result<Response>, index: Index) {
+        let message = Message::Answer { id: reply.id, answer: Told::Controlled(answer, index) };
+        self.post.send(self.id, reply.broker, &message);
+    }
+}

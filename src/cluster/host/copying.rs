@@ -1,0 +1,61 @@
+//! Followers here copy from leaders elsewhere, all partitions of one leader together; and leaders here let others copy.
+
+use super::{About, Message, Question, Running, Told};
+use crate::{
+    error::Result,
+    rpc::{Answer, ReplicaFetchRequest, ReplicaFetchResponse},
+    types::{BrokerId, Instant},
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+impl Running {
+    /// Asks those leaders that are to be asked now.
+    pub(super) fn copy(&mut self, now: Instant) {
+        let due = |at: &Option<Instant>| at.is_some_and(|at| at <= now);
+        let due: Vec<BrokerId> = self.leaders.iter().filter(|(_, at)| due(at)).map(|(id, _)| *id).collect();
+        for leader in due {
+            let wait = now.plus(self.timing.fetch_wait);
+            match self.node.next_replica_fetch(leader, wait) {
+                Some(request) => {
+                    self.leaders.insert(leader, None);
+                    let question = Question::Copy(request.clone());
+                    self.ask(leader, question, About::Copy(leader, request), wait.plus(self.timing.patience));
+                }
+                None => drop(self.leaders.remove(&leader)),
+            }
+        }
+    }
+
+    /// What is copied has changed: whoever was asked is asked anew, for what is to be copied now.
+    pub(super) fn follow_anew(&mut self, now: Instant) {
+        self.pending.retain(|_, pending| !matches!(pending.about, About::Copy(..)));
+        let followed = self.node.leaders_followed();
+        self.leaders = followed.into_iter().map(|leader| (leader, Some(now))).collect::<BTreeMap<_, _>>();
+    }
+
+    pub(super) fn copied(
+        &mut self,
+        leader: BrokerId,
+        request: &ReplicaFetchRequest,
+        answer: Result<ReplicaFetchResponse>,
+        now: Instant,
+    ) {
+        let all = answer.is_ok_and(|response| self.node.replica_fetched(request, response));
+        let next = if all { now } else { now.plus(self.timing.backoff) };
+        if let Some(at) = self.leaders.get_mut(&leader) {
+            *at = Some(next);
+        }
+    }
+
+    /// Lets a follower copy.
+    pub(super) fn lend(&self, to: BrokerId, id: u64, request: ReplicaFetchRequest) {
+        let (post, from) = (Arc::clone(&self.post), self.id);
+        let tell = move |answer: Result<ReplicaFetchResponse>| {
+            post.send(from, to, &Message::Answer { id, answer: Told::Copied(answer) });
+        };
+        match self.node.replica_fetch(request) {
+            Answer::Ready(answer) => tell(answer.map_err(|error| *error)),
+            Answer::Parked(ticket) => ticket.on_fill(tell),
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! A broker of a cluster while its process runs: its [`Node`], its member of the quorum, and the controller if that leads. It takes what
+//! arrives, and says when it is to be woken.
+
+mod control;
+mod copying;
+mod metadata;
+
+use super::{
+    metadata_log::MetadataLog,
+    post::{ClientRequest, Connection, Post},
+    trace::Trace,
+};
+use crate::{
+    bugs::{self, Bug},
+    controller::{
+        Controller, ControllerConfig, Image,
+        quorum::{self, Index, Quorum},
+    },
+    env::{Driver, Storage},
+    error::{Error, Result},
+    node::{IsrProposal, Node},
+    prng::Prng,
+    record::ValidBatch,
+    rpc::{
+        Answer, ProduceRequest, ReplicaFetchRequest, ReplicaFetchResponse, Request, Response, Service, Ticket,
+    },
+    types::{BrokerEpoch, BrokerId, Instant},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+/// What one broker says to another.
+#[derive(Debug, Clone)]
+pub(super) enum Message {
+    Quorum(quorum::Message),
+    Question { id: u64, question: Question },
+    Answer { id: u64, answer: Told },
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Question {
+    /// To a leader.
+    Copy(ReplicaFetchRequest),
+    /// To the active controller.
+    Control(Request),
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Told {
+    Copied(Result<ReplicaFetchResponse>),
+    /// With the entry of the metadata log by which it holds.
+    Controlled(Result<Response>, Index),
+}
+
+/// A question that is not answered yet.
+#[derive(Debug)]
+struct Pending {
+    /// Then the answer is not waited for any more.
+    deadline: Instant,
+    about: About,
+}
+
+#[derive(Debug)]
+enum About {
+    Copy(BrokerId, ReplicaFetchRequest),
+    Register,
+    Heartbeat,
+    AlterPartition(IsrProposal),
+    /// A client's, for the controller.
+    Forwarded(Ticket<Response>),
+}
+
+/// The times that a broker goes by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timing {
+    /// How often it tells the controller that it is there. (`broker.heartbeat.interval.ms`)
+    pub(super) heartbeat: Duration,
+    pub(super) session_timeout: Duration,
+    /// How long a leader waits for something that a follower does not have. (`replica.fetch.wait.max.ms`)
+    pub(super) fetch_wait: Duration,
+    /// How long what failed is left alone. (`replica.fetch.backoff.ms`)
+    pub(super) backoff: Duration,
+    /// How long the answer to a question may take, beyond what the one who is asked may wait. (`request.timeout.ms`)
+    pub(super) patience: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_millis(500),
+            session_timeout: Duration::from_secs(3),
+            fetch_wait: Duration::from_millis(500),
+            backoff: Duration::from_millis(100),
+            patience: Duration::from_secs(1),
+        }
+    }
+}
+
+/// The active controller, with the answers that wait for their records to be committed.
+#[derive(Debug)]
+struct Active {
+    controller: Controller,
+    held: Vec<(Index, ReplyTo, Result<Response>)>,
+}
+
+#[derive(Debug)]
+struct ReplyTo {
+    broker: BrokerId,
+    id: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Running {
+    id: BrokerId,
+    incarnation: u64,
+    post: Arc<Post>,
+    trace: Arc<Trace>,
+    timing: Timing,
+    prng: Prng,
+    storage: Arc<dyn Storage>,
+    dir: PathBuf,
+    boot: u64,
+    pub(super) node: Arc<Node>,
+    quorum: Quorum,
+    log: MetadataLog,
+    /// All that is committed, as far as it is known here.
+    image: Image,
+    applied: Index,
+    /// What is applied and not carried out.
+    changes: metadata::Changes,
+    active: Option<Active>,
+    /// That of the broker's registration.
+    epoch: Option<BrokerEpoch>,
+    /// Under which it had all that it has now, for sure.
+    previous_epoch: Option<BrokerEpoch>,
+    pending: BTreeMap<u64, Pending>,
+    questions: u64,
+    /// When it registers, or says that it is there, next.
+    control_at: Instant,
+    /// Whose logs are copied here, and when each is asked next; `None`: it was asked.
+    leaders: BTreeMap<BrokerId, Option<Instant>>,
+    proposals: Vec<(Instant, IsrProposal)>,
+    /// Answers for clients that wait until this broker knows, too, what they are told.
+    unknown_yet: Vec<(Index, Ticket<Response>, Response)>,
+    connections: Vec<Connection>,
+    /// What its disk has refused: the process ends.
+    failed: Option<Error>,
+}
+
+/// What a process is started with.
+#[derive(Debug)]
+pub(super) struct Start {
+    pub(super) id: BrokerId,
+    pub(super) incarnation: u64,
+    pub(super) voters: BTreeSet<BrokerId>,
+    pub(super) post: Arc<Post>,
+    pub(super) trace: Arc<Trace>,
+    pub(super) timing: Timing,
+    pub(super) prng: Prng,
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) dir: PathBuf,
+    /// Another one after each loss of power.
+    pub(super) boot: u64,
+    pub(super) node: Arc<Node>,
+    /// Whether the process before this one had ended in order.
+    pub(super) was_closed: bool,
+}
+
+impl Running {
+    pub(super) fn start(start: Start) -> Result<Self> {
+        let now = start.post.clock().now();
+        let (log, restored) = MetadataLog::open(&start.storage, &start.dir.join("metadata"))?;
+        let last = control::read_registration(&*start.storage, &start.dir)?;
+        let kept = |boot: u64| boot == start.boot || start.was_closed || bugs::is(Bug::TrustLostData);
+        let previous_epoch = last.filter(|(_, boot)| kept(*boot)).map(|(epoch, _)| epoch);
+        let quorum = Quorum::new(
+            start.id,
+            start.voters,
+            restored,
+            quorum::QuorumConfig::default(),
+            start.prng.fork("quorum"),
+            now,
+        );
+        Ok(Self {
+            id: start.id,
+            incarnation: start.incarnation,
+            post: start.post,
+            trace: start.trace,
+            timing: start.timing,
+            prng: start.prng,
+            storage: start.storage,
+            dir: start.dir,
+            boot: start.boot,
+            node: start.node,
+            quorum,
+            log,
+            image: Image::default(),
+            applied: Index::default(),
+            changes: metadata::Changes::default(),
+            active: None,
+            epoch: None,
+            previous_epoch,
+            pending: BTreeMap::new(),
+            questions: 0,
+            control_at: now,
+            leaders: BTreeMap::new(),
+            proposals: Vec::new(),
+            unknown_yet: Vec::new(),
+            connections: Vec::new(),
+            failed: None,
+        })
+    }
+
+    pub(super) fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    pub(super) fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// Whether this broker is the active controller, with its term.
+    pub(super) fn controls(&self) -> Option<u64> {
+        self.active.as_ref().map(|_| self.quorum.term().0)
+    }
+
+    /// Those who wait for an answer from here.
+    pub(super) fn take_connections(&mut self) -> Vec<Connection> {
+        std::mem::take(&mut self.connections)
+    }
+
+    /// A message of another broker's, or of this one's to itself.
+    pub(super) fn receive(&mut self, from: BrokerId, message: Message) -> Result<()> {
+        let now = self.post.clock().now();
+        match message {
+            Message::Quorum(message) => self.step_quorum(quorum::Event::Received { from, message }, now),
+            Message::Question { id, question: Question::Copy(request) } => {
+                self.lend(from, id, request);
+                Ok(())
+            }
+            Message::Question { id, question: Question::Control(request) } => {
+                self.decide(ReplyTo { broker: from, id }, &request, now)
+            }
+            Message::Answer { id, answer } => match self.pending.remove(&id) {
+                Some(pending) => self.answered(pending.about, answer, now),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// A client's request.
+    pub(super) fn asked(&mut self, request: ClientRequest) {
+        if self.connections.len() >= 64 {
+            self.connections.retain(Connection::is_open);
+        }
+        self.connections.push(request.connection());
+        match request {
+            ClientRequest::Produce { request, ticket } => {
+                let mut bytes = request.batch;
+                let answer = match ValidBatch::validate(&mut bytes) {
+                    Ok(mut batch) => self.node.produce(
+                        self.id,
+                        ProduceRequest {
+                            partition: &request.partition,
+                            acks: request.acks,
+                            timeout: request.timeout,
+                            durability: request.durability,
+                            batch: &mut batch,
+                        },
+                    ),
+                    Err(error) => Answer::Ready(Err(Error::InvalidRecord(error.to_string()).into())),
+                };
+                self.reply(answer, ticket);
+            }
+            ClientRequest::Fetch { request, ticket } => {
+                let answer = self.node.fetch(self.id, &request);
+                self.reply(answer, ticket);
+            }
+            ClientRequest::Call { request, ticket } if control::is_for_controller(&request) => {
+                self.forward(request, ticket);
+            }
+            ClientRequest::Call { request, ticket } => {
+                let answer = self.node.call(self.id, request);
+                self.reply(answer, ticket);
+            }
+        }
+    }
+
+    /// Who asks a broker whose disk refuses finds the connection broken.
+    fn reply<T: Send + 'static>(&mut self, answer: Answer<T>, ticket: Ticket<T>) {
+        let (post, id) = (Arc::clone(&self.post), self.id);
+        match answer {
+            Answer::Ready(Err(error)) if is_of_the_disk(&error) => self.failed = Some(*error),
+            Answer::Ready(answer) => post.answer(id, &ticket, answer.map_err(|error| *error)),
+            Answer::Parked(parked) => parked.on_fill(move |answer| post.answer(id, &ticket, answer)),
+        }
+    }
+
+    /// Puts a question to another broker.
+    fn ask(&mut self, to: BrokerId, question: Question, about: About, deadline: Instant) {
+        self.questions += 1;
+        let id = self.questions;
+        self.pending.insert(id, Pending { deadline, about });
+        self.post.send(self.id, to, &Message::Question { id, question });
+    }
+
+    /// Does all that is due, and says when something is again.
+    pub(super) fn settle(&mut self, now: Instant) -> Result<Instant> {
+        self.node.fire(now);
+        if let Some(error) = self.failed.take().or_else(|| self.node.take_failure()) {
+            return Err(error);
+        }
+        if self.quorum.next_deadline() <= now {
+            self.step_quorum(quorum::Event::Tick, now)?;
+        }
+        self.tick_controller(now)?;
+        self.expire_questions(now)?;
+        self.propose_isrs(now);
+        self.control(now);
+        self.copy(now);
+        Ok(self.next_deadline())
+    }
+
+    fn next_deadline(&self) -> Instant {
+        let questions = self.pending.values().map(|pending| pending.deadline);
+        let leaders = self.leaders.values().filter_map(|at| *at);
+        let proposals = self.proposals.iter().map(|(at, _)| *at);
+        let controller = self.active.iter().map(|active| active.controller.next_deadline());
+        let all = questions.chain(leaders).chain(proposals).chain(controller).chain(self.node.next_timer());
+        all.chain([self.quorum.next_deadline(), self.control_at]).min().unwrap_or(Instant::MAX)
+    }
+
+    fn expire_questions(&mut self, now: Instant) -> Result<()> {
+        let late: Vec<u64> =
+            self.pending.iter().filter(|(_, pending)| pending.deadline <= now).map(|(id, _)| *id).collect();
+        for id in late {
+            if let Some(pending) = self.pending.remove(&id) {
+                self.unanswered(pending.about, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends in order.
+    pub(super) fn close(&self) -> Result<()> {
+        self.node.close()
+    }
+}
+
+fn is_of_the_disk(error: &Error) -> bool {
+    matches!(error, Error::Io { .. } | Error::KafkaStorageError { .. })
+}
+
+/// The active controller goes by the same times on every broker.
+fn controller_config(timing: Timing) -> ControllerConfig {
+    ControllerConfig { session_timeout: timing.session_timeout }
+}

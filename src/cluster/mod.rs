@@ -1,0 +1,374 @@
+//! Brokers that replicate, in one process: the public handle.
+
+mod builder;
+mod faults;
+mod host;
+mod metadata_log;
+mod network;
+mod post;
+#[cfg(test)]
+mod tests;
+mod trace;
+mod transport;
+mod world;
+
+pub use builder::ClusterBuilder;
+pub use trace::ClusterTrace;
+
+use crate::{
+    client::{Admin, Client, ConsumerBuilder, Producer, network::NetworkClient},
+    config::{ConsumerConfig, ProducerConfig, TopicConfig},
+    env::{Driver, ManualClock},
+    error::{Error, Result},
+    prng::Prng,
+    record::Record,
+    rpc::{Service, metadata_record::PartitionState},
+    sync::is_panicking,
+    types::{BrokerId, RecordMetadata, Timestamp, TopicId},
+};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+use transport::Transport;
+use world::World;
+
+/// Several brokers in this process, on disks and a network that are simulated: a Kafka cluster for tests.
+///
+/// Clients work with it as with a [`Broker`](crate::Broker). Partitions are copied to as many brokers as their topic's
+/// [`replication_factor`](TopicConfig::replication_factor) says, a controller that the brokers elect sees to it that each has a leader, and
+/// records are lost when, and only when, Kafka's rules allow it.
+///
+/// Time is virtual: a call that waits moves it on, and with it all brokers; [`advance`](Self::advance) and
+/// [`run_until`](Self::run_until) do so too. One seed, and the same calls from one thread, give the same run; its
+/// [`trace`](Self::trace) tells what happened.
+///
+/// Clones are handles to the same cluster. A cluster that is dropped in a panic prints its seed.
+///
+/// ```
+/// use brooklet::{Cluster, ConsumerConfig, Record, TopicConfig};
+/// use std::time::Duration;
+/// # fn main() -> brooklet::Result<()> {
+/// let cluster = Cluster::builder().brokers(3).seed(7).start()?;
+/// cluster.create_topic("orders", TopicConfig::new().replication_factor(3).min_insync_replicas(2))?;
+/// cluster.produce(Record::to("orders").value("3 apples"))?;
+///
+/// let leader = cluster.leader("orders", 0)?;
+/// cluster.kill(leader)?;
+/// cluster.produce(Record::to("orders").value("2 pears"))?; // to whoever leads by then
+/// assert_ne!(cluster.leader("orders", 0)?, leader);
+///
+/// let mut consumer = cluster.consumer(ConsumerConfig::standalone()).subscribe("orders")?;
+/// let mut values = Vec::new();
+/// while values.len() < 2 {
+///     values.extend(consumer.poll(Duration::from_secs(1))?.iter().map(|r| r.value_str().unwrap().to_owned()));
+/// }
+/// assert_eq!(values, ["3 apples", "2 pears"]);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    world: Arc<World>,
+    clock: ManualClock,
+    client: Client,
+    /// Keeps what clients know of the brokers.
+    _network: Arc<NetworkClient>,
+    seed: u64,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if is_panicking() {
+            eprintln!("the cluster's seed was {}; what happened last:", self.seed);
+            let trace = self.world.trace.snapshot();
+            let skipped = trace.lines().len().saturating_sub(30);
+            trace.lines().iter().skip(skipped).for_each(|line| eprintln!("{line}"));
+        }
+    }
+}
+
+impl Cluster {
+    fn new(world: Arc<World>, clock: ManualClock, seed: u64) -> Self {
+        let driver: Weak<dyn Driver> = Arc::<World>::downgrade(&world) as Weak<dyn Driver>;
+        clock.attach(driver);
+        let transport: Arc<dyn Service> = Arc::new(Transport(Arc::clone(&world)));
+        let network = NetworkClient::new(transport, world.ids());
+        let service: Arc<dyn Service> = Arc::<NetworkClient>::clone(&network);
+        let client = Client::new(service, BrokerId::NOBODY, Prng::new(seed).fork("client"));
+        Self { inner: Arc::new(Inner { world, clock, client, _network: network, seed }) }
+    }
+
+    /// A cluster in the making.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(3).seed(7).start()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn builder() -> ClusterBuilder {
+        ClusterBuilder::new()
+    }
+
+    /// What an application works with.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// fn greet(client: &Client) -> Result<i64> {
+    ///     Ok(client.produce(Record::to("greetings").value("hello"))?.offset)
+    /// }
+    ///
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().topic("greetings", TopicConfig::new()).start()?;
+    /// assert_eq!(greet(cluster.client())?, 0);
+    /// # Ok(()) }
+    /// ```
+    pub fn client(&self) -> &Client {
+        &self.inner.client
+    }
+
+    /// The ids of all brokers, in order, whether they run or not.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// assert_eq!(Cluster::builder().brokers(2).start()?.brokers(), [1.into(), 2.into()]);
+    /// # Ok(()) }
+    /// ```
+    pub fn brokers(&self) -> Vec<BrokerId> {
+        self.inner.world.ids()
+    }
+
+    /// The active controller, as most of the running brokers know it.
+    ///
+    /// # Errors
+    /// [`Error::NotController`] while there is none.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().start()?;
+    /// assert!(cluster.brokers().contains(&cluster.controller()?));
+    /// # Ok(()) }
+    /// ```
+    pub fn controller(&self) -> Result<BrokerId> {
+        let acting = self.inner.world.survey(|id, running| running.controls().map(|term| (term, id)));
+        acting.into_iter().flatten().max().map(|(_, id)| id).ok_or(Error::NotController)
+    }
+
+    /// Who leads a partition, as the newest word of the controller says.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTopicOrPartition`]; [`Error::LeaderNotAvailable`] while nobody leads.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().topic("orders", TopicConfig::new()).start()?;
+    /// let leader = cluster.leader("orders", 0)?;
+    /// # Ok(()) }
+    /// ```
+    pub fn leader(&self, topic: &str, partition: i32) -> Result<BrokerId> {
+        self.partition_state(topic, partition)?.leader.ok_or(Error::LeaderNotAvailable)
+    }
+
+    /// Who is in sync with the leader, that among them, in order of the ids, as the newest word of the controller says.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTopicOrPartition`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(3).topic("orders", TopicConfig::new()).start()?;
+    /// assert_eq!(cluster.isr("orders", 0)?.len(), 3);
+    /// # Ok(()) }
+    /// ```
+    pub fn isr(&self, topic: &str, partition: i32) -> Result<Vec<BrokerId>> {
+        Ok(self.partition_state(topic, partition)?.isr.into_iter().collect())
+    }
+
+    fn partition_state(&self, topic: &str, partition: i32) -> Result<PartitionState> {
+        let known = self.inner.world.survey(|_, running| {
+            let (_, there) = running.image().topic(topic)?;
+            there.partitions.get(&partition).cloned()
+        });
+        let newest =
+            known.into_iter().flatten().max_by_key(|state| (state.leader_epoch, state.partition_epoch));
+        let unknown =
+            || Error::UnknownTopicOrPartition { topic: topic.to_owned(), partition: Some(partition) };
+        newest.ok_or_else(unknown)
+    }
+
+    /// Whether there is a controller, and every broker is registered and in its place.
+    fn is_complete(&self) -> bool {
+        let count = self.brokers().len();
+        let complete = |brokers: usize| brokers == count;
+        let active = self.inner.world.survey(|_, running| running.image().active_brokers());
+        self.controller().is_ok() && complete(active.len()) && active.into_iter().all(complete)
+    }
+
+    /// Moves the time on, and has all that is due on the way happen.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().start()?;
+    /// cluster.advance(Duration::from_secs(60));
+    /// # Ok(()) }
+    /// ```
+    pub fn advance(&self, by: Duration) {
+        self.inner.clock.advance(by);
+    }
+
+    /// Moves the time on until `condition` holds; it is asked after everything that happens.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] if it does not hold within that time.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(3).topic("orders", TopicConfig::new()).start()?;
+    /// let leader = cluster.leader("orders", 0)?;
+    /// cluster.kill(leader)?;
+    /// cluster.run_until(Duration::from_secs(10), |cluster| {
+    ///     cluster.leader("orders", 0).is_ok_and(|now| now != leader)
+    /// })?;
+    /// # Ok(()) }
+    /// ```
+    pub fn run_until(&self, within: Duration, mut condition: impl FnMut(&Self) -> bool) -> Result<()> {
+        if self.inner.clock.run_until(within, || condition(self)) { Ok(()) } else { Err(Error::Timeout) }
+    }
+
+    /// What the cluster's clock shows.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// println!("{}", Cluster::builder().start()?.now());
+    /// # Ok(()) }
+    /// ```
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// What has happened so far.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// println!("{}", Cluster::builder().start()?.trace());
+    /// # Ok(()) }
+    /// ```
+    pub fn trace(&self) -> ClusterTrace {
+        self.inner.world.trace.snapshot()
+    }
+
+    /// Ends all brokers in order.
+    ///
+    /// # Errors
+    /// The first that a broker's disk gives.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// Cluster::builder().start()?.close()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn close(&self) -> Result<()> {
+        self.inner.world.close()
+    }
+
+    /// See [`Client::create_topic`].
+    ///
+    /// # Errors
+    /// Those of [`Client::create_topic`], and [`Error::InvalidReplicationFactor`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(3).start()?;
+    /// cluster.create_topic("orders", TopicConfig::new().partitions(6).replication_factor(2))?;
+    /// # Ok(()) }
+    /// ```
+    pub fn create_topic(&self, name: &str, config: TopicConfig) -> Result<TopicId> {
+        self.inner.client.create_topic(name, config)
+    }
+
+    /// See [`Client::produce`].
+    ///
+    /// # Errors
+    /// Those of [`Client::produce`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().topic("orders", TopicConfig::new()).start()?;
+    /// assert_eq!(cluster.produce(Record::to("orders").value("3 apples"))?.offset, 0);
+    /// # Ok(()) }
+    /// ```
+    pub fn produce(&self, record: Record<'_>) -> Result<RecordMetadata> {
+        self.inner.client.produce(record)
+    }
+
+    /// See [`Client::producer`].
+    ///
+    /// # Errors
+    /// Those of [`Client::producer`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().topic("orders", TopicConfig::new()).start()?;
+    /// let producer = cluster.producer(ProducerConfig::new())?;
+    /// drop(producer.send(Record::to("orders").value("3 apples"))?);
+    /// producer.close()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn producer(&self, config: ProducerConfig) -> Result<Producer> {
+        self.inner.client.producer(config)
+    }
+
+    /// See [`Client::consumer`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().topic("orders", TopicConfig::new()).start()?;
+    /// cluster.produce(Record::to("orders").value("3 apples"))?;
+    /// let mut consumer = cluster.consumer(ConsumerConfig::standalone()).subscribe("orders")?;
+    /// assert_eq!(consumer.poll(Duration::from_secs(1))?.len(), 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn consumer(&self, config: impl Into<ConsumerConfig>) -> ConsumerBuilder {
+        self.inner.client.consumer(config)
+    }
+
+    /// See [`Client::admin`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().topic("orders", TopicConfig::new()).start()?;
+    /// assert_eq!(cluster.admin().list_topics()?, ["orders"]);
+    /// # Ok(()) }
+    /// ```
+    pub fn admin(&self) -> Admin {
+        self.inner.client.admin()
+    }
+}
+
+impl AsRef<Client> for Cluster {
+    fn as_ref(&self) -> &Client {
+        self.client()
+    }
+}

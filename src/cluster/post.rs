@@ -1,0 +1,187 @@
+//! What is yet to happen in a world, in order of time, and the network, which decides when a message arrives, and whether.
+
+use super::{host::Message, network::Network};
+use crate::{
+    env::Clock,
+    error::{Error, Result},
+    rpc::{FetchRequest, FetchResponse, PartitionRef, ProduceResponse, Request, Response, Ticket, Timed},
+    sync::Mutex,
+    types::{Acks, BrokerId, Durability, Instant},
+};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+/// Something that will happen.
+pub(super) enum Event {
+    /// A broker's message to another arrives.
+    Message { from: BrokerId, to: BrokerId, message: Message },
+    /// A client's request arrives.
+    Asked { to: BrokerId, request: ClientRequest },
+    /// Something is due at a broker; nothing, if that process has ended.
+    Wake { broker: BrokerId, incarnation: u64 },
+    /// An answer arrives at a client.
+    Answered(Box<dyn FnOnce() + Send>),
+    /// Something is due at a client.
+    Task(Weak<dyn Timed>),
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Message { from, to, message } => write!(f, "{from} -> {to}: {message:?}"),
+            Self::Asked { to, request } => write!(f, "client -> {to}: {request:?}"),
+            Self::Wake { broker, .. } => write!(f, "wake {broker}"),
+            Self::Answered(_) => f.write_str("answer"),
+            Self::Task(_) => f.write_str("task"),
+        }
+    }
+}
+
+/// A request with the place for its answer.
+#[derive(Debug)]
+pub(super) enum ClientRequest {
+    Produce { request: OwnedProduce, ticket: Ticket<ProduceResponse> },
+    Fetch { request: FetchRequest, ticket: Ticket<FetchResponse> },
+    Call { request: Request, ticket: Ticket<Response> },
+}
+
+/// A produce request on its way.
+#[derive(Debug)]
+pub(super) struct OwnedProduce {
+    pub(super) partition: PartitionRef,
+    pub(super) acks: Acks,
+    pub(super) timeout: Duration,
+    pub(super) durability: Durability,
+    pub(super) batch: Vec<u8>,
+}
+
+/// A client that waits for a broker, so that it can be told when the connection breaks.
+#[derive(Debug)]
+pub(super) enum Connection {
+    Produce(Ticket<ProduceResponse>),
+    Fetch(Ticket<FetchResponse>),
+    Call(Ticket<Response>),
+}
+
+impl Connection {
+    pub(super) fn is_open(&self) -> bool {
+        !match self {
+            Self::Produce(ticket) => ticket.is_filled(),
+            Self::Fetch(ticket) => ticket.is_filled(),
+            Self::Call(ticket) => ticket.is_filled(),
+        }
+    }
+
+    pub(super) fn fail(self, post: &Arc<Post>, from: BrokerId, error: Error) {
+        match self {
+            Self::Produce(ticket) => post.answer(from, &ticket, Err(error)),
+            Self::Fetch(ticket) => post.answer(from, &ticket, Err(error)),
+            Self::Call(ticket) => post.answer(from, &ticket, Err(error)),
+        }
+    }
+}
+
+impl ClientRequest {
+    pub(super) fn connection(&self) -> Connection {
+        match self {
+            Self::Produce { ticket, .. } => Connection::Produce(Arc::clone(ticket)),
+            Self::Fetch { ticket, .. } => Connection::Fetch(Arc::clone(ticket)),
+            Self::Call { ticket, .. } => Connection::Call(Arc::clone(ticket)),
+        }
+    }
+}
+
+/// Takes what is to happen, from whoever holds whatever lock: nothing is called from here.
+#[derive(Debug)]
+pub(super) struct Post {
+    clock: Clock,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    events: BTreeMap<(Instant, u64), Event>,
+    count: u64,
+    network: Network,
+}
+
+impl Post {
+    pub(super) fn new(clock: Clock, network: Network) -> Arc<Self> {
+        let state = State { events: BTreeMap::new(), count: 0, network };
+        Arc::new(Self { clock, state: Mutex::new(state) })
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Changes the network, or asks it something.
+    pub(super) fn network<T>(&self, with: impl FnOnce(&mut Network) -> T) -> T {
+        with(&mut self.state.lock().network)
+    }
+
+    pub(super) fn push(&self, at: Instant, event: Event) {
+        self.state.lock().push(at, event);
+    }
+
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.state.lock().events.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    pub(super) fn pop(&self, now: Instant) -> Option<Event> {
+        let mut state = self.state.lock();
+        let first = state.events.first_entry().filter(|entry| entry.key().0 <= now);
+        first.map(|entry| entry.remove())
+    }
+
+    /// Sends a message from one broker to another. It may be lost, come twice, or late.
+    pub(super) fn send(&self, from: BrokerId, to: BrokerId, message: &Message) {
+        let now = self.clock.now();
+        let mut state = self.state.lock();
+        for at in state.network.arrivals(Some(from), Some(to), now) {
+            state.push(at, Event::Message { from, to, message: message.clone() });
+        }
+    }
+
+    /// Sends a client's request to a broker. The connection keeps it from coming twice.
+    pub(super) fn ask(&self, to: BrokerId, request: ClientRequest) {
+        let now = self.clock.now();
+        let mut state = self.state.lock();
+        let arrival = state.network.arrivals(None, Some(to), now).into_iter().next();
+        if let Some(at) = arrival {
+            state.push(at, Event::Asked { to, request });
+        }
+    }
+
+    /// Sends a broker's answer to a client.
+    pub(super) fn answer<T: Send + 'static>(
+        self: &Arc<Self>,
+        from: BrokerId,
+        to: &Ticket<T>,
+        answer: Result<T>,
+    ) {
+        let now = self.clock.now();
+        let mut state = self.state.lock();
+        let arrival = state.network.arrivals(Some(from), None, now).into_iter().next();
+        if let Some(at) = arrival {
+            let ticket = Arc::clone(to);
+            state.push(
+                at,
+                Event::Answered(Box::new(move || {
+                    ticket.fill(answer);
+                })),
+            );
+        }
+    }
+}
+
+impl State {
+    fn push(&mut self, at: Instant, event: Event) {
+        self.count += 1;
+        self.events.insert((at, self.count), event);
+    }
+}

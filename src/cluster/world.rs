@@ -1,0 +1,339 @@
+//! All brokers of a cluster, their disks and their network, in one virtual time. What happens next is taken out of the post, one
+//! thing at a time, and carried out under one lock.
+//!
+//! # Lock order
+//! `hosts`, then whatever a node locks, then the post or the trace: leaves, nothing is taken below them. Clients are called with
+//! none of these held.
+
+use super::{
+    host::{Running, Start, Timing},
+    post::{ClientRequest, Event, Post},
+    trace::Trace,
+};
+use crate::{
+    config::TopicConfig,
+    env::{Clock, Driver, SimDisk},
+    error::{Error, Result},
+    group::Limits,
+    node::{Node, NodeConfig, OnProgress, Replication},
+    prng::Prng,
+    sync::{Mutex, MutexGuard},
+    types::{BrokerId, Instant},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) post: Arc<Post>,
+    pub(super) trace: Arc<Trace>,
+    settings: Settings,
+    hosts: Mutex<BTreeMap<BrokerId, Host>>,
+}
+
+/// What all brokers are started with.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) seed: u64,
+    pub(super) brokers: u16,
+    pub(super) timing: Timing,
+    /// (`replica.lag.time.max.ms`)
+    pub(super) max_lag: Duration,
+    pub(super) topic_defaults: TopicConfig,
+}
+
+/// A machine.
+#[derive(Debug)]
+struct Host {
+    disk: SimDisk,
+    /// `None`: no process runs.
+    running: Option<Box<Running>>,
+    /// What arrived while the process was paused.
+    paused: Option<Vec<Event>>,
+    incarnations: u64,
+    was_closed: bool,
+    wake_at: Instant,
+}
+
+impl World {
+    pub(super) fn new(clock: Clock, settings: Settings) -> Arc<Self> {
+        let prng = Prng::new(settings.seed);
+        let post = Post::new(clock, super::network::Network::new(prng.fork("network")));
+        let host = |id: u16| {
+            let disk = SimDisk::new(prng.fork(&format!("disk {id}")).next_u64());
+            let (wake_at, was_closed) = (Instant::MAX, false);
+            (
+                BrokerId::from(i32::from(id)),
+                Host { disk, running: None, paused: None, incarnations: 0, was_closed, wake_at },
+            )
+        };
+        let hosts = (1..=settings.brokers).map(host).collect();
+        Arc::new(Self { post, trace: Arc::default(), settings, hosts: Mutex::new(hosts) })
+    }
+
+    pub(super) fn ids(&self) -> Vec<BrokerId> {
+        self.hosts.lock().keys().copied().collect()
+    }
+
+    fn now(&self) -> Instant {
+        self.post.clock().now()
+    }
+
+    pub(super) fn log(&self, what: impl std::fmt::Display) {
+        self.trace.add(self.now(), what);
+    }
+
+    fn host(&self, id: BrokerId) -> Result<HostGuard<'_>> {
+        let hosts = self.hosts.lock();
+        if hosts.contains_key(&id) {
+            Ok(HostGuard { hosts, id })
+        } else {
+            Err(Error::IllegalState(format!("there is no broker {id}")))
+        }
+    }
+
+    /// Starts a broker's process, on what its disk holds.
+    pub(super) fn start(&self, id: BrokerId) -> Result<()> {
+        let mut host = self.host(id)?;
+        let host = host.get()?;
+        if host.running.is_some() {
+            return Ok(());
+        }
+        host.incarnations += 1;
+        let started = self.process(id, host)?;
+        (host.running, host.was_closed, host.wake_at) = (Some(Box::new(started)), false, Instant::MAX);
+        self.log(format_args!("broker {id} starts"));
+        self.settle(id, host);
+        Ok(())
+    }
+
+    fn process(&self, id: BrokerId, host: &Host) -> Result<Running> {
+        let clock = self.post.clock();
+        let (storage, dir) = (host.disk.boot_at(clock), PathBuf::from("data"));
+        let prng = Prng::new(self.settings.seed).fork(&format!("broker {id} {}", host.incarnations));
+        let (node, _) = Node::open(NodeConfig {
+            id,
+            dir: dir.clone(),
+            storage: Arc::clone(&storage),
+            clock: clock.clone(),
+            prng: prng.fork("node"),
+            topic_defaults: self.settings.topic_defaults.clone(),
+            retention_check_interval: Duration::from_secs(300),
+            group_limits: Limits::default(),
+            offsets_retention: Duration::MAX,
+            salvage: false,
+            replication: Some(Replication::new(self.settings.max_lag)),
+            on_progress: OnProgress::default(),
+        })?;
+        let ids = (1..=self.settings.brokers).map(|id| BrokerId::from(i32::from(id)));
+        Running::start(Start {
+            id,
+            incarnation: host.incarnations,
+            voters: ids.collect(),
+            post: Arc::clone(&self.post),
+            trace: Arc::clone(&self.trace),
+            timing: self.settings.timing,
+            prng,
+            storage,
+            dir,
+            boot: host.disk.power_cuts(),
+            node,
+            was_closed: host.was_closed,
+        })
+    }
+
+    /// Ends a process as `kill -9` does: what it has written is on its machine, and connections break.
+    pub(super) fn kill(&self, id: BrokerId) -> Result<()> {
+        let mut host = self.host(id)?;
+        self.end(id, host.get()?);
+        self.log(format_args!("broker {id} is killed"));
+        Ok(())
+    }
+
+    /// Cuts the power of a machine: what was not flushed may be lost.
+    pub(super) fn power_cut(&self, id: BrokerId) -> Result<()> {
+        let mut host = self.host(id)?;
+        let host = host.get()?;
+        self.end(id, host);
+        host.disk.power_cut();
+        self.log(format_args!("broker {id} loses power"));
+        Ok(())
+    }
+
+    /// Ends a process in order.
+    pub(super) fn stop(&self, id: BrokerId) -> Result<()> {
+        let mut host = self.host(id)?;
+        let host = host.get()?;
+        let closed = host.running.as_ref().map_or(Ok(()), |running| running.close());
+        host.was_closed = closed.is_ok() && host.running.is_some();
+        self.end(id, host);
+        self.log(format_args!("broker {id} stops"));
+        closed
+    }
+
+    fn end(&self, id: BrokerId, host: &mut Host) {
+        host.paused = None;
+        if let Some(mut running) = host.running.take() {
+            for connection in running.take_connections().into_iter().filter(|connection| connection.is_open())
+            {
+                connection.fail(&self.post, id, Error::NetworkException);
+            }
+        }
+    }
+
+    pub(super) fn pause(&self, id: BrokerId) -> Result<()> {
+        let mut host = self.host(id)?;
+        host.get()?.paused.get_or_insert_default();
+        self.log(format_args!("broker {id} is paused"));
+        Ok(())
+    }
+
+    pub(super) fn resume(&self, id: BrokerId) -> Result<()> {
+        let mut host = self.host(id)?;
+        let missed = host.get()?.paused.take().unwrap_or_default();
+        self.log(format_args!("broker {id} goes on"));
+        let now = self.now();
+        for event in missed {
+            self.post.push(now, event);
+        }
+        let host = host.get()?;
+        self.settle(id, host);
+        Ok(())
+    }
+
+    pub(super) fn disk(&self, id: BrokerId) -> Result<SimDisk> {
+        Ok(self.host(id)?.get()?.disk.clone())
+    }
+
+    pub(super) fn is_running(&self, id: BrokerId) -> Result<bool> {
+        Ok(self.host(id)?.get()?.running.is_some())
+    }
+
+    /// Asks each running broker something, in order of their ids.
+    pub(super) fn survey<T>(&self, mut ask: impl FnMut(BrokerId, &Running) -> T) -> Vec<T> {
+        let hosts = self.hosts.lock();
+        hosts.iter().filter_map(|(id, host)| Some(ask(*id, host.running.as_deref()?))).collect()
+    }
+
+    /// Ends all processes in order; the first error.
+    pub(super) fn close(&self) -> Result<()> {
+        let mut first_error = None;
+        for id in self.ids() {
+            if let Err(error) = self.stop(id) {
+                first_error.get_or_insert(error);
+            }
+        }
+        first_error.map_or(Ok(()), Err)
+    }
+
+    /// Carries out one event.
+    fn carry_out(&self, event: Event) {
+        match event {
+            Event::Answered(arrive) => arrive(),
+            Event::Task(task) => {
+                let next = task.upgrade().and_then(|due| due.due(self.now()));
+                if let Some(next) = next {
+                    self.post.push(next, Event::Task(task));
+                }
+            }
+            Event::Message { to, .. } | Event::Asked { to, .. } => self.deliver(to, event),
+            Event::Wake { broker, .. } => self.deliver(broker, event),
+        }
+    }
+
+    /// Has a broker take what arrives at it.
+    fn deliver(&self, to: BrokerId, event: Event) {
+        let mut hosts = self.hosts.lock();
+        let Some(host) = hosts.get_mut(&to) else { return };
+        if let Some(missed) = &mut host.paused {
+            missed.push(event);
+            return;
+        }
+        let Some(running) = &mut host.running else {
+            if let Event::Asked { request, .. } = event {
+                request.connection().fail(&self.post, to, Error::BrokerNotAvailable);
+            }
+            return;
+        };
+        let taken = match event {
+            Event::Message { from, message, .. } => running.receive(from, message),
+            Event::Asked { request, .. } => {
+                running.asked(request);
+                Ok(())
+            }
+            Event::Wake { incarnation, .. } if incarnation != running.incarnation() => return,
+            _ => {
+                host.wake_at = Instant::MAX;
+                Ok(())
+            }
+        };
+        match taken {
+            Ok(()) => self.settle(to, host),
+            Err(error) => self.crash(to, host, &error),
+        }
+    }
+
+    /// Has a broker do all that is due, and sees to it that it is woken when something is again.
+    fn settle(&self, id: BrokerId, host: &mut Host) {
+        let now = self.now();
+        let Some(running) = &mut host.running else { return };
+        let settled = running.settle(now);
+        let incarnation = running.incarnation();
+        match settled {
+            Ok(next) if next < host.wake_at => {
+                host.wake_at = next;
+                self.post.push(next.max(now), Event::Wake { broker: id, incarnation });
+            }
+            Ok(_) => {}
+            Err(error) => self.crash(id, host, &error),
+        }
+    }
+
+    /// A broker that cannot keep its metadata ends.
+    fn crash(&self, id: BrokerId, host: &mut Host, error: &Error) {
+        self.end(id, host);
+        self.log(format_args!("broker {id} ends: {error}"));
+    }
+
+    pub(super) fn ask(&self, to: BrokerId, request: ClientRequest) {
+        self.post.ask(to, request);
+    }
+
+    /// Brokers between which nothing is to pass.
+    pub(super) fn partition(&self, one: &BTreeSet<BrokerId>, other: &BTreeSet<BrokerId>) {
+        self.post.network(|network| {
+            for (a, b) in one.iter().flat_map(|a| other.iter().map(move |b| (*a, *b))) {
+                network.block(a, b);
+                network.block(b, a);
+            }
+        });
+    }
+}
+
+/// A host, behind the lock of all of them.
+struct HostGuard<'w> {
+    hosts: MutexGuard<'w, BTreeMap<BrokerId, Host>>,
+    id: BrokerId,
+}
+
+impl HostGuard<'_> {
+    fn get(&mut self) -> Result<&mut Host> {
+        self.hosts.get_mut(&self.id).ok_or(Error::Closed)
+    }
+}
+
+impl Driver for World {
+    fn next_timer(&self) -> Option<Instant> {
+        self.post.next()
+    }
+
+    fn fire(&self, now: Instant) {
+        while let Some(event) = self.post.pop(now) {
+            self.carry_out(event);
+        }
+    }
+}
