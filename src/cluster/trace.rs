@@ -48,7 +48,7 @@ impl ClusterTrace {
     /// ```
     /// # use brooklet::*;
     /// # fn main() -> Result<()> {
-    /// let hash = |seed| Result::Ok(Cluster::builder().brokers(3).seed(seed).start()?.trace().hash());
+    /// let hash = |seed| -> Result<u64> { Ok(Cluster::builder().brokers(3).seed(seed).start()?.trace().hash()) };
     /// assert_eq!(hash(7)?, hash(7)?);
     /// assert_ne!(hash(7)?, hash(8)?);
     /// # Ok(()) }
