@@ -49,6 +49,23 @@ fn what_is_produced_is_read() {
 }
 
 #[test]
+fn a_producer_sends_when_it_is_flushed_whatever_the_time() {
+    let cluster = three(4);
+    let producer = cluster.producer(ProducerConfig::new().linger(Duration::from_millis(5))).unwrap();
+    for n in 0..10 {
+        drop(producer.send(Record::to("t").value(&n.to_string())).unwrap());
+    }
+    cluster.advance(Duration::from_secs(1));
+    producer.flush().unwrap();
+    assert_eq!(producer.metrics().records_sent, 10);
+    let delivery = producer.send(Record::to("t").value("10")).unwrap();
+    cluster.kill(cluster.leader("t", 0).unwrap()).unwrap();
+    assert!(delivery.wait().is_ok());
+    drop(producer);
+    assert_eq!(read(&cluster), (0..11).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+#[test]
 fn when_a_leader_is_killed_nothing_acknowledged_is_lost() {
     for seed in seeds(10) {
         let cluster = three(seed);

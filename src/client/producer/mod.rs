@@ -42,7 +42,8 @@ const MAX_FAILED: usize = 100;
 /// Clones are the same producer; it is `Send + Sync`. The last one, dropped, sends what is buffered; what fails then is told
 /// to nobody: [`close`](Self::close) it.
 ///
-/// On a [`ManualClock`](crate::ManualClock) the linger passes when the time is moved.
+/// On a [`ManualClock`](crate::ManualClock) the linger passes when the time is moved; but over a [`Cluster`](crate::Cluster) it does
+/// not pass: there a batch is sent when it is full, and by whoever waits, flushes or closes.
 ///
 /// ```
 /// use brooklet::{Broker, ProducerConfig, Record, TopicConfig};
@@ -130,6 +131,8 @@ impl Producer {
             State { accumulator, closed: false, failed: Vec::new(), metrics: ProducerMetrics::default() };
         let inner = Arc::new(Inner { client, config, state: Monitor::new(state) });
         let thread = match inner.clock() {
+            // Whoever moves the time cannot wait for an answer that takes time: see `Producer`.
+            Clock::Manual(_) if !inner.client.service.latency().is_zero() => None,
             Clock::Manual(manual) => {
                 let driver: Weak<dyn Driver> = Arc::<Inner>::downgrade(&inner) as Weak<dyn Driver>;
                 manual.attach(driver);
