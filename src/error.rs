@@ -451,6 +451,11 @@ impl Error {
         Self::Other(error.into().into())
     }
 
+    /// Whether it is the disk that refuses, or does not give back what was written.
+    pub(crate) fn is_of_the_disk(&self) -> bool {
+        matches!(self, Self::Io { .. } | Self::KafkaStorageError { .. })
+    }
+
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         Self::Io { path: path.to_owned(), source: Arc::new(source) }
     }

@@ -11,7 +11,7 @@ mod metadata;
 
 use super::REQUEST_TIMEOUT;
 use crate::{
-    env::{Clock, Slot},
+    env::{Clock, Slot, TimerQueue},
     error::Error,
     rpc::{
         Answer, FetchRequest, FetchResponse, ProduceRequest, ProduceResponse, Request, Response, Service,
@@ -53,8 +53,7 @@ struct State {
     preferred: usize,
     leaders: KnownLeaders,
     /// What is to be done later, by time.
-    later: BTreeMap<(Instant, u64), Later>,
-    count: u64,
+    later: TimerQueue<Later>,
 }
 
 #[derive(Debug)]
@@ -69,8 +68,8 @@ enum Later {
 impl NetworkClient {
     /// A way to these brokers, any of which is asked first.
     pub(crate) fn new(transport: Arc<dyn Service>, brokers: Vec<BrokerId>) -> Arc<Self> {
-        let (leaders, later) = (KnownLeaders::default(), BTreeMap::new());
-        let state = State { brokers, preferred: 0, leaders, later, count: 0 };
+        let (leaders, later) = (KnownLeaders::default(), TimerQueue::default());
+        let state = State { brokers, preferred: 0, leaders, later };
         Arc::new_cyclic(|me| Self { me: Weak::clone(me), transport, state: Mutex::new(state) })
     }
 
@@ -79,12 +78,7 @@ impl NetworkClient {
     }
 
     fn at(&self, at: Instant, what: Later) {
-        {
-            let mut state = self.state.lock();
-            state.count += 1;
-            let key = (at, state.count);
-            state.later.insert(key, what);
-        }
+        self.state.lock().later.push(at, what);
         let me: Weak<dyn Timed> = Weak::<Self>::clone(&self.me);
         self.transport.schedule(at, me);
     }
@@ -119,11 +113,7 @@ impl NetworkClient {
 impl Timed for NetworkClient {
     fn due(&self, now: Instant) -> Option<Instant> {
         loop {
-            let due = {
-                let mut state = self.state.lock();
-                let first = state.later.first_entry().filter(|entry| entry.key().0 <= now);
-                first.map(|entry| entry.remove())
-            };
+            let due = self.state.lock().later.pop(now);
             match due {
                 Some(Later::Again(attempt)) => self.go(*attempt),
                 Some(Later::Silence(sent)) => self.silent(&sent),

@@ -2,14 +2,13 @@
 
 use super::{host::Message, network::Network};
 use crate::{
-    env::Clock,
+    env::{Clock, TimerQueue},
     error::{Error, Result},
     rpc::{FetchRequest, FetchResponse, PartitionRef, ProduceResponse, Request, Response, Ticket, Timed},
     sync::Mutex,
     types::{Acks, BrokerId, Durability, Instant},
 };
 use std::{
-    collections::BTreeMap,
     fmt,
     sync::{Arc, Weak},
     time::Duration,
@@ -104,14 +103,13 @@ pub(super) struct Post {
 
 #[derive(Debug)]
 struct State {
-    events: BTreeMap<(Instant, u64), Event>,
-    count: u64,
+    events: TimerQueue<Event>,
     network: Network,
 }
 
 impl Post {
     pub(super) fn new(clock: Clock, network: Network) -> Arc<Self> {
-        let state = State { events: BTreeMap::new(), count: 0, network };
+        let state = State { events: TimerQueue::default(), network };
         Arc::new(Self { clock, state: Mutex::new(state) })
     }
 
@@ -125,17 +123,15 @@ impl Post {
     }
 
     pub(super) fn push(&self, at: Instant, event: Event) {
-        self.state.lock().push(at, event);
+        self.state.lock().events.push(at, event);
     }
 
     pub(super) fn next(&self) -> Option<Instant> {
-        self.state.lock().events.first_key_value().map(|((at, _), _)| *at)
+        self.state.lock().events.next()
     }
 
     pub(super) fn pop(&self, now: Instant) -> Option<Event> {
-        let mut state = self.state.lock();
-        let first = state.events.first_entry().filter(|entry| entry.key().0 <= now);
-        first.map(|entry| entry.remove())
+        self.state.lock().events.pop(now)
     }
 
     /// Sends a message from one broker to another. It may be lost, come twice, or late.
@@ -143,7 +139,7 @@ impl Post {
         let now = self.clock.now();
         let mut state = self.state.lock();
         for at in state.network.arrivals(Some(from), Some(to), now) {
-            state.push(at, Event::Message { from, to, message: message.clone() });
+            state.events.push(at, Event::Message { from, to, message: message.clone() });
         }
     }
 
@@ -153,7 +149,7 @@ impl Post {
         let mut state = self.state.lock();
         let arrival = state.network.arrivals(None, Some(to), now).into_iter().next();
         if let Some(at) = arrival {
-            state.push(at, Event::Asked { to, request });
+            state.events.push(at, Event::Asked { to, request });
         }
     }
 
@@ -169,19 +165,12 @@ impl Post {
         let arrival = state.network.arrivals(Some(from), None, now).into_iter().next();
         if let Some(at) = arrival {
             let ticket = Arc::clone(to);
-            state.push(
+            state.events.push(
                 at,
                 Event::Answered(Box::new(move || {
                     ticket.fill(answer);
                 })),
             );
         }
-    }
-}
-
-impl State {
-    fn push(&mut self, at: Instant, event: Event) {
-        self.count += 1;
-        self.events.insert((at, self.count), event);
     }
 }

@@ -19,6 +19,7 @@ mod real;
 mod sim;
 #[cfg(test)]
 mod tests;
+mod timer_queue;
 mod wait;
 
 pub(crate) use bytes::Bytes;
@@ -28,6 +29,7 @@ pub(crate) use real::RealStorage;
 #[cfg(any(test, fuzzing))]
 pub(crate) use sim::Files;
 pub use sim::{DiskFault, DiskOp, DiskOperation, Fault, Intercept, SimDisk};
+pub(crate) use timer_queue::{TimerId, TimerQueue};
 pub(crate) use wait::{Alarm, Interrupt, Monitor, Slot};
 
 use crate::{error::Result, types::Timestamp};

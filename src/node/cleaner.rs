@@ -1,8 +1,9 @@
 //! Compacted logs are cleaned in the background, the dirtiest first, one at a time: in jobs of a bounded size, so that flushes
 //! come in between. Whoever cleans by hand keeps the background out meanwhile.
 
-use super::{Node, Task, background::Job, partition::Partition, timers::TimerId};
+use super::{Node, Task, background::Job, partition::Partition};
 use crate::{
+    env::TimerId,
     error::{Error, Result},
     log::{Cleaned, Cleaning, Extent, How, KeyHash, Replacement, Step},
     sync::Mutex,

@@ -1,7 +1,8 @@
 //! Fetches that wait for records.
 
-use super::{Node, timers::TimerId};
+use super::Node;
 use crate::{
+    env::TimerId,
     error::Error,
     rpc::{FetchRequest, FetchResponse, Ticket},
     sync::Mutex,

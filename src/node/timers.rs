@@ -1,39 +1,28 @@
 //! The broker's one queue of timers.
 
-use crate::{env::Alarm, sync::Mutex, types::Instant};
-use std::collections::BTreeMap;
+use crate::{
+    env::{Alarm, TimerId, TimerQueue},
+    sync::Mutex,
+    types::Instant,
+};
 
 /// Tasks by the time they are due; among those due at the same time, the one that was armed first goes first.
 #[derive(Debug)]
 pub(super) struct Timers<T> {
-    queue: Mutex<Queue<T>>,
+    queue: Mutex<TimerQueue<T>>,
     alarm: Alarm,
 }
 
-#[derive(Debug)]
-struct Queue<T> {
-    tasks: BTreeMap<(Instant, u64), T>,
-    armed: u64,
-}
-
-/// A timer that was armed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct TimerId(Instant, u64);
-
 impl<T> Timers<T> {
     pub(super) fn new() -> Self {
-        Self { queue: Mutex::new(Queue { tasks: BTreeMap::new(), armed: 0 }), alarm: Alarm::default() }
+        Self { queue: Mutex::new(TimerQueue::default()), alarm: Alarm::default() }
     }
 
     /// Puts in a task that is due at `at`; one that is never due is not kept.
     pub(super) fn arm(&self, at: Instant, task: T) -> TimerId {
         let mut queue = self.queue.lock();
-        queue.armed += 1;
-        let id = TimerId(at, queue.armed);
-        let earliest = queue.tasks.keys().next().is_none_or(|(first, _)| at < *first);
-        if at < Instant::MAX {
-            queue.tasks.insert((id.0, id.1), task);
-        }
+        let earliest = queue.next().is_none_or(|first| at < first);
+        let id = queue.push(at, task);
         drop(queue);
         if earliest {
             self.alarm.ring();
@@ -43,19 +32,17 @@ impl<T> Timers<T> {
 
     /// Takes out a task that has not fired.
     pub(super) fn disarm(&self, id: TimerId) {
-        self.queue.lock().tasks.remove(&(id.0, id.1));
+        self.queue.lock().remove(id);
     }
 
     /// When the next task is due.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.queue.lock().tasks.keys().next().map(|(at, _)| *at)
+        self.queue.lock().next()
     }
 
     /// Takes out the first task that is due at `now`.
     pub(super) fn pop(&self, now: Instant) -> Option<T> {
-        let mut queue = self.queue.lock();
-        let first = queue.tasks.first_entry().filter(|entry| entry.key().0 <= now);
-        first.map(|entry| entry.remove())
+        self.queue.lock().pop(now)
     }
 
     /// What the thread that drives the queue sleeps on.

@@ -102,7 +102,8 @@ impl Attempt {
     }
 
     fn answer(self, answer: Result<Told>) {
-        let filled = match (self.outgoing, answer) {
+        // Whoever does not wait any more is not told.
+        let _told = match (self.outgoing, answer) {
             (Outgoing::Produce(produce), Ok(Told::Produced(response))) => produce.ticket.fill(Ok(response)),
             (Outgoing::Produce(produce), Err(error)) => produce.ticket.fill(Err(error)),
             (Outgoing::Call { ticket, .. }, Ok(Told::Called(response))) => ticket.fill(Ok(response)),
@@ -111,8 +112,6 @@ impl Attempt {
                 false
             }
         };
-        // Whoever does not wait any more is not told.
-        let _ = filled;
     }
 }
 
@@ -138,7 +137,7 @@ impl NetworkClient {
                 };
                 known.or(hint)
             }
-            (None, Outgoing::Call { .. } | Outgoing::Produce(_)) => Some(self.any()),
+            (None, _) => Some(self.any()),
         };
         match to {
             Some(to) => self.send(attempt, to),

@@ -294,7 +294,7 @@ impl Running {
     fn reply<T: Send + 'static>(&mut self, answer: Answer<T>, ticket: Ticket<T>) {
         let (post, id) = (Arc::clone(&self.post), self.id);
         match answer {
-            Answer::Ready(Err(error)) if is_of_the_disk(&error) => self.failed = Some(*error),
+            Answer::Ready(Err(error)) if error.is_of_the_disk() => self.failed = Some(*error),
             Answer::Ready(answer) => post.answer(id, &ticket, answer.map_err(|error| *error)),
             Answer::Parked(parked) => parked.on_fill(move |answer| post.answer(id, &ticket, answer)),
         }
@@ -349,10 +349,6 @@ impl Running {
     pub(super) fn close(&self) -> Result<()> {
         self.node.close()
     }
-}
-
-fn is_of_the_disk(error: &Error) -> bool {
-    matches!(error, Error::Io { .. } | Error::KafkaStorageError { .. })
 }
 
 /// The active controller goes by the same times on every broker.

@@ -83,8 +83,7 @@ impl Node {
 
     /// A log is not kept any more as it should be.
     pub(super) fn note_failure(&self, error: Error) {
-        let of_the_disk = matches!(error, Error::Io { .. } | Error::KafkaStorageError { .. });
-        if let Some(replication) = self.replication.as_ref().filter(|_| of_the_disk) {
+        if let Some(replication) = self.replication.as_ref().filter(|_| error.is_of_the_disk()) {
             replication.failure.lock().get_or_insert(error);
         }
     }
