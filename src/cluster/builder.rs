@@ -35,6 +35,7 @@ pub struct ClusterBuilder {
     timing: Timing,
     max_lag: Duration,
     topic_defaults: TopicConfig,
+    offsets_partitions: i32,
     topics: Vec<(String, TopicConfig)>,
 }
 
@@ -47,6 +48,7 @@ impl ClusterBuilder {
             timing: Timing::default(),
             max_lag: Duration::from_secs(10),
             topic_defaults: TopicConfig::new(),
+            offsets_partitions: 50,
             topics: Vec::new(),
         }
     }
@@ -177,6 +179,7 @@ impl ClusterBuilder {
             timing: self.timing,
             max_lag: self.max_lag,
             topic_defaults: self.topic_defaults.clone(),
+            offsets_partitions: self.offsets_partitions,
         };
         let world = World::new(Clock::Manual(self.clock.clone()), settings);
         let cluster = Cluster::new(world, self.clock, self.seed);

@@ -1,5 +1,6 @@
 //! Clusters as a test author sees them.
 
+mod groups;
 mod simulation;
 
 use super::*;

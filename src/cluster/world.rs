@@ -44,6 +44,8 @@ pub(super) struct Settings {
     /// (`replica.lag.time.max.ms`)
     pub(super) max_lag: Duration,
     pub(super) topic_defaults: TopicConfig,
+    /// (`offsets.topic.num.partitions`)
+    pub(super) offsets_partitions: i32,
 }
 
 /// A machine.
@@ -126,7 +128,7 @@ impl World {
             group_limits: Limits::default(),
             offsets_retention: Duration::MAX,
             salvage: false,
-            replication: Some(Replication::new(self.settings.max_lag)),
+            replication: Some(Replication::new(self.settings.max_lag, self.settings.offsets_partitions)),
             on_progress: OnProgress::default(),
         })?;
         let ids = (1..=self.settings.brokers).map(|id| BrokerId::from(i32::from(id)));
