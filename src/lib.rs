@@ -166,7 +166,7 @@ pub use client::{
     OffsetTracker, OwnedRecord, PartitionDescription, PendingCommit, Producer, ProducerMetrics,
     RebalanceConsumer, RebalanceListener, Records, RecordsIter, SharedBytes, Subscription, TopicDescription,
 };
-pub use cluster::{Cluster, ClusterBuilder, ClusterTrace};
+pub use cluster::{ApiKey, Cluster, ClusterBuilder, ClusterTrace};
 pub use config::{AutoOffsetReset, ConsumerConfig, Partitioner, ProducerConfig, TopicConfig};
 pub use env::{DiskFault, DiskOp, DiskOperation, Fault, Intercept, ManualClock, SimDisk};
 pub use error::{Error, Result};

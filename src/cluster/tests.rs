@@ -1,7 +1,9 @@
 //! Clusters as a test author sees them.
 
 mod groups;
+mod intercepts;
 mod simulation;
+mod wall_clock;
 
 use super::*;
 use crate::{env::DiskOp, prng::seeds};
@@ -130,11 +132,11 @@ fn power_cuts_one_at_a_time_lose_nothing_acknowledged() {
 fn an_isolated_controller_gives_up_and_another_one_goes_on() {
     let cluster = three(3);
     let first = cluster.controller().unwrap();
-    cluster.isolate(first);
+    cluster.isolate(first).unwrap();
     let other = |c: &Cluster| c.controller().is_ok_and(|now| now != first);
     cluster.run_until(Duration::from_secs(30), other).unwrap();
     cluster.create_topic("other", TopicConfig::new().replication_factor(2)).unwrap();
-    cluster.heal();
+    cluster.heal().unwrap();
     cluster.run_until(Duration::from_secs(30), Cluster::is_complete).unwrap();
     let acting = cluster.inner.world.survey(|_, running| running.controls().is_some());
     assert_eq!(acting.into_iter().filter(|acts| *acts).count(), 1);

@@ -115,11 +115,11 @@ fn what_was_committed_is_not_lost_with_a_coordinator_that_is_cut_off() {
     read(&mut consumer, 8);
     consumer.commit_offsets(Offsets::from([(("t", 0), 1)])).unwrap();
     let first = coordinator(&cluster);
-    cluster.isolate(first);
+    cluster.isolate(first).unwrap();
     // Nobody answers at first.
     consumer.commit_offsets(Offsets::from([(("t", 0), 2)])).unwrap();
     assert_ne!(coordinator(&cluster), first);
-    cluster.heal();
+    cluster.heal().unwrap();
     cluster.advance(Duration::from_secs(5));
     assert_eq!(consumer.committed(("t", 0)).unwrap().unwrap().offset, 2);
 }

@@ -138,27 +138,27 @@ impl Run {
             8 => self.cluster.resume(broker).unwrap(),
             9 => {
                 self.marks.isolations += 1;
-                self.cluster.isolate(broker);
+                self.cluster.isolate(broker).unwrap();
             }
             10 => {
                 self.marks.splits += 1;
                 let other = BrokerId::from(broker.get() % 3 + 1);
-                self.cluster.partition_network([broker], [other]);
+                self.cluster.partition_network([broker], [other]).unwrap();
             }
-            11 => self.cluster.block_link(broker, broker.get() % 3 + 1),
+            11 => self.cluster.block_link(broker, broker.get() % 3 + 1).unwrap(),
             12 => self.cluster.lose_messages(self.prng.below(200) as u16),
             13 => {
                 self.cluster.duplicate_messages(100);
                 self.cluster.reorder_messages();
             }
-            14 => self.cluster.heal(),
+            14 => self.cluster.heal().unwrap(),
             _ => self.recover(),
         }
     }
 
     /// Has all run and reach each other again.
     fn recover(&self) {
-        self.cluster.heal();
+        self.cluster.heal().unwrap();
         for id in self.cluster.brokers() {
             self.cluster.resume(id).unwrap();
             self.cluster.restart(id).unwrap();

@@ -267,7 +267,6 @@ impl Node {
 }
 
 /// A copy of a partition, looked at from outside.
-#[cfg(test)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ReplicaView {
     pub(crate) leads: bool,
@@ -278,7 +277,6 @@ pub(crate) struct ReplicaView {
     pub(crate) end: Offset,
 }
 
-#[cfg(test)]
 impl Node {
     pub(crate) fn view(&self, of: (TopicId, i32)) -> Option<ReplicaView> {
         let partition = self.partition_by_id(of).ok()?;
@@ -293,6 +291,7 @@ impl Node {
     }
 
     /// The batches of a copy, byte for byte.
+    #[cfg(test)]
     pub(crate) fn batches(&self, of: (TopicId, i32)) -> Vec<u8> {
         let Ok(partition) = self.partition_by_id(of) else { return Vec::new() };
         let mut state = partition.lock();
