@@ -37,7 +37,9 @@ impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Message { from, to, message } => write!(f, "{from} -> {to}: {message:?}"),
-            Self::Asked { to, request } | Self::Late { to, request } => write!(f, "client -> {to}: {request:?}"),
+            Self::Asked { to, request } | Self::Late { to, request } => {
+                write!(f, "client -> {to}: {request:?}")
+            }
             Self::Wake { broker, .. } => write!(f, "wake {broker}"),
             Self::Waited { broker, .. } => write!(f, "the disk of {broker}"),
             Self::Answered(_) => f.write_str("answer"),

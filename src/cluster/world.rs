@@ -83,7 +83,13 @@ impl World {
         let disks = hosts.iter().map(|(id, host)| (*id, host.disk.clone())).collect();
         let network = super::network::Network::new(prng.fork("network"));
         let post = Post::new(clock, network, disks);
-        Arc::new(Self { post, trace: Arc::default(), rules: Arc::default(), settings, hosts: Mutex::new(hosts) })
+        Arc::new(Self {
+            post,
+            trace: Arc::default(),
+            rules: Arc::default(),
+            settings,
+            hosts: Mutex::new(hosts),
+        })
     }
 
     pub(super) fn ids(&self) -> Vec<BrokerId> {
@@ -227,7 +233,8 @@ impl World {
     /// A process that waits for its disk does nothing else.
     fn wait_for_disk(&self, id: BrokerId, host: &mut Host) {
         let delay = host.disk.take_delay();
-        let Some(running) = host.running.as_ref().filter(|_| delay > Duration::ZERO && host.paused.is_none()) else {
+        let Some(running) = host.running.as_ref().filter(|_| delay > Duration::ZERO && host.paused.is_none())
+        else {
             return;
         };
         let incarnation = running.incarnation();
@@ -279,7 +286,9 @@ impl World {
                     self.post.push(next, Event::Task(task));
                 }
             }
-            Event::Message { to, .. } | Event::Asked { to, .. } | Event::Late { to, .. } => self.deliver(to, event),
+            Event::Message { to, .. } | Event::Asked { to, .. } | Event::Late { to, .. } => {
+                self.deliver(to, event)
+            }
             Event::Waited { broker, incarnation } => self.waited(broker, incarnation),
             Event::Wake { broker, .. } => self.deliver(broker, event),
         }

@@ -45,7 +45,8 @@ impl Node {
         if self.replication.is_none() {
             return Ok(FindCoordinatorResponse { broker: self.id });
         }
-        let leader = self.offsets_partition(&request.group).map(|partition| partition.lock().leader(self.id).0);
+        let leader =
+            self.offsets_partition(&request.group).map(|partition| partition.lock().leader(self.id).0);
         match leader.filter(|leader| *leader != BrokerId::NOBODY) {
             Some(broker) => Ok(FindCoordinatorResponse { broker }),
             None => Err(Error::CoordinatorNotAvailable { group: request.group.clone() }),

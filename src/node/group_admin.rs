@@ -58,11 +58,7 @@ impl Node {
     }
 
     /// A group that is not there is not made.
-    fn change_from_outside(
-        &self,
-        group: &str,
-        event: impl FnOnce(RequestId) -> Event,
-    ) -> Answer<Response> {
+    fn change_from_outside(&self, group: &str, event: impl FnOnce(RequestId) -> Event) -> Answer<Response> {
         let unknown = Error::GroupIdNotFound { group: group.to_owned() };
         self.ask_group(group, Some(unknown), |_, request| event(request))
     }

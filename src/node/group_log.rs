@@ -31,7 +31,8 @@ impl Node {
             let pushed = writer.push(now, Some(&key), value.as_deref(), &[]);
             pushed.map_err(|error| Error::InvalidRecord(error.to_string()))?;
         }
-        self.append(partition, &mut writer.finish(), (Acks::All, Durability::Buffered)).map_err(|error| *error)
+        self.append(partition, &mut writer.finish(), (Acks::All, Durability::Buffered))
+            .map_err(|error| *error)
     }
 
     pub(super) fn offsets_partitions(&self) -> Option<i32> {

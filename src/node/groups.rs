@@ -1,7 +1,9 @@
 //! The group coordinator's shell: it finds a group, gives it the event, appends the records that come out to
 //! `__consumer_offsets`, tells the group when they are there, and hands the answers out.
 
-use super::{Node, Task, admin::OFFSETS_TOPIC, coordination::Loaded, report::GroupBeyondEnd, topics::TopicEntry};
+use super::{
+    Node, Task, admin::OFFSETS_TOPIC, coordination::Loaded, report::GroupBeyondEnd, topics::TopicEntry,
+};
 use crate::{
     env::Slot,
     error::{Error, Result},

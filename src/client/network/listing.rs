@@ -91,10 +91,15 @@ impl NetworkClient {
             self.listed(round, Vec::new());
         }
         for leader in leaders {
-            self.ask_for_round(leader, ListGroupsRequest.into(), round, |client, round, answer| match answer {
-                Response::ListGroups(ListGroupsResponse { groups }) => client.listed(round, groups),
-                _ => client.list_later(round, &Error::CoordinatorNotAvailable { group: String::new() }),
-            });
+            self.ask_for_round(
+                leader,
+                ListGroupsRequest.into(),
+                round,
+                |client, round, answer| match answer {
+                    Response::ListGroups(ListGroupsResponse { groups }) => client.listed(round, groups),
+                    _ => client.list_later(round, &Error::CoordinatorNotAvailable { group: String::new() }),
+                },
+            );
         }
     }
 

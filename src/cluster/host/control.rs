@@ -171,7 +171,9 @@ impl Running {
                 self.leaders.insert(leader, Some(now.plus(self.timing.backoff)));
                 Ok(())
             }
-            (About::Register | About::Heartbeat | About::AlterPartition(_) | About::OffsetsTopic, _) => Ok(()),
+            (About::Register | About::Heartbeat | About::AlterPartition(_) | About::OffsetsTopic, _) => {
+                Ok(())
+            }
             (About::Forwarded(ticket), Told::Copied(_)) => {
                 self.post.answer(self.id, &ticket, Err(Error::NotController));
                 Ok(())

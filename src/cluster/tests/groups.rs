@@ -144,7 +144,8 @@ fn groups_are_listed_wherever_they_are_kept_and_deleted_for_good() {
 #[test]
 fn the_topic_of_groups_is_not_the_applications_to_change() {
     let cluster = cluster(5);
-    let refused = |result: Result<()>| assert!(matches!(result, Err(Error::InvalidTopic { .. })), "{result:?}");
+    let refused =
+        |result: Result<()>| assert!(matches!(result, Err(Error::InvalidTopic { .. })), "{result:?}");
     refused(cluster.create_topic("__consumer_offsets", TopicConfig::new()).map(drop));
     let consumer = cluster.consumer(GROUP).assign([("t", 0)]).unwrap();
     consumer.commit_offsets(Offsets::from([(("t", 0), 1)])).unwrap();

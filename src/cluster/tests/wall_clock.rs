@@ -31,7 +31,8 @@ fn producers_and_a_group_live_in_threads_of_their_own() {
                     let mut consumer = client.consumer(config).subscribe("t").unwrap();
                     let mut values = Vec::new();
                     let all = |consumer: &crate::Consumer| {
-                        let counts = (0..3).map(|n| consumer.committed(("t", n)).unwrap().map_or(0, |c| c.offset));
+                        let counts =
+                            (0..3).map(|n| consumer.committed(("t", n)).unwrap().map_or(0, |c| c.offset));
                         counts.sum::<i64>() == (THREADS * EACH) as i64
                     };
                     while !all(&consumer) {

@@ -14,10 +14,10 @@ mod tests;
 mod tree;
 
 pub use fault::{DiskFault, DiskOp, DiskOperation};
-pub(crate) use rules::{Rules, What};
-pub use rules::{Fault, Intercept};
 #[cfg(any(test, fuzzing))]
 pub(crate) use files::Files;
+pub use rules::{Fault, Intercept};
+pub(crate) use rules::{Rules, What};
 
 use super::{Clock, Storage};
 use crate::sync::Ordering;
