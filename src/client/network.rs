@@ -7,8 +7,8 @@
 
 mod attempt;
 mod coordinators;
+mod everywhere;
 mod gathered;
-mod listing;
 mod metadata;
 
 use super::REQUEST_TIMEOUT;
@@ -16,18 +16,18 @@ use crate::{
     env::{Clock, Slot, TimerQueue},
     error::Error,
     rpc::{
-        Answer, FetchRequest, FetchResponse, ProduceRequest, ProduceResponse, Request, Response, Service,
-        Ticket, Timed,
+        Answer, FetchRequest, FetchResponse, Fetched, MetadataRequest, ProduceRequest, ProduceResponse,
+        Request, Response, Service, Ticket, Timed,
     },
     sync::Mutex,
-    types::{BrokerId, Instant},
+    types::{BrokerId, Instant, TopicId},
 };
 use attempt::{Attempt, Outgoing, Sent};
-use gathered::Gathered;
-use listing::Listing;
+use everywhere::Question;
+use gathered::{Gathered, Next};
 use metadata::KnownLeaders;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -48,6 +48,11 @@ pub(crate) struct NetworkClient {
     state: Mutex<State>,
 }
 
+/// Whether a leader does not know a topic, or not so many partitions of it.
+fn is_unknown(result: &Result<Fetched, Error>) -> bool {
+    matches!(result, Err(Error::UnknownTopicId { .. } | Error::UnknownTopicOrPartition { .. }))
+}
+
 #[derive(Debug)]
 struct State {
     /// Whom to ask what nobody in particular has to answer.
@@ -66,10 +71,12 @@ enum Later {
     Again(Box<Attempt>),
     /// Nobody has answered what was sent.
     Silence(Arc<Sent>),
-    /// Groups are listed once more.
-    List(Listing),
-    /// Not all have answered who were asked for their groups.
-    ListingSilence(Arc<listing::Round>),
+    /// All leaders are asked once more.
+    AskAll(Question),
+    /// Not all of them have answered.
+    RoundSilence(Arc<everywhere::Round>),
+    /// What leaders have answered at this time is told.
+    Tell(Arc<Gathered>),
     /// A fetch that nobody has answered, or that failed, is answered.
     GiveUp(FetchRequest, Ticket<FetchResponse>),
 }
@@ -131,8 +138,13 @@ impl Timed for NetworkClient {
             match due {
                 Some(Later::Again(attempt)) => self.go(*attempt),
                 Some(Later::Silence(sent)) => self.silent(&sent),
-                Some(Later::List(listing)) => self.ask_who_keeps_groups(listing),
-                Some(Later::ListingSilence(round)) => self.list_later(&round, &Error::RequestTimedOut),
+                Some(Later::AskAll(question)) => self.ask_all_leaders(question),
+                Some(Later::RoundSilence(round)) => self.ask_later(&round, &Error::RequestTimedOut),
+                Some(Later::Tell(gathered)) => {
+                    if let Some(whole) = gathered.whole() {
+                        self.fetched(&gathered, whole);
+                    }
+                }
                 Some(Later::GiveUp(request, ticket)) => self.give_up(&request, &ticket),
                 // Each has its own call.
                 None => return None,
@@ -161,8 +173,8 @@ impl Service for NetworkClient {
         Answer::Parked(ticket)
     }
 
-    /// Asks all leaders of the partitions at once, and takes the first answer that tells anything. Of a partition whose leader has
-    /// not answered by then it says [`Error::Timeout`].
+    /// Asks all leaders of the partitions at once, and takes the first answer that tells anything, with all that come at the same
+    /// time. Of a partition whose leader has not answered by then it says [`Error::Timeout`].
     fn fetch(&self, to: BrokerId, request: &FetchRequest) -> Answer<FetchResponse> {
         let ticket: Ticket<FetchResponse> = Ticket::new(Slot::new());
         self.at(request.deadline.plus(SILENCE), Later::GiveUp(request.clone(), Arc::clone(&ticket)));
@@ -172,8 +184,11 @@ impl Service for NetworkClient {
             let part = gathered.part(&places);
             let (me, gathered) = (Weak::clone(&self.me), Arc::clone(&gathered));
             let answered = move |answer| {
-                if let (Some(whole), Some(client)) = (gathered.take(&places, answer), me.upgrade()) {
-                    client.fetched(&gathered, whole);
+                let Some(client) = me.upgrade() else { return };
+                match gathered.take(&places, answer) {
+                    Next::Wait => {}
+                    Next::Soon => client.at(client.now(), Later::Tell(gathered)),
+                    Next::Tell(whole) => client.fetched(&gathered, whole),
                 }
             };
             match self.transport.fetch(leader, &part) {
@@ -186,9 +201,10 @@ impl Service for NetworkClient {
 
     fn call(&self, _to: BrokerId, request: Request) -> Answer<Response> {
         let ticket = Ticket::new(Slot::new());
-        match request {
-            Request::ListGroups(_) => self.list_groups(Arc::clone(&ticket)),
-            request => self.start(Outgoing::Call { request, ticket: Arc::clone(&ticket) }, REQUEST_TIMEOUT),
+        if everywhere::concerns_all(&request) {
+            self.ask_everywhere(request, Arc::clone(&ticket));
+        } else {
+            self.start(Outgoing::Call { request, ticket: Arc::clone(&ticket) }, REQUEST_TIMEOUT);
         }
         Answer::Parked(ticket)
     }
@@ -218,7 +234,41 @@ impl NetworkClient {
 
     /// Gives a consumer what leaders have answered. That a partition has moved it learns a moment later: the new leader may not be
     /// known yet; but records that came with it are not kept from it.
-    fn fetched(&self, asked: &Gathered, whole: FetchResponse) {
+    fn fetched(&self, asked: &Arc<Gathered>, whole: FetchResponse) {
+        if whole.partitions.iter().any(is_unknown) {
+            self.ask_what_is_gone(asked, whole);
+        } else {
+            self.tell_fetched(asked, whole);
+        }
+    }
+
+    /// A leader does not know a topic: it is gone, or so new that it has not come to its leader yet. Whoever has metadata knows.
+    fn ask_what_is_gone(&self, asked: &Arc<Gathered>, mut whole: FetchResponse) {
+        let (me, asked) = (Weak::clone(&self.me), Arc::clone(asked));
+        let told = move |answer: Result<Response, Error>| {
+            let Some(client) = me.upgrade() else { return };
+            let known: Option<BTreeSet<TopicId>> = match answer {
+                Ok(Response::Metadata(metadata)) => {
+                    Some(metadata.topics.iter().map(|topic| topic.id).collect())
+                }
+                _ => None,
+            };
+            let is_gone = |id: TopicId| known.as_ref().is_some_and(|known| !known.contains(&id));
+            let partitions = asked.request.partitions.iter().zip(&mut whole.partitions);
+            for (wanted, result) in partitions.filter(|(_, result)| is_unknown(result)) {
+                if !is_gone(wanted.partition.topic_id) {
+                    *result = Err(Error::NotLeaderOrFollower);
+                }
+            }
+            client.tell_fetched(&asked, whole);
+        };
+        match self.transport.call(self.any(), MetadataRequest { topics: None }.into()) {
+            Answer::Ready(answer) => told(answer.map_err(|error| *error)),
+            Answer::Parked(ticket) => ticket.on_fill(told),
+        }
+    }
+
+    fn tell_fetched(&self, asked: &Gathered, whole: FetchResponse) {
         let moved = |result: &Result<_, Error>| result.as_ref().is_err_and(attempt::has_moved);
         let records = whole.partitions.iter().flatten().any(|fetched| !fetched.records.is_empty());
         for (wanted, _) in

@@ -12,6 +12,7 @@ mod tests;
 mod time;
 mod trace;
 mod transport;
+mod upkeep;
 mod world;
 
 pub use builder::ClusterBuilder;
@@ -294,7 +295,7 @@ impl Cluster {
         self.inner.world.trace.snapshot()
     }
 
-    /// Ends all brokers in order.
+    /// Ends all brokers in order, for good: whatever is asked of them from now on gives [`Error::Closed`].
     ///
     /// # Errors
     /// The first that a broker's disk gives.

@@ -225,17 +225,19 @@ impl Post {
         to: &Ticket<T>,
         answer: Result<T>,
     ) {
+        let ticket = Arc::clone(to);
+        self.tell_client(from, move || {
+            ticket.fill(answer);
+        });
+    }
+
+    /// Has something happen at a client when a broker's message has come there, if it does.
+    pub(super) fn tell_client(&self, from: BrokerId, then: impl FnOnce() + Send + 'static) {
         let now = self.leaves(from);
         let mut state = self.state.lock();
         let arrival = state.network.arrivals(Some(from), None, now).into_iter().next();
         if let Some(at) = arrival {
-            let ticket = Arc::clone(to);
-            state.events.push(
-                at,
-                Event::Answered(Box::new(move || {
-                    ticket.fill(answer);
-                })),
-            );
+            state.events.push(at, Event::Answered(Box::new(then)));
         }
         drop(state);
         self.came();

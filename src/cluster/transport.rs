@@ -24,6 +24,9 @@ impl Service for Transport {
     }
 
     fn produce(&self, to: BrokerId, request: ProduceRequest<'_, '_>) -> Answer<ProduceResponse> {
+        if let Err(closed) = self.0.check_open() {
+            return Answer::Ready(Err(closed.into()));
+        }
         let ticket = Ticket::new(Slot::new());
         let ProduceRequest { partition, acks, timeout, durability, batch } = request;
         let batch = batch.bytes().to_vec();
@@ -33,15 +36,17 @@ impl Service for Transport {
     }
 
     fn fetch(&self, to: BrokerId, request: &FetchRequest) -> Answer<FetchResponse> {
+        if let Err(closed) = self.0.check_open() {
+            return Answer::Ready(Err(closed.into()));
+        }
         let ticket = Ticket::new(Slot::new());
         self.0.ask(to, ClientRequest::Fetch { request: request.clone(), ticket: Arc::clone(&ticket) });
         Answer::Parked(ticket)
     }
 
-    fn call(&self, to: BrokerId, mut request: Request) -> Answer<Response> {
-        if let Request::JoinGroup(join) = &mut request {
-            // A broker elsewhere cannot call a member: that hears of a rebalance by its heartbeat.
-            join.notify = None;
+    fn call(&self, to: BrokerId, request: Request) -> Answer<Response> {
+        if let Err(closed) = self.0.check_open() {
+            return Answer::Ready(Err(closed.into()));
         }
         let ticket = Ticket::new(Slot::new());
         self.0.ask(to, ClientRequest::Call { request, ticket: Arc::clone(&ticket) });

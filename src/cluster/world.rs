@@ -19,7 +19,7 @@ use crate::{
     group::Limits,
     node::{Node, NodeConfig, OnProgress, Replication},
     prng::Prng,
-    sync::{Mutex, MutexGuard},
+    sync::{AtomicBool, Mutex, MutexGuard, Ordering},
     types::{BrokerId, Instant},
 };
 use std::{
@@ -35,6 +35,8 @@ pub(super) struct World {
     pub(super) trace: Arc<Trace>,
     /// What becomes of clients' requests.
     pub(super) rules: Arc<Rules<ApiKey>>,
+    /// Whether all has ended for good.
+    closed: AtomicBool,
     settings: Settings,
     hosts: Mutex<BTreeMap<BrokerId, Host>>,
 }
@@ -87,6 +89,7 @@ impl World {
             post,
             trace: Arc::default(),
             rules: Arc::default(),
+            closed: AtomicBool::new(false),
             settings,
             hosts: Mutex::new(hosts),
         })
@@ -104,6 +107,11 @@ impl World {
         self.trace.add(self.now(), what);
     }
 
+    /// Refuses what comes after the end.
+    pub(super) fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
+    }
+
     fn host(&self, id: BrokerId) -> Result<HostGuard<'_>> {
         let hosts = self.hosts.lock();
         if hosts.contains_key(&id) {
@@ -115,6 +123,7 @@ impl World {
 
     /// Starts a broker's process, on what its disk holds.
     pub(super) fn start(&self, id: BrokerId) -> Result<()> {
+        self.check_open()?;
         let mut host = self.host(id)?;
         let host = host.get()?;
         if host.running.is_some() {
@@ -198,7 +207,7 @@ impl World {
         if let Some(mut running) = host.running.take() {
             for connection in running.take_connections().into_iter().filter(|connection| connection.is_open())
             {
-                connection.fail(&self.post, id, Error::NetworkException);
+                connection.fail(&self.post, id, self.check_open().err().unwrap_or(Error::NetworkException));
             }
         }
     }
@@ -268,6 +277,7 @@ impl World {
     /// Ends all processes in order; the first error.
     pub(super) fn close(&self) -> Result<()> {
         let mut first_error = None;
+        self.closed.store(true, Ordering::Release);
         for id in self.ids() {
             if let Err(error) = self.stop(id) {
                 first_error.get_or_insert(error);

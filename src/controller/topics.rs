@@ -21,6 +21,11 @@ impl Controller {
         if self.image.topic(name).is_some() {
             return Err(Error::TopicAlreadyExists { topic: name.clone() });
         }
+        let plain = |name: &str| name.replace('.', "_");
+        if let Some(other) = self.image.topics.values().find(|other| plain(&other.name) == plain(name)) {
+            let reason = format!("it collides with {}: '.' and '_' are taken for the same", other.name);
+            return Err(Error::InvalidTopic { topic: name.clone(), reason });
+        }
         let partitions = config.partition_count()?;
         config.settings()?;
         let brokers = self.active_brokers();

@@ -10,8 +10,9 @@ use std::sync::Arc;
 impl Node {
     pub(super) fn handle_describe_log_dirs(&self) -> Result<DescribeLogDirsResponse> {
         let partitions: Vec<Arc<Partition>> = self.topics.read().partitions().cloned().collect();
-        let described: Result<Vec<Option<LogMetadata>>> =
-            partitions.iter().map(|partition| partition.describe()).collect();
+        // Of a cluster's logs each broker tells of those that it leads.
+        let led = partitions.iter().filter(|partition| partition.lock().check_is_leader().is_ok());
+        let described: Result<Vec<Option<LogMetadata>>> = led.map(|partition| partition.describe()).collect();
         let mut logs: Vec<LogMetadata> = described?.into_iter().flatten().collect();
         logs.sort_by(|a, b| a.partition.cmp(&b.partition));
         Ok(DescribeLogDirsResponse { logs })

@@ -167,6 +167,8 @@ enum Task {
     ExpireReplicaFetch(Arc<ParkedReplicaFetch>),
     /// Somebody has waited for all replicas for as long as he may.
     ExpireAcknowledgements(Weak<Partition>),
+    /// Somebody has waited for records to be deleted everywhere for as long as he may.
+    ExpireDeletions(Weak<Partition>),
     /// A partition's followers may not keep up.
     Replicas(Weak<Partition>),
     /// A partition's records have waited for their flush for as long as they may.
@@ -231,6 +233,11 @@ impl Node {
             Task::ExpireAcknowledgements(partition) => {
                 if let Some(partition) = partition.upgrade() {
                     self.expire_acknowledgements(&partition);
+                }
+            }
+            Task::ExpireDeletions(partition) => {
+                if let Some(partition) = partition.upgrade() {
+                    self.expire_deletions(&partition);
                 }
             }
             Task::Replicas(partition) => {
@@ -302,6 +309,7 @@ impl Service for Node {
             Request::LeaveGroup(request) => self.handle_leave_group(request),
             Request::OffsetCommit(request) => self.handle_offset_commit(request),
             Request::DeleteGroup(request) => self.handle_delete_group(&request),
+            Request::DeleteRecords(request) => self.handle_delete_records(request),
             Request::OffsetDelete(request) => self.handle_offset_delete(request),
             other => Answer::Ready(self.handle(other).map_err(Box::new)),
         }
@@ -322,7 +330,6 @@ impl Node {
             }
             Request::AlterConfigs(request) => Response::AlterConfigs(self.handle_alter_configs(&request)?),
             Request::DeleteTopic(request) => Response::DeleteTopic(self.handle_delete_topic(&request)?),
-            Request::DeleteRecords(request) => Response::DeleteRecords(self.handle_delete_records(request)?),
             Request::DescribeLogDirs(_) => Response::DescribeLogDirs(self.handle_describe_log_dirs()?),
             Request::ListOffsets(request) => Response::ListOffsets(self.handle_list_offsets(request)?),
             Request::OffsetForLeaderEpoch(request) => {
@@ -340,8 +347,9 @@ impl Node {
             | Request::AlterPartition(_)
             | Request::AllocateProducerIds(_)
             | Request::ElectLeaders(_) => return Err(Error::NotController),
-            // What a group may answer later.
-            Request::JoinGroup(_)
+            // What may be answered later.
+            Request::DeleteRecords(_)
+            | Request::JoinGroup(_)
             | Request::SyncGroup(_)
             | Request::Heartbeat(_)
             | Request::LeaveGroup(_)

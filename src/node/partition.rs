@@ -4,7 +4,7 @@ use super::{
     counts::Counts,
     group_commit::{Claim, GroupCommit},
     parked::Waiter,
-    replication::{Acknowledgements, Role},
+    replication::{Acknowledgements, Role, Starts},
 };
 use crate::{
     bugs::{self, Bug},
@@ -50,6 +50,8 @@ pub(super) struct State {
     pub(super) role: Role,
     /// Who waits for all replicas to have a record.
     pub(super) acknowledgements: Acknowledgements,
+    /// Where the followers' logs begin.
+    pub(super) starts: Starts,
     /// When it is looked next at whether the followers keep up.
     pub(super) replicas_due: Instant,
     /// Whether a background flush is on its way.
@@ -91,6 +93,7 @@ impl Partition {
                 waiting: Vec::new(),
                 role,
                 acknowledgements: Acknowledgements::default(),
+                starts: Starts::default(),
                 replicas_due: Instant::MAX,
                 flush_armed: false,
                 counts: Counts::default(),

@@ -9,7 +9,7 @@ use crate::{
     env::replace_file,
     error::{Error, Result},
     log::Log,
-    rpc::{DeleteRecordsRequest, DeleteRecordsResponse},
+    rpc::DeleteRecordsResponse,
     trace,
     types::{CleanupPolicy, Offset, OffsetSpec, Timestamp},
 };
@@ -68,12 +68,12 @@ impl Node {
         moved.into_iter().chain([noted]).chain(dropped).collect()
     }
 
-    /// Rules 40 and 41.
-    pub(super) fn handle_delete_records(
+    /// Rules 40 and 41, in this broker's own log.
+    pub(super) fn delete_records(
         &self,
-        request: DeleteRecordsRequest,
+        partition: &Arc<Partition>,
+        before: OffsetSpec,
     ) -> Result<DeleteRecordsResponse> {
-        let partition = self.partition(request.partition)?;
         let topic = || partition.name().topic().to_owned();
         if is_internal(partition.name().topic()) {
             let reason = "records of an internal topic cannot be deleted".to_owned();
@@ -90,14 +90,14 @@ impl Node {
             return Err(Error::PolicyViolation { topic: topic(), reason });
         }
         let one_at_a_time = self.starts.lock();
-        let log_start_offset = partition.delete_records(request.before)?;
+        let log_start_offset = partition.delete_records(before)?;
         partition.write_epochs()?;
         if bugs::is(Bug::DropBeforeStartIsNoted) {
-            self.drop_below_start(&partition)?;
+            self.drop_below_start(partition)?;
         }
         self.write_log_starts()?;
         // They are deleted by now. Segments that could not be renamed are removed by the next retention, or open.
-        let dropped = self.drop_below_start(&partition);
+        let dropped = self.drop_below_start(partition);
         drop(one_at_a_time);
         partition.tell_dropped(&dropped);
         Ok(DeleteRecordsResponse { log_start_offset })

@@ -29,6 +29,8 @@ pub(crate) struct ReplicaFetchPartition {
     pub(crate) offset: Offset,
     /// The epoch of its last record; `None` where it has none.
     pub(crate) last_fetched_epoch: Option<LeaderEpoch>,
+    /// Where its log begins: it is told at once if it is to begin later.
+    pub(crate) log_start: Offset,
     /// The high watermark that it knows: it is told at once of another.
     pub(crate) high_watermark: Offset,
 }

@@ -4,8 +4,8 @@
 #![allow(dead_code, unused_macros, unused_imports)]
 
 use brooklet::{
-    Broker, BrokerBuilder, Client, Consumer, ConsumerConfig, Error, ManualClock, OwnedRecord, Record,
-    RecordMetadata, SimDisk, TopicConfig,
+    Broker, BrokerBuilder, BrokerMetrics, Client, Cluster, Consumer, ConsumerConfig, Error, ManualClock,
+    OwnedRecord, Record, RecordMetadata, SimDisk, TopicConfig,
 };
 use std::{path::PathBuf, time::Duration};
 
@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     PlainFiles,
     /// A simulated disk and a clock that stands until somebody waits.
     Simulated,
+    /// Three brokers that replicate, on such a clock.
+    Cluster,
 }
 
 /// A broker of some kind, that can be closed and opened again.
@@ -28,14 +30,16 @@ pub(crate) struct Backend {
     clock: ManualClock,
     disk: SimDisk,
     broker: Option<Broker>,
+    cluster: Option<Cluster>,
 }
 
 impl Backend {
     pub(crate) fn new(kind: Kind) -> Self {
-        let temporary = (kind != Kind::Simulated).then(|| tempfile::tempdir().unwrap());
+        let is_real = matches!(kind, Kind::MappedFiles | Kind::PlainFiles);
+        let temporary = is_real.then(|| tempfile::tempdir().unwrap());
         let dir = temporary.as_ref().map_or("data".into(), |dir| dir.path().join("data"));
         let (clock, disk) = (ManualClock::new(), SimDisk::new(0));
-        let mut backend = Self { kind, dir, _temporary: temporary, clock, disk, broker: None };
+        let mut backend = Self { kind, dir, _temporary: temporary, clock, disk, broker: None, cluster: None };
         backend.reopen();
         backend
     }
@@ -45,53 +49,118 @@ impl Backend {
         match self.kind {
             Kind::MappedFiles => builder,
             Kind::PlainFiles => builder.memory_maps(false),
-            Kind::Simulated => builder.clock(&self.clock).disk(&self.disk),
+            Kind::Simulated | Kind::Cluster => builder.clock(&self.clock).disk(&self.disk),
         }
     }
 
     /// Closes what is open, if it is, and opens it again.
     pub(crate) fn reopen(&mut self) {
+        if self.kind == Kind::Cluster {
+            return self.restart();
+        }
         self.close();
         self.broker = Some(self.builder().open(&self.dir).unwrap());
     }
 
+    /// Ends all brokers of the cluster in order, and starts them again; or starts the cluster.
+    fn restart(&mut self) {
+        let Some(cluster) = &self.cluster else {
+            let cluster = Cluster::builder().seed(1).clock(&self.clock).start().unwrap();
+            // So that what is asked for is there at once.
+            cluster.set_latency(Duration::ZERO, Duration::ZERO);
+            // Has the topic of groups made.
+            cluster.admin().describe_group("none").unwrap_err();
+            cluster.advance(Duration::from_secs(1));
+            self.cluster = Some(cluster);
+            return;
+        };
+        for broker in cluster.brokers() {
+            cluster.stop(broker).unwrap();
+        }
+        for broker in cluster.brokers() {
+            cluster.restart(broker).unwrap();
+        }
+        let is_whole = |cluster: &Cluster| {
+            let topics = cluster.admin().list_topics().unwrap_or_default();
+            let has_leaders = |topic: &String| {
+                (0..).map_while(|n| cluster.isr(topic, n).ok().map(|isr| (n, isr.len()))).all(
+                    |(n, in_sync)| in_sync == cluster.brokers().len() && cluster.leader(topic, n).is_ok(),
+                )
+            };
+            cluster.controller().is_ok() && topics.iter().all(has_leaders)
+        };
+        cluster.run_until(Duration::from_secs(60), is_whole).unwrap();
+        cluster.advance(Duration::from_secs(1));
+    }
+
     pub(crate) fn close(&mut self) {
+        if let Some(cluster) = self.cluster.take() {
+            cluster.close().unwrap();
+        }
         if let Some(broker) = self.broker.take() {
             broker.close().unwrap();
         }
     }
 
     pub(crate) fn client(&self) -> Client {
-        self.broker.as_ref().unwrap().client().clone()
+        match (&self.broker, &self.cluster) {
+            (Some(broker), _) => broker.client().clone(),
+            (None, Some(cluster)) => cluster.client().clone(),
+            (None, None) => panic!("it is closed"),
+        }
+    }
+
+    /// Lets what was changed come to all brokers.
+    pub(crate) fn settle(&self) {
+        if let Some(cluster) = &self.cluster {
+            cluster.advance(Duration::from_secs(1));
+        }
     }
 
     /// How many brokers there are.
     pub(crate) fn brokers(&self) -> i16 {
-        1
+        if self.kind == Kind::Cluster { 3 } else { 1 }
     }
 
     /// Has all topics remove what they need not keep.
     pub(crate) fn apply_retention(&self) {
-        self.broker.as_ref().unwrap().apply_retention_now().unwrap();
+        match &self.cluster {
+            Some(cluster) => cluster.apply_retention_now().unwrap(),
+            None => self.broker.as_ref().unwrap().apply_retention_now().unwrap(),
+        }
     }
 
     /// Has all compacted topics cleaned.
     pub(crate) fn compact(&self) {
-        self.broker.as_ref().unwrap().compact_now(None).unwrap();
+        match &self.cluster {
+            Some(cluster) => cluster.compact_now(None).unwrap(),
+            None => self.broker.as_ref().unwrap().compact_now(None).unwrap(),
+        }
     }
 
     pub(crate) fn compact_topic(&self, topic: &str) -> brooklet::Result<()> {
-        self.broker.as_ref().unwrap().compact_now(Some(topic))
+        match &self.cluster {
+            Some(cluster) => cluster.compact_now(Some(topic)),
+            None => self.broker.as_ref().unwrap().compact_now(Some(topic)),
+        }
     }
 
     /// How often a log was cleaned since the broker was opened.
     pub(crate) fn cleanings(&self) -> u64 {
-        self.broker.as_ref().unwrap().metrics().logs_cleaned
+        self.metrics().logs_cleaned
     }
 
     /// How many segments the first topic by its name has.
     pub(crate) fn segments(&self) -> u64 {
-        self.broker.as_ref().unwrap().metrics().topics[0].segments
+        self.metrics().topics[0].segments
+    }
+
+    /// What the broker counts, or one of the cluster's.
+    fn metrics(&self) -> BrokerMetrics {
+        match &self.cluster {
+            Some(cluster) => cluster.metrics(1).unwrap(),
+            None => self.broker.as_ref().unwrap().metrics(),
+        }
     }
 
     /// Where real files are.
@@ -107,7 +176,7 @@ impl Backend {
 
     /// Whether time goes on only while somebody waits: then no test waits for what another thread does.
     pub(crate) fn is_virtual(&self) -> bool {
-        self.kind == Kind::Simulated
+        matches!(self.kind, Kind::Simulated | Kind::Cluster)
     }
 }
 
@@ -117,6 +186,7 @@ macro_rules! on_every_backend {
         on_every_backend! { @kind mapped_files MappedFiles $($test)* }
         on_every_backend! { @kind plain_files PlainFiles $($test)* }
         on_every_backend! { @kind simulated Simulated $($test)* }
+        on_every_backend! { @kind cluster Cluster $($test)* }
     };
     (@kind $module:ident $kind:ident $($test:ident)*) => {
         mod $module {
@@ -167,7 +237,7 @@ pub(crate) fn rest(consumer: &mut Consumer) -> Vec<OwnedRecord> {
     let mut records = Vec::new();
     let mut empty = 0;
     while !consumer.is_caught_up().unwrap() {
-        let polled = consumer.poll(Duration::ZERO).unwrap();
+        let polled = consumer.poll(Duration::from_millis(100)).unwrap();
         empty = if polled.is_empty() { empty + 1 } else { 0 };
         assert!(empty < 100, "there is more to read, and no poll gives it");
         records.extend(polled);

@@ -407,6 +407,10 @@ fn a_fetch_waits_for_enough_bytes_and_not_for_long(backend: &mut Backend) {
     let before = client.now();
     assert_eq!(consumer.poll(Duration::MAX).unwrap().len(), 1);
     assert!(client.now() >= before + wait, "it waited for more");
+    if backend.brokers() > 1 {
+        // Each leader waits for enough of its own.
+        return;
+    }
     let large = "x".repeat(6_000);
     for partition in 0..2 {
         client.produce(Record::to("t").value(&large).partition(partition)).unwrap();

@@ -124,6 +124,10 @@ fn a_poll_that_waits_ends_when_the_broker_is_closed(backend: &mut Backend) {
 }
 
 fn a_client_of_a_closed_broker_is_not_one_of_the_next(backend: &mut Backend) {
+    if backend.brokers() > 1 {
+        // A client of a cluster outlives its brokers.
+        return;
+    }
     let old = backend.client();
     topic(&old, "t", 1);
     let mut consumer = old.consumer("g").subscribe("t").unwrap();

@@ -13,7 +13,7 @@ fn described(backend: &Backend, topic: &str) -> Vec<LogDescription> {
 
 fn logs_are_described_with_sizes_segments_and_offsets(backend: &mut Backend) {
     let client = backend.client();
-    assert!(client.admin().describe_log_dirs().unwrap().is_empty());
+    assert!(described(backend, "t").is_empty());
     client.create_topic("t", TopicConfig::new().partitions(2).segment_bytes(1024)).unwrap();
     topic(&client, "u", 1);
     (0..9).for_each(|_| assert!(put(&client, "t", &"x".repeat(400)) >= 0));

@@ -48,7 +48,7 @@ fn cooperative(group: &str) -> ConsumerConfig {
     ConsumerConfig::new(group).assignor(CooperativeStickyAssignor)
 }
 
-/// Polls all in turn, without waiting, until `done`; what they hand out is thrown away.
+/// Polls all in turn, hardly waiting, until `done`; what they hand out is thrown away.
 #[track_caller]
 fn poll_until(consumers: &mut [&mut Consumer], mut done: impl FnMut(&[&mut Consumer]) -> bool) {
     for _ in 0..1000 {
@@ -56,7 +56,7 @@ fn poll_until(consumers: &mut [&mut Consumer], mut done: impl FnMut(&[&mut Consu
             return;
         }
         for consumer in consumers.iter_mut() {
-            consumer.poll(Duration::ZERO).unwrap();
+            consumer.poll(Duration::from_millis(5)).unwrap();
         }
     }
     panic!("it does not come about: {:?}", consumers.iter().map(|c| c.assignment()).collect::<Vec<_>>());

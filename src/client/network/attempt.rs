@@ -6,7 +6,8 @@ use crate::{
     error::{Error, Result},
     record::ValidBatch,
     rpc::{
-        Answer, MetadataRequest, PartitionRef, ProduceRequest, ProduceResponse, Request, Response, Ticket,
+        Answer, MetadataRequest, MetadataResponse, PartitionMetadata, PartitionRef, ProduceRequest,
+        ProduceResponse, Request, Response, Ticket,
     },
     types::{Acks, BrokerId, Durability, Instant},
 };
@@ -279,19 +280,32 @@ impl NetworkClient {
         }
     }
 
-    fn learned(&self, attempt: Attempt, metadata: &crate::rpc::MetadataResponse) {
-        let leader = {
-            let mut state = self.state.lock();
-            state.leaders.learn(metadata);
-            attempt.partition().and_then(|partition| state.leaders.of(&partition))
-        };
-        match leader {
-            Some(leader) => self.send(attempt, leader),
-            None => {
-                let last = attempt.last.clone();
-                self.told(attempt, BrokerId::NOBODY, Err(last.unwrap_or(Error::LeaderNotAvailable)));
+    fn learned(&self, attempt: Attempt, metadata: &MetadataResponse) {
+        self.state.lock().leaders.learn(metadata);
+        let Some(partition) = attempt.partition() else { return };
+        match leader_of(&partition, metadata) {
+            Ok(leader) => self.send(attempt, leader),
+            Err(error) => {
+                let error = attempt.last.clone().filter(|_| has_moved(&error)).unwrap_or(error);
+                self.told(attempt, BrokerId::NOBODY, Err(error));
             }
         }
+    }
+}
+
+/// Who leads a partition, by what a broker says of all topics.
+fn leader_of(partition: &PartitionRef, metadata: &MetadataResponse) -> Result<BrokerId> {
+    let is_of_it = |of: &&PartitionMetadata| of.partition.topic_id == partition.topic_id;
+    let mut of_topic =
+        metadata.topics.iter().filter(|topic| topic.partitions.first().is_some_and(|of| is_of_it(&of)));
+    let Some(topic) = of_topic.next() else { return Err(Error::UnknownTopicId { topic: String::new() }) };
+    let number = partition.partition;
+    let there = topic.partitions.iter().find(|of| of.partition.partition == number);
+    let unknown =
+        || Error::UnknownTopicOrPartition { topic: topic.name.to_string(), partition: Some(number) };
+    match there.ok_or_else(unknown)?.leader {
+        BrokerId::NOBODY => Err(Error::LeaderNotAvailable),
+        leader => Ok(leader),
     }
 }
 

@@ -21,14 +21,32 @@ struct State {
     metadata_version: u64,
     /// How many leaders have not answered.
     waiting: usize,
-    told: bool,
+    told: Told,
+}
+
+/// Whether the consumer is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    No,
+    /// There is something to tell, once all has come in that comes at the same time.
+    Soon,
+    Yes,
+}
+
+/// What is to be done when an answer has come in.
+#[derive(Debug)]
+pub(super) enum Next {
+    Wait,
+    /// Take the whole at the end of this instant.
+    Soon,
+    Tell(FetchResponse),
 }
 
 impl Gathered {
     pub(super) fn new(request: &FetchRequest, leaders: usize, ticket: Ticket<FetchResponse>) -> Self {
         let results = request.partitions.iter().map(|_| None).collect();
         let metadata_version = request.metadata_version.unwrap_or_default();
-        let state = Mutex::new(State { results, metadata_version, waiting: leaders, told: false });
+        let state = Mutex::new(State { results, metadata_version, waiting: leaders, told: Told::No });
         Self { request: request.clone(), ticket, state }
     }
 
@@ -39,8 +57,8 @@ impl Gathered {
         FetchRequest { partitions, ..self.request.clone() }
     }
 
-    /// Takes in what a leader has answered; the whole answer, if there is something to tell by now, once.
-    pub(super) fn take(&self, places: &[usize], answer: Result<FetchResponse>) -> Option<FetchResponse> {
+    /// Takes in what a leader has answered.
+    pub(super) fn take(&self, places: &[usize], answer: Result<FetchResponse>) -> Next {
         let mut state = self.state.lock();
         state.waiting = state.waiting.saturating_sub(1);
         let mut tells = state.waiting == 0;
@@ -61,12 +79,30 @@ impl Gathered {
                 places.iter().for_each(|place| put(&mut state.results, *place, Err(error.clone())));
             }
         }
-        if !tells || std::mem::replace(&mut state.told, true) {
+        match state.told {
+            _ if state.waiting == 0 => state.tell().map_or(Next::Wait, Next::Tell),
+            Told::No if tells => {
+                state.told = Told::Soon;
+                Next::Soon
+            }
+            Told::No | Told::Soon | Told::Yes => Next::Wait,
+        }
+    }
+
+    /// The whole answer, as far as it has come, once.
+    pub(super) fn whole(&self) -> Option<FetchResponse> {
+        self.state.lock().tell()
+    }
+}
+
+impl State {
+    fn tell(&mut self) -> Option<FetchResponse> {
+        if std::mem::replace(&mut self.told, Told::Yes) == Told::Yes {
             return None;
         }
-        let results = std::mem::take(&mut state.results);
+        let results = std::mem::take(&mut self.results);
         let partitions = results.into_iter().map(|result| result.unwrap_or(Err(Error::Timeout))).collect();
-        Some(FetchResponse { partitions, metadata_version: state.metadata_version })
+        Some(FetchResponse { partitions, metadata_version: self.metadata_version })
     }
 }
 

@@ -6,7 +6,16 @@ use crate::{
     rpc::{Answer, ReplicaFetchRequest, ReplicaFetchResponse},
     types::{BrokerId, Instant},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// How long a leader is left alone after so many failures. A new partition is known to its leader a moment later: the first
+/// time it is asked again at once.
+fn backoff(failures: u32, most: Duration) -> Duration {
+    match failures {
+        0 | 1 => Duration::ZERO,
+        more => Duration::from_millis(1).saturating_mul(1 << (more - 2).min(10)).min(most),
+    }
+}
 
 impl Running {
     /// Asks those leaders that are to be asked now.
@@ -41,7 +50,9 @@ impl Running {
         now: Instant,
     ) {
         let all = answer.is_ok_and(|response| self.node.replica_fetched(request, response));
-        let next = if all { now } else { now.plus(self.timing.backoff) };
+        let failures = self.copy_failures.entry(leader).or_default();
+        *failures = if all { 0 } else { *failures + 1 };
+        let next = now.plus(backoff(*failures, self.timing.backoff));
         if let Some(at) = self.leaders.get_mut(&leader) {
             *at = Some(next);
         }

@@ -3,6 +3,7 @@
 
 mod control;
 mod copying;
+mod early;
 mod metadata;
 
 use super::{
@@ -145,10 +146,14 @@ pub(super) struct Running {
     control_at: Instant,
     /// Whose logs are copied here, and when each is asked next; `None`: it was asked.
     leaders: BTreeMap<BrokerId, Option<Instant>>,
+    /// How often in a row something could not be copied from them.
+    copy_failures: BTreeMap<BrokerId, u32>,
     proposals: Vec<(Instant, IsrProposal)>,
     /// Answers for clients that wait until this broker knows, too, what they are told.
     unknown_yet: Vec<(Index, Ticket<Response>, Response)>,
     connections: Vec<Connection>,
+    /// Members of groups that are kept here.
+    early: Vec<Arc<early::EarlyWord>>,
     /// What its disk has refused: the process ends.
     failed: Option<Error>,
 }
@@ -210,9 +215,11 @@ impl Running {
             questions: 0,
             control_at: now,
             leaders: BTreeMap::new(),
+            copy_failures: BTreeMap::new(),
             proposals: Vec::new(),
             unknown_yet: Vec::new(),
             connections: Vec::new(),
+            early: Vec::new(),
             failed: None,
         })
     }
@@ -285,7 +292,10 @@ impl Running {
             ClientRequest::Call { request, ticket } if control::is_for_controller(&request) => {
                 self.forward(request, ticket);
             }
-            ClientRequest::Call { request, ticket } => {
+            ClientRequest::Call { mut request, ticket } => {
+                if let Request::JoinGroup(join) = &mut request {
+                    self.tell_by_message(join);
+                }
                 if let Request::FindCoordinator(_) = &request {
                     self.make_offsets_topic();
                 }

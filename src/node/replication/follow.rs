@@ -178,12 +178,13 @@ fn next_of(partition: &Arc<Partition>) -> Option<ReplicaFetchPartition> {
     let mut state = partition.lock();
     let current_leader_epoch: LeaderEpoch = state.role.epoch();
     let log = state.log_to_append(partition).ok()?;
-    let (offset, last_fetched_epoch) = (log.end(), log.last_epoch());
+    let (log_start, offset, last_fetched_epoch) = (log.start(), log.end(), log.last_epoch());
     let (topic_id, number) = (partition.topic_id, partition.name().partition());
     Some(ReplicaFetchPartition {
         partition: PartitionRef { topic_id, partition: number, slot: u32::MAX },
         current_leader_epoch,
         offset,
+        log_start,
         last_fetched_epoch,
         high_watermark: partition.known_watermark(),
     })

@@ -5,11 +5,13 @@ mod acks;
 mod follow;
 mod role;
 mod serve;
+mod starts;
 mod topics;
 
 pub(super) use acks::Acknowledgements;
 pub(super) use role::{Followed, Role};
 pub(super) use serve::ParkedReplicaFetch;
+pub(super) use starts::Starts;
 
 use super::{Node, admin::OFFSETS_TOPIC, partition::Partition};
 use crate::{
@@ -155,6 +157,7 @@ impl Node {
         state.role = Role::Follower(followed);
         let woken = state.take_waiting();
         let waiting = state.acknowledgements.take_all();
+        let deletions = state.starts.take_all();
         if is_replica {
             let log = state.log_to_append(partition)?;
             if bugs::is(Bug::TruncateToHighWatermark) {
@@ -167,6 +170,7 @@ impl Node {
         drop(state);
         if was_leader {
             self.fail_acknowledgements(waiting);
+            starts::fail(deletions, &Error::NotLeaderOrFollower);
         }
         woken.into_iter().for_each(|waiter| waiter.look_again());
         Ok(())

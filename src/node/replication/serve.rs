@@ -103,8 +103,10 @@ impl Node {
         let Role::Leader(leader) = &mut state.role else { return Err(Error::NotLeaderOrFollower) };
         let news = leader.fetched((request.from, request.broker_epoch), wanted.offset, end, now);
         let told = self.take_news(partition, &mut state, news);
+        state.starts.learn(request.from, wanted.log_start);
         drop(state);
         self.tell(told);
+        self.deletions_may_be_done(partition);
         let high_watermark = partition.known_watermark();
         Ok(ReplicaFetched::Records { records, high_watermark, log_start_offset: start })
     }
@@ -116,8 +118,9 @@ fn is_news(request: &ReplicaFetchRequest, response: &ReplicaFetchResponse) -> bo
         high_watermark.min(wanted.offset) <= wanted.high_watermark
     };
     request.partitions.iter().zip(&response.partitions).any(|(wanted, answer)| match answer {
-        Ok(ReplicaFetched::Records { records, high_watermark, .. }) => {
-            !records.is_empty() || !knows(wanted, *high_watermark)
+        Ok(ReplicaFetched::Records { records, high_watermark, log_start_offset }) => {
+            let begins_later = (*log_start_offset).min(wanted.offset) > wanted.log_start;
+            !records.is_empty() || !knows(wanted, *high_watermark) || begins_later
         }
         Ok(ReplicaFetched::Diverging { .. }) | Err(_) => true,
     })

@@ -18,6 +18,7 @@ impl Node {
             Request::CreateTopic(request) => &request.name,
             Request::CreatePartitions(request) => &request.topic,
             Request::DeleteTopic(request) => &request.name,
+            Request::AlterConfigs(request) => &request.topic,
             _ => return Ok(request),
         };
         check_not_internal(topic)?;
