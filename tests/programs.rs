@@ -16,6 +16,8 @@
 //! | JSON that borrows from the records | `programs/json.rs` |
 //! | dead letters, and a database that is away | `src/docs/recipes/dead_letters.md` |
 //! | a status page | `src/docs/recipes/status.md`; `examples/stats.rs` |
+//! | leaders that die | `src/docs/recipes/leader_killed.md`; `examples/failover.rs` |
+//! | requests that fail | `src/docs/recipes/injected_errors.md` |
 //! | a move from rust-rdkafka | `src/docs/recipes/rdkafka.md` |
 //! | records shared across threads | `programs/read.rs` |
 

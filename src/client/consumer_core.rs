@@ -171,7 +171,7 @@ struct Partition {
 enum Place {
     /// To be asked of the group.
     Unknown,
-    /// Committed in this epoch: the log may have been cut since (KIP-320).
+    /// Committed, or read, in this epoch: the log may have been cut since (KIP-320).
     Unchecked(Offset, LeaderEpoch),
     /// To be asked of the partition.
     Named(OffsetSpec),

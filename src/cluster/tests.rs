@@ -1,6 +1,7 @@
 //! Clusters as a test author sees them.
 
 mod groups;
+mod histories;
 mod intercepts;
 mod simulation;
 mod wall_clock;

@@ -11,6 +11,8 @@
 //! | to see who is behind, and how far | [`status`] |
 //! | to test what depends on time, without waiting | [`time_in_tests`] |
 //! | to test that nothing is lost in a crash | [`crash_test`] |
+//! | to test that nothing is lost when leaders die | [`leader_killed`] |
+//! | to test what happens when requests fail | [`injected_errors`] |
 //! | to replace rust-rdkafka and a broker | [`rdkafka`] |
 //!
 //! Each is a whole program that the tests run. It opens a [temporary](crate::Broker::temporary) broker, which is gone
@@ -95,8 +97,24 @@ pub mod time_in_tests {}
 /// ---
 ///
 /// Used here: [`SimDisk`](crate::SimDisk), [`Intercept`](crate::Intercept), [`DiskOp`](crate::DiskOp),
-/// [`DiskFault`](crate::DiskFault), [`Broker::recovery`](crate::Broker::recovery). Next: [`rdkafka`].
+/// [`DiskFault`](crate::DiskFault), [`Broker::recovery`](crate::Broker::recovery). Next: [`leader_killed`].
 pub mod crash_test {}
+
+#[doc = include_str!("recipes/leader_killed.md")]
+///
+/// ---
+///
+/// Used here: [`Cluster`](crate::Cluster), [`Cluster::kill`](crate::Cluster::kill), [`Cluster::run_until`](crate::Cluster::run_until),
+/// [`seeds`](crate::seeds()), [`Error::is_indeterminate`](crate::Error::is_indeterminate). Next: [`injected_errors`].
+pub mod leader_killed {}
+
+#[doc = include_str!("recipes/injected_errors.md")]
+///
+/// ---
+///
+/// Used here: [`Cluster::intercept`](crate::Cluster::intercept), [`ApiKey`](crate::ApiKey), [`Fault`](crate::Fault),
+/// [`Cluster::disk`](crate::Cluster::disk). Next: [`rdkafka`].
+pub mod injected_errors {}
 
 #[doc = include_str!("recipes/rdkafka.md")]
 ///

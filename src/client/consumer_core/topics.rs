@@ -6,7 +6,7 @@ use crate::{
     client::consumer::Pattern,
     error::{Error, Result},
     rpc::{MetadataRequest, MetadataResponse, PartitionMetadata, Request, TopicMetadata},
-    types::{Instant, TopicId, TopicPartition},
+    types::{Instant, LeaderEpoch, TopicId, TopicPartition},
 };
 use std::{collections::BTreeMap, time::Duration};
 
@@ -201,7 +201,16 @@ impl Partition {
         let (reference, leader, leader_epoch) = (there.partition, there.leader, there.leader_epoch);
         let paused = known.as_ref().is_some_and(|known| known.paused);
         match known.filter(|known| known.reference.topic_id == reference.topic_id) {
-            Some(known) => Self { reference, leader, leader_epoch, ..known },
+            Some(known) => {
+                let place = match known.place {
+                    // A new leader may not have what was read last (KIP-320).
+                    Place::At(offset, epoch) if epoch >= 0 && leader_epoch > known.leader_epoch => {
+                        Place::Unchecked(offset, LeaderEpoch(epoch))
+                    }
+                    place => place,
+                };
+                Self { reference, leader, leader_epoch, place, ..known }
+            }
             None => Self {
                 reference,
                 leader,
