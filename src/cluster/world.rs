@@ -150,7 +150,7 @@ impl World {
             topic_defaults: self.settings.topic_defaults.clone(),
             retention_check_interval: Duration::from_secs(300),
             group_limits: Limits::default(),
-            offsets_retention: Duration::MAX,
+            offsets_retention: Duration::from_secs(7 * 24 * 3600),
             salvage: false,
             replication: Some(Replication::new(self.settings.max_lag, self.settings.offsets_partitions)),
             on_progress: OnProgress::default(),

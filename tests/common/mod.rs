@@ -65,7 +65,8 @@ impl Backend {
     /// Ends all brokers of the cluster in order, and starts them again; or starts the cluster.
     fn restart(&mut self) {
         let Some(cluster) = &self.cluster else {
-            let cluster = Cluster::builder().seed(1).clock(&self.clock).start().unwrap();
+            let cluster =
+                Cluster::builder().seed(1).clock(&self.clock).offsets_topic_partitions(3).start().unwrap();
             // So that what is asked for is there at once.
             cluster.set_latency(Duration::ZERO, Duration::ZERO);
             // Has the topic of groups made.
@@ -155,10 +156,10 @@ impl Backend {
         self.metrics().topics[0].segments
     }
 
-    /// What the broker counts, or one of the cluster's.
+    /// What the broker counts, or the one of the cluster's that leads the topic `t`.
     fn metrics(&self) -> BrokerMetrics {
         match &self.cluster {
-            Some(cluster) => cluster.metrics(1).unwrap(),
+            Some(cluster) => cluster.metrics(cluster.leader("t", 0).unwrap()).unwrap(),
             None => self.broker.as_ref().unwrap().metrics(),
         }
     }

@@ -217,7 +217,8 @@ fn rule_42_records_stay_readable_that_are_replaced(backend: &mut Backend) {
 }
 
 fn rule_43_a_tombstone_lives_from_its_first_cleaning(backend: &mut Backend) {
-    if !backend.is_virtual() {
+    // To the millisecond, which the brokers of a cluster may spend on each other.
+    if !backend.is_virtual() || backend.brokers() > 1 {
         return;
     }
     let client = backend.client();

@@ -432,7 +432,8 @@ fn a_poll_that_does_not_wait_takes_what_there_is(backend: &mut Backend) {
 }
 
 fn a_poll_without_an_end_is_given_up_on_a_clock_that_nobody_moves(backend: &mut Backend) {
-    if !backend.is_virtual() {
+    // A cluster's brokers have much to say to each other in a day.
+    if !backend.is_virtual() || backend.brokers() > 1 {
         return;
     }
     let client = backend.client();

@@ -564,7 +564,8 @@ fn a_member_that_does_not_poll_is_gone_after_its_patience(backend: &mut Backend)
 }
 
 fn rule_49_offsets_go_after_their_retention(backend: &mut Backend) {
-    if !backend.is_virtual() {
+    // A cluster's brokers have much to say to each other in a week.
+    if !backend.is_virtual() || backend.brokers() > 1 {
         return;
     }
     let client = backend.client();

@@ -75,19 +75,24 @@ impl Node {
                 if log.end() != wanted.offset {
                     return Ok(());
                 }
+                let mut rolled = false;
                 let mut rest: &[u8] = &records;
                 while let Some(batch) = Batch::unchecked(rest) {
                     let size = batch.header().size;
                     let Some((first, others)) = rest.split_at_checked(size) else { break };
-                    log.append_of_leader(first)?;
+                    rolled |= log.append_of_leader(first)?.rolled;
                     rest = others;
                 }
                 let (start, end) = (log.start(), log.end());
                 partition.set_watermark(high_watermark.min(end));
                 let arm = !records.is_empty() && !std::mem::replace(&mut state.flush_armed, true);
+                let cleans = rolled && state.settings().cleanup_policy.compacts();
                 drop(state);
-                if arm {
-                    self.arm_flush(partition, false);
+                if arm || rolled {
+                    self.arm_flush(partition, rolled);
+                }
+                if cleans {
+                    self.clean_later();
                 }
                 if log_start_offset > start {
                     self.follow_start(partition, log_start_offset.min(end))?;
