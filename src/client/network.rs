@@ -7,7 +7,10 @@
 
 mod attempt;
 mod gathered;
+mod idempotent;
+mod lane;
 mod metadata;
+mod sequences;
 
 use super::REQUEST_TIMEOUT;
 use crate::{
@@ -18,19 +21,18 @@ use crate::{
         Ticket, Timed,
     },
     sync::Mutex,
-    types::{BrokerId, Instant},
+    types::{Acks, BrokerId, Instant},
 };
-use attempt::{Attempt, Outgoing, Sent};
+use attempt::{Attempt, Outgoing, OutgoingProduce, Sent};
 use gathered::Gathered;
+use lane::BACKOFF;
 use metadata::KnownLeaders;
+use sequences::{BatchId, PartitionId, Sequences};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Weak},
     time::Duration,
 };
-
-/// How long what failed is left alone. (`retry.backoff.ms`)
-const BACKOFF: Duration = Duration::from_millis(100);
 
 /// How long a broker may be silent before another one is asked, beyond what it was allowed to wait.
 const SILENCE: Duration = Duration::from_millis(500);
@@ -52,6 +54,10 @@ struct State {
     /// The one among them that is asked now.
     preferred: usize,
     leaders: KnownLeaders,
+    /// Of what is produced for all replicas in sync.
+    sequences: Sequences,
+    /// Those batches, as long as they are not answered.
+    produces: BTreeMap<BatchId, OutgoingProduce>,
     /// What is to be done later, by time.
     later: TimerQueue<Later>,
 }
@@ -61,6 +67,8 @@ enum Later {
     Again(Box<Attempt>),
     /// Nobody has answered what was sent.
     Silence(Arc<Sent>),
+    /// Something is due in a partition that is produced to.
+    Wake(PartitionId),
     /// A fetch that nobody has answered, or that failed, is answered.
     GiveUp(FetchRequest, Ticket<FetchResponse>),
 }
@@ -68,8 +76,14 @@ enum Later {
 impl NetworkClient {
     /// A way to these brokers, any of which is asked first.
     pub(crate) fn new(transport: Arc<dyn Service>, brokers: Vec<BrokerId>) -> Arc<Self> {
-        let (leaders, later) = (KnownLeaders::default(), TimerQueue::default());
-        let state = State { brokers, preferred: 0, leaders, later };
+        let state = State {
+            brokers,
+            preferred: 0,
+            leaders: KnownLeaders::default(),
+            sequences: Sequences::default(),
+            produces: BTreeMap::new(),
+            later: TimerQueue::default(),
+        };
         Arc::new_cyclic(|me| Self { me: Weak::clone(me), transport, state: Mutex::new(state) })
     }
 
@@ -117,6 +131,7 @@ impl Timed for NetworkClient {
             match due {
                 Some(Later::Again(attempt)) => self.go(*attempt),
                 Some(Later::Silence(sent)) => self.silent(&sent),
+                Some(Later::Wake(partition)) => self.wake_sequences(partition),
                 Some(Later::GiveUp(request, ticket)) => self.give_up(&request, &ticket),
                 // Each has its own call.
                 None => return None,
@@ -133,15 +148,19 @@ impl Service for NetworkClient {
     fn produce(&self, to: BrokerId, request: ProduceRequest<'_, '_>) -> Answer<ProduceResponse> {
         let ticket = Ticket::new(Slot::new());
         let ProduceRequest { partition, acks, timeout, durability, batch } = request;
-        let produce = attempt::OutgoingProduce {
+        let produce = OutgoingProduce {
             partition: *partition,
             acks,
             durability,
-            batch: batch.bytes().to_vec(),
+            batch: batch.bytes().into(),
             hint: to,
             ticket: Arc::clone(&ticket),
+            sequenced: None,
         };
-        self.start(Outgoing::Produce(produce), timeout);
+        match acks {
+            Acks::All => self.produce_once(produce, batch.header().record_count, timeout),
+            Acks::Zero | Acks::One => self.start(Outgoing::Produce(produce), timeout),
+        }
         Answer::Parked(ticket)
     }
 

@@ -329,11 +329,12 @@ impl Node {
             Request::DeleteGroup(request) => Response::DeleteGroup(self.handle_delete_group(&request)?),
             Request::OffsetDelete(request) => Response::OffsetDelete(self.handle_offset_delete(request)?),
             Request::OffsetFetch(request) => Response::OffsetFetch(self.handle_offset_fetch(&request)?),
-            // What a cluster's brokers say to their controller.
+            // What a cluster's brokers say to their controller, or answer with its help.
             Request::RegisterBroker(_)
             | Request::BrokerHeartbeat(_)
             | Request::AlterPartition(_)
             | Request::AllocateProducerIds(_)
+            | Request::InitProducerId(_)
             | Request::ElectLeaders(_) => return Err(Error::NotController),
             // What a group may answer later.
             Request::JoinGroup(_)

@@ -4,6 +4,7 @@
 mod control;
 mod copying;
 mod metadata;
+mod producer_ids;
 
 use super::{
     metadata_log::MetadataLog,
@@ -70,6 +71,8 @@ enum About {
     Register,
     Heartbeat,
     AlterPartition(IsrProposal),
+    /// A block of them.
+    ProducerIds,
     /// A client's, for the controller.
     Forwarded(Ticket<Response>),
 }
@@ -144,6 +147,7 @@ pub(super) struct Running {
     /// Whose logs are copied here, and when each is asked next; `None`: it was asked.
     leaders: BTreeMap<BrokerId, Option<Instant>>,
     proposals: Vec<(Instant, IsrProposal)>,
+    producer_ids: producer_ids::ProducerIds,
     /// Answers for clients that wait until this broker knows, too, what they are told.
     unknown_yet: Vec<(Index, Ticket<Response>, Response)>,
     connections: Vec<Connection>,
@@ -205,10 +209,12 @@ impl Running {
             epoch: None,
             previous_epoch,
             pending: BTreeMap::new(),
-            questions: 0,
+            // Another process's answers, which may come twice, are none of this one's.
+            questions: start.incarnation << 32,
             control_at: now,
             leaders: BTreeMap::new(),
             proposals: Vec::new(),
+            producer_ids: producer_ids::ProducerIds::new(now),
             unknown_yet: Vec::new(),
             connections: Vec::new(),
             failed: None,
@@ -283,6 +289,9 @@ impl Running {
             ClientRequest::Call { request, ticket } if control::is_for_controller(&request) => {
                 self.forward(request, ticket);
             }
+            ClientRequest::Call { request: Request::InitProducerId(_), ticket } => {
+                self.init_producer_id(ticket);
+            }
             ClientRequest::Call { request, ticket } => {
                 let answer = self.node.call(self.id, request);
                 self.reply(answer, ticket);
@@ -320,6 +329,7 @@ impl Running {
         self.tick_controller(now)?;
         self.expire_questions(now)?;
         self.propose_isrs(now);
+        self.tend_producer_ids(now);
         self.control(now);
         self.copy(now);
         Ok(self.next_deadline())
@@ -331,7 +341,8 @@ impl Running {
         let proposals = self.proposals.iter().map(|(at, _)| *at);
         let controller = self.active.iter().map(|active| active.controller.next_deadline());
         let all = questions.chain(leaders).chain(proposals).chain(controller).chain(self.node.next_timer());
-        all.chain([self.quorum.next_deadline(), self.control_at]).min().unwrap_or(Instant::MAX)
+        let own = [self.quorum.next_deadline(), self.control_at, self.producer_ids.next_deadline()];
+        all.chain(own).min().unwrap_or(Instant::MAX)
     }
 
     fn expire_questions(&mut self, now: Instant) -> Result<()> {
