@@ -123,7 +123,8 @@ impl Lane {
 
     fn refused(&mut self, at: usize, error: Error, now: Instant, acts: &mut Vec<Act>) {
         self.retry_at = now.plus(BACKOFF);
-        let doubted_before = self.flight.iter().take(at).any(|batch| batch.under_way || batch.doubt.is_some());
+        let doubted_before =
+            self.flight.iter().take(at).any(|batch| batch.under_way || batch.doubt.is_some());
         let Some(batch) = self.flight.get_mut(at) else { return };
         batch.under_way = false;
         if error.is_indeterminate() {

@@ -4,7 +4,9 @@
 use super::{About, Question, Running};
 use crate::{
     error::{Error, Result},
-    rpc::{AllocateProducerIdsRequest, AllocateProducerIdsResponse, InitProducerIdResponse, Response, Ticket},
+    rpc::{
+        AllocateProducerIdsRequest, AllocateProducerIdsResponse, InitProducerIdResponse, Response, Ticket,
+    },
     types::Instant,
 };
 use std::ops::Range;

@@ -141,7 +141,8 @@ impl Run {
     }
 
     fn produce(&mut self) {
-        let records = if self.prng.below(6) == 0 { i32::MAX / 3 } else { 1 + self.prng.below(4) as i32 };
+        // A wrap takes more batches than a leader remembers.
+        let records = if self.prng.below(6) == 0 { i32::MAX / 8 } else { 1 + self.prng.below(4) as i32 };
         let deadline = self.instant().plus(Duration::from_secs(30));
         let (batch, acts) = self.sequences.produce(PARTITION, records, deadline, self.instant());
         self.records.insert(batch, records);
