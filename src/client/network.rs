@@ -2,7 +2,8 @@
 //!
 //! To everything above it is a [`Service`] like an embedded broker: whom a request is addressed to is a hint. A request is sent to
 //! the broker that it is for, as far as is known; where that is not so any more, or the broker is gone, it asks for metadata and
-//! tries again, until the request's time is over. Then the last definite answer is the answer. Nothing here waits: answers and times
+//! tries again, until the request's time is over. Then the last definite answer is the answer. What is produced for all replicas in
+//! sync is sent again also where it is in doubt, as an idempotent producer's (`sequences.rs`). Nothing here waits: answers and times
 //! call.
 
 mod attempt;

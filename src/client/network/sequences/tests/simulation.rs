@@ -60,9 +60,18 @@ impl Leader {
     }
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Request {
+    entry: Entry,
+    attempt: u32,
+    to_old: bool,
+    /// Whether it has come before.
+    is_copy: bool,
+}
+
 #[derive(Debug, Clone)]
 enum Event {
-    Request { entry: Entry, attempt: u32, to_old: bool },
+    Request(Request),
     Answer { batch: BatchId, attempt: u32, answer: Result<usize, Error> },
     Id(Option<i64>),
     Wake,
@@ -92,13 +101,17 @@ struct Run {
     answers: BTreeMap<BatchId, Result<usize, Error>>,
     ids: i64,
     faults: bool,
+    /// How much rarer faults are than they can be.
+    calm: u64,
     marks: Marks,
 }
 
 impl Run {
     fn new(seed: u64) -> Self {
+        let mut prng = Prng::new(seed);
+        let calm = [1, 5, 25][prng.below(3) as usize];
         Self {
-            prng: Prng::new(seed),
+            prng,
             sequences: Sequences::default(),
             now: 0,
             events: BTreeMap::new(),
@@ -110,12 +123,13 @@ impl Run {
             answers: BTreeMap::new(),
             ids: ID,
             faults: true,
+            calm,
             marks: Marks::default(),
         }
     }
 
     fn one_in(&mut self, n: u64) -> bool {
-        self.faults && self.prng.below(n) == 0
+        self.faults && self.prng.below(n * self.calm) == 0
     }
 
     fn at(&mut self, at: u64, event: Event) {
@@ -129,7 +143,7 @@ impl Run {
 
     /// Has something arrive: once or, if it may, twice, or never; now and then late.
     fn post(&mut self, event: &Event) {
-        let is_request = matches!(event, Event::Request { .. });
+        let is_request = matches!(event, Event::Request(_));
         let copies = if self.one_in(10) { 0 } else { 1 + u32::from(!is_request && self.one_in(10)) };
         (0..copies).for_each(|_| self.post_one(event.clone()));
     }
@@ -155,8 +169,8 @@ impl Run {
                 Act::Send { batch, attempt, stamp, .. } => {
                     self.marks.again += usize::from(attempt > 1);
                     let entry = Entry { batch, stamp, records: self.records[&batch] };
-                    let to_old = self.old.is_some() && self.one_in(3);
-                    self.post(&Event::Request { entry, attempt, to_old });
+                    let to_old = self.old.is_some() && self.prng.below(3) == 0;
+                    self.post(&Event::Request(Request { entry, attempt, to_old, is_copy: false }));
                     let silent = Event::Answer { batch, attempt, answer: Err(Error::RequestTimedOut) };
                     self.at(self.now + PATIENCE, silent);
                 }
@@ -180,7 +194,7 @@ impl Run {
         let acts = match event {
             Event::Wake => self.sequences.wake(PARTITION, now),
             Event::Id(id) => self.sequences.id_came(id, now),
-            Event::Request { entry, attempt, to_old } => return self.arrive(entry, attempt, to_old),
+            Event::Request(request) => return self.arrive(request),
             Event::Answer { batch, attempt, answer } => {
                 let response = |at: usize| ProduceResponse {
                     base_offset: Offset::new(at as i64),
@@ -194,9 +208,10 @@ impl Run {
     }
 
     /// A request comes to a leader, or to who was one.
-    fn arrive(&mut self, entry: Entry, attempt: u32, to_old: bool) {
+    fn arrive(&mut self, request: Request) {
+        let Request { entry, attempt, to_old, is_copy } = request;
         let batch = entry.batch;
-        let refused = match self.prng.below(60) {
+        let refused = match self.prng.below(60 * self.calm) {
             0..4 if self.faults => Some(Error::NotLeaderOrFollower),
             4 if self.faults => Some(too_large()),
             _ => None,
@@ -212,11 +227,12 @@ impl Run {
                 // What an old leader takes is never acknowledged.
                 self.waiting.extend((!is_old).then_some((at, batch, attempt)));
             }
+            Err(_) if is_copy => {}
             answer => self.post(&Event::Answer { batch, attempt, answer }),
         }
-        // What was refused is refused: connections keep requests from coming twice. But they do no harm where they were not.
+        // Connections keep requests from coming twice, or what is refused might come once more. But copies of others do no harm.
         if is_there && self.one_in(10) {
-            self.post_one(Event::Request { entry, attempt, to_old });
+            self.post_one(Event::Request(Request { is_copy: true, ..request }));
         }
     }
 
@@ -291,7 +307,7 @@ fn run(seed: u64) -> Marks {
         for _ in 0..run.prng.below(4) {
             run.produce();
         }
-        if run.prng.below(10) == 0 {
+        if run.one_in(10) {
             run.change_leader();
         }
         if run.prng.below(10) == 0 {
