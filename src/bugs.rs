@@ -89,8 +89,6 @@ bugs! {
     AnswerDuplicateAtOnce,
     /// A client sends a batch that may be in the log once more under a new epoch.
     RestampInDoubt,
-    /// A client has several batches under way before the leader knows its producer.
-    SendManyBeforeKnown,
 }
 
 /// Whether this build, in this process, has the bug.

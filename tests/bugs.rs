@@ -48,12 +48,10 @@ const FOUND_BY: &[(&str, &str, &str)] = &[
     ("ForgetDedupWindow", "brooklet", CLUSTER),
     ("AnswerDuplicateAtOnce", "brooklet", CLUSTER),
     ("RestampInDoubt", "brooklet", CLUSTER),
-    ("SendManyBeforeKnown", "brooklet", SEQUENCES),
 ];
 
 const QUORUM: &str = "controller::quorum::tests::simulation";
 const CLUSTER: &str = "cluster::tests::simulation::whatever_happens";
-const SEQUENCES: &str = "client::network::sequences::tests::simulation";
 
 const POWER: &str = "power::whatever_the_power_cut_interrupts_what";
 const FAULTS: &str = "faults::whatever_fails_says_so_and_what";

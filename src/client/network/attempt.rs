@@ -1,6 +1,8 @@
 //! A request that is tried until it is answered.
 
-use super::{ATTEMPT, BACKOFF, Later, NetworkClient, SILENCE, idempotent::Sequenced};
+use super::{
+    ATTEMPT, BACKOFF, Later, NetworkClient, SILENCE, idempotent::Sequenced, lane::UNKNOWN_TOPIC_TRIES,
+};
 use crate::{
     env::Slot,
     error::{Error, Result},
@@ -11,9 +13,6 @@ use crate::{
     types::{Acks, BrokerId, Durability, Instant},
 };
 use std::sync::{Arc, Weak};
-
-/// How often a request is tried for a topic that nobody seems to know: a new one may not have come to every broker yet.
-const UNKNOWN_TOPIC_TRIES: u32 = 5;
 
 #[derive(Debug)]
 pub(super) struct Attempt {

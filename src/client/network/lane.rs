@@ -27,7 +27,7 @@ const MAX_IN_FLIGHT: usize = 5;
 pub(super) const BACKOFF: Duration = Duration::from_millis(100);
 
 /// How often a batch is tried for a topic that nobody seems to know: a new one may not have come to every broker yet.
-const UNKNOWN_TOPIC_TRIES: u32 = 5;
+pub(super) const UNKNOWN_TOPIC_TRIES: u32 = 5;
 
 #[derive(Debug)]
 pub(super) struct Batch {
@@ -87,12 +87,24 @@ impl Batch {
         self.doubt.is_some() && !bugs::is(Bug::RestampInDoubt)
     }
 
+    /// Where nobody leads, what its leader said last tells why: there is no such topic any more.
+    fn explain(&self, error: Error) -> Error {
+        match (&error, &self.last) {
+            (Error::LeaderNotAvailable, Some(last)) if is_unknown_topic(last) => last.clone(),
+            _ => error,
+        }
+    }
+
     /// What the one who waits for it is told where it is not tried any more.
     fn failure(self) -> Act {
         // Nobody was asked for what has not been sent.
         let error = self.doubt.or(self.last).unwrap_or(Error::LeaderNotAvailable);
         Act::Answer { batch: self.id, answer: Err(error) }
     }
+}
+
+fn is_unknown_topic(error: &Error) -> bool {
+    matches!(error, Error::UnknownTopicId { .. } | Error::UnknownTopicOrPartition { .. })
 }
 
 impl Lane {
@@ -126,6 +138,7 @@ impl Lane {
         let doubted_before =
             self.flight.iter().take(at).any(|batch| batch.under_way || batch.doubt.is_some());
         let Some(batch) = self.flight.get_mut(at) else { return };
+        let error = batch.explain(error);
         batch.under_way = false;
         if error.is_indeterminate() {
             batch.doubt.get_or_insert_with(|| error.clone());
@@ -144,7 +157,7 @@ impl Lane {
                     self.fail(at, acts);
                 }
             }
-            Error::UnknownTopicId { .. } | Error::UnknownTopicOrPartition { .. } => {
+            error if is_unknown_topic(&error) => {
                 batch.unknown_topic += 1;
                 if batch.unknown_topic >= UNKNOWN_TOPIC_TRIES {
                     self.fail(at, acts);
@@ -240,8 +253,7 @@ impl Lane {
         if self.flight.iter().any(|batch| !batch.under_way || batch.tries > 1) {
             return false;
         }
-        let many = self.known || bugs::is(Bug::SendManyBeforeKnown);
-        let most = if many { MAX_IN_FLIGHT } else { 1 };
+        let most = if self.known { MAX_IN_FLIGHT } else { 1 };
         while self.flight.len() < most && !self.queue.is_empty() {
             if self.producer.is_none() {
                 let Some(id) = id.filter(|id| Some(*id) != self.spent) else { return true };

@@ -238,9 +238,11 @@ fn whoever_was_never_sent_is_told_that_nobody_was_asked() {
 fn an_unknown_topic_is_asked_for_a_few_times() {
     let mut producer = Producer::known();
     let batch = producer.put(1);
-    for _ in 0..5 {
+    for n in 0..5 {
         assert!(producer.answer_of(batch).is_none());
-        producer.fails(batch, Error::UnknownTopicId { topic: "t".to_owned() });
+        let unknown = Error::UnknownTopicId { topic: "t".to_owned() };
+        // Nobody leads a partition of it, either.
+        producer.fails(batch, if n == 0 { unknown } else { Error::LeaderNotAvailable });
         producer.advance(SOON);
     }
     assert!(matches!(producer.answer_of(batch), Some(Err(Error::UnknownTopicId { .. }))));

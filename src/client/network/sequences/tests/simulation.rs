@@ -72,9 +72,15 @@ struct Request {
 #[derive(Debug, Clone)]
 enum Event {
     Request(Request),
-    Answer { batch: BatchId, attempt: u32, answer: Result<usize, Error> },
+    Answer {
+        batch: BatchId,
+        attempt: u32,
+        answer: Result<usize, Error>,
+    },
     Id(Option<i64>),
     Wake,
+    /// Followers copy something.
+    Copy,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -195,6 +201,7 @@ impl Run {
             Event::Wake => self.sequences.wake(PARTITION, now),
             Event::Id(id) => self.sequences.id_came(id, now),
             Event::Request(request) => return self.arrive(request),
+            Event::Copy => return self.replicate(),
             Event::Answer { batch, attempt, answer } => {
                 let response = |at: usize| ProduceResponse {
                     base_offset: Offset::new(at as i64),
@@ -226,6 +233,9 @@ impl Run {
             Ok(at) if at >= leader.high_watermark => {
                 // What an old leader takes is never acknowledged.
                 self.waiting.extend((!is_old).then_some((at, batch, attempt)));
+                let within = if self.one_in(8) { 8000 } else { 10 };
+                let at = self.now + self.prng.below(within);
+                self.at(at, Event::Copy);
             }
             Err(_) if is_copy => {}
             answer => self.post(&Event::Answer { batch, attempt, answer }),
@@ -236,10 +246,9 @@ impl Run {
         }
     }
 
-    /// Followers have copied something.
     fn replicate(&mut self) {
         let behind = self.leader.log.len() - self.leader.high_watermark;
-        let more = if self.faults { self.prng.below(behind as u64 + 1) as usize } else { behind };
+        let more = if self.one_in(4) { self.prng.below(behind as u64 + 1) as usize } else { behind };
         self.leader.high_watermark += more;
         let reached = self.leader.high_watermark;
         let ready: Vec<_> = self.waiting.extract_if(.., |(at, ..)| *at < reached).collect();
@@ -268,9 +277,6 @@ impl Run {
             let ((at, _), event) = first.remove_entry();
             self.now = self.now.max(at);
             self.happen(event);
-            if self.prng.below(4) == 0 || !self.faults {
-                self.replicate();
-            }
         }
         self.now = until;
     }
@@ -307,7 +313,7 @@ fn run(seed: u64) -> Marks {
         for _ in 0..run.prng.below(4) {
             run.produce();
         }
-        if run.one_in(10) {
+        if run.one_in(8) {
             run.change_leader();
         }
         if run.prng.below(10) == 0 {
