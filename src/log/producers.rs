@@ -138,6 +138,11 @@ impl Producers {
         })
     }
 
+    /// What only a leader needs, at its log's end.
+    pub(super) fn forget_windows(&mut self) {
+        self.windows.clear();
+    }
+
     /// Where the oldest open transaction begins.
     pub(crate) fn first_open(&self) -> Option<Offset> {
         self.open.first_key_value().map(|(first, _)| *first)
