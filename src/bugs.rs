@@ -81,6 +81,14 @@ bugs! {
     KeepEmptyEpochs,
     /// A follower that has parted from its leader appends behind what the leader does not have.
     SkipDivergence,
+    /// A leader appends a producer's batch whatever its sequence.
+    SkipSequenceCheck,
+    /// A follower does not take in what its leader's log says of producers.
+    ForgetDedupWindow,
+    /// A batch that is there already is acknowledged before all in sync have it.
+    AnswerDuplicateAtOnce,
+    /// A client sends a batch that may be in the log once more under a new epoch.
+    RestampInDoubt,
 }
 
 /// Whether this build, in this process, has the bug.

@@ -44,6 +44,10 @@ const FOUND_BY: &[(&str, &str, &str)] = &[
     ("ActBeforeRegistered", "brooklet", CLUSTER),
     ("KeepEmptyEpochs", "brooklet", "node::tests::replication::an_epoch_in_which_a_copy_led"),
     ("SkipDivergence", "brooklet", CLUSTER),
+    ("SkipSequenceCheck", "brooklet", CLUSTER),
+    ("ForgetDedupWindow", "brooklet", CLUSTER),
+    ("AnswerDuplicateAtOnce", "brooklet", CLUSTER),
+    ("RestampInDoubt", "brooklet", CLUSTER),
 ];
 
 const QUORUM: &str = "controller::quorum::tests::simulation";

@@ -2,14 +2,18 @@
 //!
 //! To everything above it is a [`Service`] like an embedded broker: whom a request is addressed to is a hint. A request is sent to
 //! the broker that it is for, as far as is known; where that is not so any more, or the broker is gone, it asks for metadata and
-//! tries again, until the request's time is over. Then the last definite answer is the answer. Nothing here waits: answers and times
+//! tries again, until the request's time is over. Then the last definite answer is the answer. What is produced for all replicas in
+//! sync is sent again also where it is in doubt, as an idempotent producer's (`sequences.rs`). Nothing here waits: answers and times
 //! call.
 
 mod attempt;
 mod coordinators;
 mod everywhere;
 mod gathered;
+mod idempotent;
+mod lane;
 mod metadata;
+mod sequences;
 
 use super::REQUEST_TIMEOUT;
 use crate::{
@@ -20,20 +24,19 @@ use crate::{
         Request, Response, Service, Ticket, Timed,
     },
     sync::Mutex,
-    types::{BrokerId, Instant, TopicId},
+    types::{Acks, BrokerId, Instant, TopicId},
 };
-use attempt::{Attempt, Outgoing, Sent};
+use attempt::{Attempt, Outgoing, OutgoingProduce, Sent};
 use everywhere::Question;
 use gathered::{Gathered, Next};
+use lane::BACKOFF;
 use metadata::KnownLeaders;
+use sequences::{BatchId, PartitionId, Sequences};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Weak},
     time::Duration,
 };
-
-/// How long what failed is left alone. (`retry.backoff.ms`)
-const BACKOFF: Duration = Duration::from_millis(100);
 
 /// How long a broker may be silent before another one is asked, beyond what it was allowed to wait.
 const SILENCE: Duration = Duration::from_millis(500);
@@ -62,6 +65,10 @@ struct State {
     leaders: KnownLeaders,
     /// Who keeps which group.
     coordinators: BTreeMap<String, BrokerId>,
+    /// Of what is produced for all replicas in sync.
+    sequences: Sequences,
+    /// Those batches, as long as they are not answered.
+    produces: BTreeMap<BatchId, OutgoingProduce>,
     /// What is to be done later, by time.
     later: TimerQueue<Later>,
 }
@@ -77,6 +84,8 @@ enum Later {
     RoundSilence(Arc<everywhere::Round>),
     /// What leaders have answered at this time is told.
     Tell(Arc<Gathered>),
+    /// Something is due in a partition that is produced to.
+    Wake(PartitionId),
     /// A fetch that nobody has answered, or that failed, is answered.
     GiveUp(FetchRequest, Ticket<FetchResponse>),
 }
@@ -89,6 +98,8 @@ impl NetworkClient {
             preferred: 0,
             leaders: KnownLeaders::default(),
             coordinators: BTreeMap::new(),
+            sequences: Sequences::default(),
+            produces: BTreeMap::new(),
             later: TimerQueue::default(),
         };
         Arc::new_cyclic(|me| Self { me: Weak::clone(me), transport, state: Mutex::new(state) })
@@ -145,6 +156,7 @@ impl Timed for NetworkClient {
                         self.fetched(&gathered, whole);
                     }
                 }
+                Some(Later::Wake(partition)) => self.wake_sequences(partition),
                 Some(Later::GiveUp(request, ticket)) => self.give_up(&request, &ticket),
                 // Each has its own call.
                 None => return None,
@@ -161,15 +173,19 @@ impl Service for NetworkClient {
     fn produce(&self, to: BrokerId, request: ProduceRequest<'_, '_>) -> Answer<ProduceResponse> {
         let ticket = Ticket::new(Slot::new());
         let ProduceRequest { partition, acks, timeout, durability, batch } = request;
-        let produce = attempt::OutgoingProduce {
+        let produce = OutgoingProduce {
             partition: *partition,
             acks,
             durability,
-            batch: batch.bytes().to_vec(),
+            batch: batch.bytes().into(),
             hint: to,
             ticket: Arc::clone(&ticket),
+            sequenced: None,
         };
-        self.start(Outgoing::Produce(produce), timeout);
+        match acks {
+            Acks::All => self.produce_once(produce, batch.header().record_count, timeout),
+            Acks::Zero | Acks::One => self.start(Outgoing::Produce(produce), timeout),
+        }
         Answer::Parked(ticket)
     }
 

@@ -77,6 +77,8 @@ api_keys! {
     DeleteRecords,
     /// How large logs are.
     DescribeLogDirs,
+    /// A producer asks for an id.
+    InitProducerId,
     /// A leader is elected by hand.
     ElectLeaders,
 }
@@ -242,6 +244,7 @@ fn key(request: &ClientRequest) -> ApiKey {
         Request::DeleteGroup(_) => ApiKey::DeleteGroups,
         Request::OffsetDelete(_) => ApiKey::OffsetDelete,
         Request::ElectLeaders(_) => ApiKey::ElectLeaders,
+        Request::InitProducerId(_) => ApiKey::InitProducerId,
         // Brokers say these to their controller.
         Request::RegisterBroker(_)
         | Request::BrokerHeartbeat(_)

@@ -79,7 +79,6 @@ const NO_MEANING: &[&str] = &[
 
 /// Settings of which one value alone is what happens here.
 const FIXED: &[(&str, &str)] = &[
-    ("enable.idempotence", "false"),
     ("enable.partition.eof", "false"),
     ("enable.auto.offset.store", "true"),
     ("allow.auto.create.topics", "false"),

@@ -1,6 +1,6 @@
 //! A producer's settings.
 
-use super::keys::{self, ACKS, CODECS, Key, Refused, number, span, span_text, text, word, word_for};
+use super::keys::{self, ACKS, CODECS, Key, Refused, flag, number, span, span_text, text, word, word_for};
 use crate::{
     error::Result,
     types::{Acks, Compression},
@@ -73,6 +73,8 @@ pub struct ProducerConfig {
     pub(crate) max_block: Duration,
     pub(crate) acks: Acks,
     pub(crate) partitioner: Option<SharedPartitioner>,
+    /// What was asked for, if it was. It needs no asking: see [`acks`](Self::acks).
+    idempotence: Option<bool>,
     /// The first value that was refused.
     refused: Option<Refused>,
 }
@@ -87,6 +89,7 @@ impl Default for ProducerConfig {
             max_block: Duration::from_secs(60),
             acks: Acks::All,
             partitioner: None,
+            idempotence: None,
             refused: None,
         }
     }
@@ -168,6 +171,10 @@ impl ProducerConfig {
     /// How many replicas have a record when it is acknowledged. (`acks`) Default [`Acks::All`]. A
     /// [`Broker`](crate::Broker) is the only replica of what it has: there it makes no difference.
     ///
+    /// On a `Cluster`, what all replicas in sync are to have is idempotent: it is sent again as long as nobody knows whether it
+    /// is there, within the request's time, and is there once, in the order of sending. (`enable.idempotence`: `true` with
+    /// other `acks` is refused, `false` changes nothing.) With other `acks` nothing is sent again that may be there.
+    ///
     /// ```
     /// # use brooklet::*;
     /// assert_eq!(ProducerConfig::new().acks(Acks::One).get("acks").as_deref(), Some("1"));
@@ -225,7 +232,13 @@ impl ProducerConfig {
 
     pub(crate) fn check(&self) -> Result<()> {
         let sizes = [("batch.size", self.batch_size), ("buffer.memory", self.buffer_memory)];
-        keys::check(self.refused.as_ref(), &sizes)
+        keys::check(self.refused.as_ref(), &sizes)?;
+        match (self.idempotence, self.acks) {
+            (Some(true), Acks::Zero | Acks::One) => {
+                Err(Refused::new("enable.idempotence", "true", "acks = all is needed").into())
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -265,6 +278,11 @@ const KEYS: &[Key<ProducerConfig>] = &[
         set: |config, value| word(value, ACKS).map(|acks| config.acks = acks),
         get: |config| word_for(&config.acks, ACKS),
     },
+    Key {
+        names: &["enable.idempotence"],
+        set: |config, value| flag(value).map(|asked| config.idempotence = Some(asked)),
+        get: |config| text(config.idempotence.unwrap_or(config.acks == Acks::All)),
+    },
 ];
 
 #[cfg(test)]
@@ -289,6 +307,7 @@ mod tests {
             .buffer_memory(2048)
             .max_block(Duration::MAX)
             .compression(Compression::Lz4);
+        let wanted = ProducerConfig { idempotence: Some(false), ..wanted };
         assert_eq!(config, wanted);
         assert!(config.check().is_ok());
         for key in KEYS {
@@ -301,12 +320,25 @@ mod tests {
             ("batch.size", "x"),
             ("acks", "2"),
             ("lingr.ms", "5"),
-            ("enable.idempotence", "true"),
+            ("enable.idempotence", "maybe"),
         ];
         for (key, value) in wrong {
             let config = ProducerConfig::new().set(key, value).set("linger.ms", "also wrong");
             let error = config.check().expect_err("it is wrong");
             assert!(matches!(&error, Error::InvalidConfig { key: told, .. } if told == key), "{error}");
         }
+    }
+    #[test]
+    fn idempotence_needs_the_acknowledgement_of_all() {
+        let config = |acks: &str, asked: &str| {
+            ProducerConfig::new().set("acks", acks).set("enable.idempotence", asked).check()
+        };
+        assert!(config("all", "true").is_ok() && config("all", "false").is_ok());
+        assert!(config("1", "false").is_ok() && config("0", "false").is_ok());
+        let error = config("1", "true").expect_err("one alone may forget it");
+        assert!(matches!(&error, Error::InvalidConfig { key, .. } if key == "enable.idempotence"), "{error}");
+        let unasked = |acks| ProducerConfig::new().acks(acks).get("enable.idempotence");
+        assert_eq!(unasked(Acks::All).as_deref(), Some("true"));
+        assert_eq!(unasked(Acks::One).as_deref(), Some("false"));
     }
 }

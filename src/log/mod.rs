@@ -26,6 +26,7 @@ mod retention;
 mod salvage;
 mod scan;
 mod segment;
+mod sequences;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,7 @@ pub(crate) use load::LoadedFrom;
 pub(crate) use names::{PARTITION_METADATA, base_of_log};
 pub(crate) use progress::bytes_to_scan;
 pub(crate) use salvage::{Salvaged, salvage};
+pub(crate) use sequences::KnownBatch;
 
 use crate::{
     bugs::{self, Bug},

@@ -1,9 +1,10 @@
-//! What a partition knows of its producers: the last batch of each, and which transactions are open. (Kafka:
+//! What a partition knows of its producers: the last batches of each, and which transactions are open. (Kafka:
 //! `ProducerStateManager`)
 //!
-//! It takes in what a log says, faithfully, in the order of the log; whether a producer may say it is not asked here.
-//! Producers are not forgotten by age yet.
+//! It takes in what a log says, faithfully, in the order of the log; whether a producer may say it is a leader's to ask
+//! before it appends (`sequences.rs`). Producers are not forgotten by age yet.
 
+use super::sequences::{KnownBatch, Refusal, Window};
 use crate::{
     record::{BatchHeader, ControlMarker},
     types::Offset,
@@ -41,6 +42,8 @@ pub(crate) struct CompletedTransaction {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Producers {
     by_id: BTreeMap<i64, Producer>,
+    /// The last batches of each: more than a snapshot says of it.
+    windows: BTreeMap<i64, Window>,
     /// The open transactions by their first offsets.
     open: BTreeMap<Offset, i64>,
     /// Ended ones, by their first offsets with their markers', until the high watermark is beyond the marker.
@@ -51,7 +54,22 @@ impl Producers {
     pub(super) fn from_entries(entries: impl IntoIterator<Item = (i64, Producer)>) -> Self {
         let by_id: BTreeMap<i64, Producer> = entries.into_iter().collect();
         let open = by_id.iter().filter_map(|(id, producer)| Some((producer.transaction?, *id))).collect();
-        Self { by_id, open, ended: BTreeMap::new() }
+        let windows = by_id.iter().filter_map(|(id, producer)| Some((*id, producer.window()?))).collect();
+        Self { by_id, windows, open, ended: BTreeMap::new() }
+    }
+
+    /// What is to become of a batch that a client sends: it is there already, or it is the next one, or neither.
+    pub(super) fn check(&self, header: &BatchHeader) -> Result<Option<KnownBatch>, Refusal> {
+        let producer = self.by_id.get(&header.producer_id);
+        let known = self.windows.get(&header.producer_id).filter(|_| {
+            // Batches of older epochs are none of this one's.
+            producer.is_some_and(|producer| producer.epoch == header.producer_epoch)
+        });
+        if let Some(known) = known.and_then(|window| window.find(header)) {
+            return Ok(Some(known));
+        }
+        let last = producer.map(|producer| (producer.epoch, producer.last_sequence));
+        super::sequences::check_next(last, header).map(|()| None)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -76,6 +94,11 @@ impl Producers {
             return marker.and_then(|marker| self.end_transaction(header, marker));
         }
         let producer = self.by_id.entry(header.producer_id).or_insert(Producer::NEW);
+        let window = self.windows.entry(header.producer_id).or_default();
+        if producer.epoch != header.producer_epoch {
+            window.clear();
+        }
+        window.push(KnownBatch::of(header));
         producer.epoch = header.producer_epoch;
         producer.last_sequence = header.last_sequence();
         producer.last_offset = header.last_offset().get();
@@ -99,6 +122,7 @@ impl Producers {
         if producer.epoch != header.producer_epoch {
             // The next data of a new epoch begins with sequence 0.
             (producer.last_sequence, producer.last_offset, producer.offset_delta) = (-1, -1, 0);
+            self.windows.remove(&header.producer_id);
         }
         producer.epoch = header.producer_epoch;
         producer.timestamp = header.max_timestamp;
@@ -112,6 +136,11 @@ impl Producers {
             last_offset: header.last_offset(),
             aborted: marker.is_abort(),
         })
+    }
+
+    /// What only a leader needs, at its log's end.
+    pub(super) fn forget_windows(&mut self) {
+        self.windows.clear();
     }
 
     /// Where the oldest open transaction begins.
@@ -146,6 +175,14 @@ impl Producer {
         coordinator_epoch: -1,
         transaction: None,
     };
+
+    /// What a snapshot tells of its last batches: one at most (rule 26).
+    fn window(&self) -> Option<Window> {
+        let last = KnownBatch::last(self.last_sequence, self.last_offset, self.offset_delta, self.timestamp)?;
+        let mut window = Window::default();
+        window.push(last);
+        Some(window)
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::{
     Appended, Log,
     aside::remove_derived,
     names::{Kind, segment_file},
+    producers::Producers,
     segment::Segment,
 };
 use crate::{
@@ -64,6 +65,9 @@ impl Log {
             return Err(self.not_next(end, reason));
         }
         let appended = self.append_placed(batch.bytes(), &header)?;
+        if bugs::is(Bug::ForgetDedupWindow) {
+            self.producers = Producers::default();
+        }
         self.epoch = epoch;
         self.epochs_dirty |= self.epochs.assign(epoch, base);
         Ok(appended)

@@ -28,7 +28,7 @@ pub(super) struct Transactions {
     index: TxnIndex,
     /// Where the oldest transaction begins that is open at the segment's end.
     first_open: Option<Offset>,
-    /// The producers at the segment's end.
+    /// The producers at the segment's end, as far as their transactions need them.
     producers: Producers,
     /// Whether the file says the same.
     persisted: bool,
@@ -46,8 +46,9 @@ impl Log {
     pub(super) fn note_producer(&mut self, header: &BatchHeader, batch: &[u8]) {
         let marker = Batch::unchecked(batch).and_then(|batch| batch.marker());
         self.producers.append(header, marker);
-        // Read anew when it is next asked for.
-        if let Some(base) = self.segments.keys().next_back() {
+        let of_transaction = header.attributes.is_transactional() || header.attributes.is_control();
+        // Read anew when it is next asked for. What is of no transaction changes nothing.
+        if let Some(base) = self.segments.keys().next_back().filter(|_| of_transaction) {
             self.transactions.remove(base);
         }
     }
@@ -202,6 +203,7 @@ fn derive(file: &dyn File, size: u64, mut producers: Producers) -> Result<Transa
             index.push(ended.producer_id, ended.first_offset, ended.last_offset, stable);
         }
     })?;
+    producers.forget_windows();
     Ok(Transactions { index, first_open: producers.first_open(), producers, persisted: false })
 }
 

@@ -341,11 +341,12 @@ impl Node {
             Request::ListGroups(_) => Response::ListGroups(self.handle_list_groups()?),
             Request::DescribeGroup(request) => Response::DescribeGroup(self.handle_describe_group(&request)?),
             Request::OffsetFetch(request) => Response::OffsetFetch(self.handle_offset_fetch(&request)?),
-            // What a cluster's brokers say to their controller.
+            // What a cluster's brokers say to their controller, or answer with its help.
             Request::RegisterBroker(_)
             | Request::BrokerHeartbeat(_)
             | Request::AlterPartition(_)
             | Request::AllocateProducerIds(_)
+            | Request::InitProducerId(_)
             | Request::ElectLeaders(_) => return Err(Error::NotController),
             // What may be answered later.
             Request::DeleteRecords(_)

@@ -12,7 +12,7 @@ use crate::{
     bugs::{self, Bug},
     config::TopicSettings,
     error::{Error, Result},
-    log::Extent,
+    log::{Extent, KnownBatch},
     record::{Batch, ValidBatch},
     rpc::{Answer, ProduceRequest, ProduceResponse},
     sync::{MutexGuard, Ordering},
@@ -30,6 +30,8 @@ pub(super) struct Produced {
     pub(super) response: ProduceResponse,
     /// The log's end behind it, exclusive.
     pub(super) end: Offset,
+    /// Whether it was there before.
+    is_duplicate: bool,
 }
 
 impl Node {
@@ -42,8 +44,9 @@ impl Node {
                 return Err(Box::new(Error::InvalidTopic { topic, reason }));
             }
             let produced = self.append(partition, batch, (acks, durability))?;
+            let at_once = produced.is_duplicate && bugs::is(Bug::AnswerDuplicateAtOnce);
             Ok(match acks {
-                Acks::All if partition.is_replicated() => {
+                Acks::All if partition.is_replicated() && !at_once => {
                     self.when_replicated(partition, produced, self.clock.now().plus(timeout))
                 }
                 Acks::Zero | Acks::One | Acks::All => Answer::Ready(Ok(produced.response)),
@@ -91,6 +94,12 @@ impl Node {
         let (promised, flush_messages) = (state.settings().durability(), state.settings().flush_messages);
         let durability = durability.max(promised);
         let by_broker = state.settings().timestamp_type == TimestampType::LogAppendTime;
+        if batch.header().producer_id >= 0
+            && let Some(known) = state.log_to_append(partition)?.find_duplicate(batch.header())?
+        {
+            drop(state);
+            return self.appended_before(partition, &known, by_broker, durability);
+        }
         // Under the lock, so that times do not go back within a log.
         let log_append_time = by_broker.then(|| self.clock.wall());
         if let Some(now) = log_append_time {
@@ -129,7 +138,24 @@ impl Node {
             flushed.inspect_err(|_| self.requests.appended_failures.up())?;
         }
         let response = ProduceResponse { base_offset: appended.base, log_append_time, durability };
-        Ok(Produced { response, end: appended.end })
+        Ok(Produced { response, end: appended.end, is_duplicate: false })
+    }
+
+    /// Rule 22: what a producer sends once more is where it is, and all that was promised of it holds once more.
+    #[cold]
+    fn appended_before(
+        &self,
+        partition: &Arc<Partition>,
+        known: &KnownBatch,
+        by_broker: bool,
+        durability: Durability,
+    ) -> Result<Produced, Box<Error>> {
+        if durability == Durability::Flushed {
+            partition.flush(known.end(), Extent::Records)?;
+        }
+        let log_append_time = by_broker.then(|| Timestamp::from_millis(known.timestamp));
+        let response = ProduceResponse { base_offset: known.base_offset(), log_append_time, durability };
+        Ok(Produced { response, end: known.end(), is_duplicate: true })
     }
 
     /// Sees to a flush in the background: soon, if a segment was closed.

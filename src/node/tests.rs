@@ -1,6 +1,7 @@
 //! Requests to a broker that no client of this version sends.
 
 mod adopting;
+mod idempotent;
 mod replication;
 mod transactions;
 

@@ -102,6 +102,12 @@ impl<'a> ValidBatch<'a> {
         }
     }
 
+    /// Makes it a batch of a producer's, whose records begin with this sequence.
+    pub(crate) fn set_producer(&mut self, producer_id: i64, producer_epoch: i16, base_sequence: i32) {
+        self.header = BatchHeader { producer_id, producer_epoch, base_sequence, ..self.header };
+        self.write_header();
+    }
+
     /// Rule 16: every record reads as of `now` from here on. Base timestamp and deltas stay.
     pub(crate) fn set_log_append_time(&mut self, now: Timestamp) {
         self.header.attributes = self.header.attributes.with_log_append_time();

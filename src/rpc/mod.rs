@@ -32,7 +32,7 @@ pub(crate) use group::{
     LeaveGroupRequest, ListGroupsRequest, ListGroupsResponse, MemberIdentity, Notify, OffsetCommitRequest,
     OffsetDeleteRequest, OffsetFetchRequest, OffsetFetchResponse, SyncGroupRequest, SyncGroupResponse,
 };
-pub(crate) use produce::{ProduceRequest, ProduceResponse};
+pub(crate) use produce::{InitProducerIdRequest, InitProducerIdResponse, ProduceRequest, ProduceResponse};
 pub(crate) use replica::{ReplicaFetchPartition, ReplicaFetchRequest, ReplicaFetchResponse, ReplicaFetched};
 
 use crate::{
@@ -178,4 +178,5 @@ calls! {
     AlterPartition(AlterPartitionRequest) -> PartitionState,
     AllocateProducerIds(AllocateProducerIdsRequest) -> AllocateProducerIdsResponse,
     ElectLeaders(ElectLeadersRequest) -> Done,
+    InitProducerId(InitProducerIdRequest) -> InitProducerIdResponse,
 }

@@ -28,3 +28,13 @@ pub(crate) struct ProduceResponse {
     /// What was reached.
     pub(crate) durability: Durability,
 }
+
+/// A producer asks for an id that no other one has. Any broker of a cluster answers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InitProducerIdRequest;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct InitProducerIdResponse {
+    pub(crate) producer_id: i64,
+    pub(crate) producer_epoch: i16,
+}

@@ -1,6 +1,9 @@
 //! A request that is tried until it is answered.
 
-use super::{ATTEMPT, BACKOFF, Later, NetworkClient, SILENCE, coordinators};
+use super::{
+    ATTEMPT, BACKOFF, Later, NetworkClient, SILENCE, coordinators, idempotent::Sequenced,
+    lane::UNKNOWN_TOPIC_TRIES,
+};
 use crate::{
     env::Slot,
     error::{Error, Result},
@@ -13,14 +16,13 @@ use crate::{
 };
 use std::sync::{Arc, Weak};
 
-/// How often a request is tried for a topic that nobody seems to know: a new one may not have come to every broker yet.
-const UNKNOWN_TOPIC_TRIES: u32 = 5;
-
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) outgoing: Outgoing,
     deadline: Instant,
     tries: u32,
+    /// Whether the request itself is under way, and not yet the question for whom it is.
+    pub(super) is_sent: bool,
     /// What the last try ended with.
     last: Option<Error>,
 }
@@ -31,14 +33,16 @@ pub(super) enum Outgoing {
     Call { request: Request, ticket: Ticket<Response> },
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct OutgoingProduce {
     pub(super) partition: PartitionRef,
     pub(super) acks: Acks,
     pub(super) durability: Durability,
-    pub(super) batch: Vec<u8>,
+    pub(super) batch: Arc<[u8]>,
     pub(super) hint: BrokerId,
     pub(super) ticket: Ticket<ProduceResponse>,
+    /// Of an idempotent producer: then it is sent once, and not answered here.
+    pub(super) sequenced: Option<Sequenced>,
 }
 
 /// An attempt that is under way: whoever takes it first, the answer or the silence, goes on with it.
@@ -59,7 +63,11 @@ pub(super) fn has_moved(error: &Error) -> bool {
 
 impl Attempt {
     pub(super) fn new(outgoing: Outgoing, deadline: Instant) -> Self {
-        Self { outgoing, deadline, tries: 0, last: None }
+        Self { outgoing, deadline, tries: 0, is_sent: false, last: None }
+    }
+
+    fn sequenced(&self) -> Option<Sequenced> {
+        if let Outgoing::Produce(produce) = &self.outgoing { produce.sequenced } else { None }
     }
 
     fn partition(&self) -> Option<PartitionRef> {
@@ -173,7 +181,8 @@ impl NetworkClient {
         }
     }
 
-    pub(super) fn send(&self, attempt: Attempt, to: BrokerId) {
+    pub(super) fn send(&self, mut attempt: Attempt, to: BrokerId) {
+        attempt.is_sent = true;
         let wait = match &attempt.outgoing {
             Outgoing::Produce(_) => ATTEMPT,
             Outgoing::Call { .. } => 4 * SILENCE,
@@ -181,11 +190,14 @@ impl NetworkClient {
         let silent_at = self.now().plus(wait).min(attempt.deadline.max(self.now().plus(SILENCE)));
         let answer = match &attempt.outgoing {
             Outgoing::Produce(produce) => {
-                let mut bytes = produce.batch.clone();
+                let mut bytes = produce.batch.to_vec();
                 let Ok(mut batch) = ValidBatch::validate(&mut bytes) else {
-                    return attempt
-                        .answer(Err(Error::IllegalState("a batch that is none any more".to_owned())));
+                    let error = Error::IllegalState("a batch that is none any more".to_owned());
+                    return self.told(attempt, to, Err(error));
                 };
+                if let Some(Sequenced { stamp, .. }) = produce.sequenced {
+                    batch.set_producer(stamp.producer_id, stamp.epoch, stamp.sequence);
+                }
                 let request = ProduceRequest {
                     partition: &produce.partition,
                     acks: produce.acks,
@@ -221,7 +233,9 @@ impl NetworkClient {
     /// Nobody has answered in time.
     pub(super) fn silent(&self, sent: &Sent) {
         if let Some((attempt, to)) = sent.take() {
-            self.told(attempt, to, Err(Error::RequestTimedOut));
+            let error = if attempt.is_sent { Error::RequestTimedOut } else { Error::LeaderNotAvailable };
+            self.avoid(to);
+            self.told(attempt, to, Err(error));
         }
     }
 
@@ -229,23 +243,22 @@ impl NetworkClient {
         if let Ok(Told::Called(Response::Metadata(metadata))) = &answer {
             self.state.lock().leaders.learn(metadata);
         }
+        if let (Some(partition), Some(sequenced)) = (attempt.partition(), attempt.sequenced()) {
+            let answer = match answer {
+                Ok(Told::Produced(response)) => Ok(response),
+                Ok(Told::Called(_)) => Err(Error::LeaderNotAvailable),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = &answer {
+                self.doubt_leader(&attempt, by, error);
+            }
+            return self.sequence_told(partition, sequenced, answer);
+        }
         let error = match answer {
             Err(error) if attempt.may_retry(&error) => error,
             answer => return attempt.answer(answer),
         };
-        if let Some(partition) = attempt.partition() {
-            self.state.lock().leaders.forget(&partition);
-        }
-        self.forget_coordinator(&attempt.outgoing, &error);
-        if matches!(
-            error,
-            Error::RequestTimedOut
-                | Error::NetworkException
-                | Error::BrokerNotAvailable
-                | Error::NotController
-        ) {
-            self.avoid(by);
-        }
+        self.doubt_leader(&attempt, by, &error);
         let again = self.now().plus(BACKOFF);
         let is_late = if attempt.is_patient() { attempt.is_abandoned() } else { again >= attempt.deadline };
         if is_late {
@@ -255,12 +268,31 @@ impl NetworkClient {
         self.at(again, Later::Again(Box::new(attempt)));
     }
 
+    /// Asks anew who leads, before the next try; and somebody else, if this one has not answered.
+    fn doubt_leader(&self, attempt: &Attempt, by: BrokerId, error: &Error) {
+        if let Some(partition) = attempt.partition() {
+            self.state.lock().leaders.forget(&partition);
+        }
+        self.forget_coordinator(&attempt.outgoing, error);
+        if matches!(
+            error,
+            Error::RequestTimedOut
+                | Error::NetworkException
+                | Error::BrokerNotAvailable
+                | Error::NotController
+        ) {
+            self.avoid(by);
+        }
+    }
+
     /// Asks for the leaders of all partitions, and goes on then.
-    fn ask_who_leads(&self, attempt: Attempt) {
+    fn ask_who_leads(&self, mut attempt: Attempt) {
+        attempt.is_sent = false;
         let to = self.any();
         let sent: Arc<Sent> = Arc::new(Slot::new());
+        let silent_at = self.now().plus(4 * SILENCE).min(attempt.deadline.max(self.now().plus(SILENCE)));
         sent.fill((attempt, to));
-        self.at(self.now().plus(4 * SILENCE), Later::Silence(Arc::clone(&sent)));
+        self.at(silent_at, Later::Silence(Arc::clone(&sent)));
         let me = Weak::clone(&self.me);
         let told = move |answer: Result<Response>| {
             let (Some(client), Some((attempt, to))) = (me.upgrade(), sent.take()) else { return };

@@ -40,7 +40,8 @@ impl NetworkClient {
     }
 
     /// Asks who keeps the group that a request is for, and sends it there.
-    pub(super) fn ask_who_coordinates(&self, attempt: Attempt) {
+    pub(super) fn ask_who_coordinates(&self, mut attempt: Attempt) {
+        attempt.is_sent = false;
         let Some(group) = group_of(&attempt.outgoing).map(ToOwned::to_owned) else { return };
         let to = self.any();
         let sent: Arc<Sent> = Arc::new(Slot::new());

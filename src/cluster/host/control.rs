@@ -166,12 +166,20 @@ impl Running {
                 }
                 Ok(())
             }
+            (About::ProducerIds, Told::Controlled(answer, _)) => {
+                self.producer_ids_came(answer, now);
+                Ok(())
+            }
             // Whoever is no controller, or has lost it, tells in time; what else fails is tried again.
             (About::Copy(leader, _), _) => {
                 self.leaders.insert(leader, Some(now.plus(self.timing.backoff)));
                 Ok(())
             }
             (About::Register | About::Heartbeat | About::AlterPartition(_) | About::OffsetsTopic, _) => {
+                Ok(())
+            }
+            (About::ProducerIds, Told::Copied(_)) => {
+                self.producer_ids_failed(now);
                 Ok(())
             }
             (About::Forwarded(ticket), Told::Copied(_)) => {
@@ -190,6 +198,7 @@ impl Running {
                 }
             }
             About::AlterPartition(proposal) => self.proposals.push((now, proposal)),
+            About::ProducerIds => self.producer_ids_failed(now),
             // Nobody knows whether the controller has done it.
             About::Forwarded(ticket) => self.post.answer(self.id, &ticket, Err(Error::RequestTimedOut)),
             About::Register | About::Heartbeat | About::OffsetsTopic => {}

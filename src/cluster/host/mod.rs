@@ -5,6 +5,7 @@ mod control;
 mod copying;
 mod early;
 mod metadata;
+mod producer_ids;
 
 use super::{
     metadata_log::MetadataLog,
@@ -71,6 +72,8 @@ enum About {
     Register,
     Heartbeat,
     AlterPartition(IsrProposal),
+    /// A block of them.
+    ProducerIds,
     /// A client's, for the controller.
     Forwarded(Ticket<Response>),
     /// Whether there is a topic for groups by now.
@@ -149,6 +152,7 @@ pub(super) struct Running {
     /// How often in a row something could not be copied from them.
     copy_failures: BTreeMap<BrokerId, u32>,
     proposals: Vec<(Instant, IsrProposal)>,
+    producer_ids: producer_ids::ProducerIds,
     /// Answers for clients that wait until this broker knows, too, what they are told.
     unknown_yet: Vec<(Index, Ticket<Response>, Response)>,
     connections: Vec<Connection>,
@@ -212,11 +216,13 @@ impl Running {
             epoch: None,
             previous_epoch,
             pending: BTreeMap::new(),
-            questions: 0,
+            // Another process's answers, which may come twice, are none of this one's.
+            questions: start.incarnation << 32,
             control_at: now,
             leaders: BTreeMap::new(),
             copy_failures: BTreeMap::new(),
             proposals: Vec::new(),
+            producer_ids: producer_ids::ProducerIds::new(now),
             unknown_yet: Vec::new(),
             connections: Vec::new(),
             early: Vec::new(),
@@ -292,6 +298,9 @@ impl Running {
             ClientRequest::Call { request, ticket } if control::is_for_controller(&request) => {
                 self.forward(request, ticket);
             }
+            ClientRequest::Call { request: Request::InitProducerId(_), ticket } => {
+                self.init_producer_id(ticket);
+            }
             ClientRequest::Call { mut request, ticket } => {
                 if let Request::JoinGroup(join) = &mut request {
                     self.tell_by_message(join);
@@ -335,6 +344,7 @@ impl Running {
         self.tick_controller(now)?;
         self.expire_questions(now)?;
         self.propose_isrs(now);
+        self.tend_producer_ids(now);
         self.control(now);
         self.copy(now);
         Ok(self.next_deadline())
@@ -346,7 +356,8 @@ impl Running {
         let proposals = self.proposals.iter().map(|(at, _)| *at);
         let controller = self.active.iter().map(|active| active.controller.next_deadline());
         let all = questions.chain(leaders).chain(proposals).chain(controller).chain(self.node.next_timer());
-        all.chain([self.quorum.next_deadline(), self.control_at]).min().unwrap_or(Instant::MAX)
+        let own = [self.quorum.next_deadline(), self.control_at, self.producer_ids.next_deadline()];
+        all.chain(own).min().unwrap_or(Instant::MAX)
     }
 
     fn expire_questions(&mut self, now: Instant) -> Result<()> {

@@ -2,9 +2,10 @@
 //!
 //! `BROOKLET_SEEDS=100000 cargo test --release --lib cluster::tests::simulation` for many; a failure names its seed.
 
-use super::*;
+use super::{idempotent::send, *};
 use crate::{
     node::ReplicaView,
+    rpc::{ProduceResponse, Ticket},
     types::{LeaderEpoch, OffsetSpec},
 };
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ const ROUNDS: u64 = 60;
 struct Marks {
     acknowledged: usize,
     in_doubt: usize,
+    refused: usize,
     kills: usize,
     power_cuts: usize,
     pauses: usize,
@@ -32,6 +34,10 @@ struct Run {
     prng: Prng,
     topic: TopicId,
     sent: u64,
+    /// What was sent and is not answered.
+    waiting: Vec<(i32, String, Ticket<ProduceResponse>)>,
+    /// What nobody has taken, for sure.
+    refused: BTreeSet<String>,
     /// By partition and offset: what was acknowledged.
     acknowledged: BTreeMap<(i32, i64), String>,
     /// And what a consumer was given.
@@ -61,6 +67,8 @@ impl Run {
             prng: Prng::new(seed).fork("faults"),
             topic,
             sent: 0,
+            waiting: Vec::new(),
+            refused: BTreeSet::new(),
             acknowledged: BTreeMap::new(),
             read: BTreeMap::new(),
             reader: None,
@@ -81,17 +89,45 @@ impl Run {
 
     fn produce(&mut self) {
         let partition = self.prng.below(PARTITIONS as u64) as i32;
+        let value = self.next_value();
+        let sent = self.cluster.produce(Record::to("t").partition(partition).value(&value));
+        self.told(partition, value, sent.map(|at| at.offset));
+    }
+
+    /// Sends a record, and asks later what has become of it.
+    fn send(&mut self) {
+        let partition = self.prng.below(PARTITIONS as u64) as i32;
+        let value = self.next_value();
+        let ticket = send(&self.cluster, (self.topic, partition), &value);
+        self.waiting.push((partition, value, ticket));
+    }
+
+    fn next_value(&mut self) -> String {
         self.sent += 1;
-        let value = format!("record {}", self.sent);
-        match self.cluster.produce(Record::to("t").partition(partition).value(&value)) {
+        format!("record {:06}", self.sent)
+    }
+
+    fn take_answers(&mut self) {
+        let ready: Vec<_> = self.waiting.extract_if(.., |(.., ticket)| ticket.is_filled()).collect();
+        for (partition, value, ticket) in ready {
+            let answer = ticket.take().expect("it is filled");
+            self.told(partition, value, answer.map(|at| at.base_offset.get()));
+        }
+    }
+
+    fn told(&mut self, partition: i32, value: String, answer: Result<i64>) {
+        match answer {
             Ok(at) => {
                 self.marks.acknowledged += 1;
-                if let Some(other) = self.acknowledged.insert((partition, at.offset), value.clone()) {
-                    self.fail(format_args!("{value} and {other} are both at {partition}@{}", at.offset));
+                if let Some(other) = self.acknowledged.insert((partition, at), value.clone()) {
+                    self.fail(format_args!("{value} and {other} are both at {partition}@{at}"));
                 }
             }
             Err(error) if error.is_indeterminate() => self.marks.in_doubt += 1,
-            Err(_) => {}
+            Err(_) => {
+                self.marks.refused += 1;
+                self.refused.insert(value);
+            }
         }
     }
 
@@ -218,9 +254,31 @@ impl Run {
         self.cluster.advance(Duration::from_secs(2));
     }
 
+    /// Rule 20: each record is there once, if it may be, and those of a partition are in the order of sending.
+    fn check_order(&self, there: &BTreeMap<(i32, i64), String>) {
+        let mut values: Vec<&String> = there.values().collect();
+        values.sort();
+        if let Some(twice) = values.windows(2).find(|pair| pair[0] == pair[1]) {
+            self.fail(format_args!("{} is there twice", twice[0]));
+        }
+        if let Some(value) = values.into_iter().find(|value| self.refused.contains(*value)) {
+            self.fail(format_args!("{value} is there, and was refused"));
+        }
+        let all: Vec<(&(i32, i64), &String)> = there.iter().collect();
+        let wrong = |pair: &&[(&(i32, i64), &String)]| pair[0].0.0 == pair[1].0.0 && pair[0].1 > pair[1].1;
+        if let Some(pair) = all.windows(2).find(wrong) {
+            self.fail(format_args!("{} comes before {}", pair[0].1, pair[1].1));
+        }
+    }
+
     /// What must hold in the end.
     fn finish(&mut self) {
         self.heal();
+        self.cluster.advance(Duration::from_secs(30));
+        self.take_answers();
+        if let Some((partition, value, _)) = self.waiting.first() {
+            self.fail(format_args!("{value}, sent to t-{partition}, is never answered"));
+        }
         let mut there: BTreeMap<(i32, i64), String> = BTreeMap::new();
         let mut consumer = self.cluster.consumer(ConsumerConfig::standalone()).subscribe("t").unwrap();
         consumer.seek_all(OffsetSpec::Earliest).unwrap();
@@ -244,11 +302,7 @@ impl Run {
                 }
             }
         }
-        let mut values: Vec<&String> = there.values().collect();
-        values.sort();
-        if let Some(twice) = values.windows(2).find(|pair| pair[0] == pair[1]) {
-            self.fail(format_args!("{} is there twice", twice[0]));
-        }
+        self.check_order(&there);
         for partition in 0..PARTITIONS {
             let of = (self.topic, partition);
             let copies = self.cluster.inner.world.survey(|id, running| (id, running.node.batches(of)));
@@ -268,9 +322,13 @@ fn run(seed: u64) -> (Marks, u64) {
     let mut run = Run::new(seed);
     for _ in 0..ROUNDS {
         for _ in 0..run.prng.below(8) {
-            run.produce();
+            match run.prng.below(4) {
+                0 => run.produce(),
+                _ => run.send(),
+            }
             run.check();
         }
+        run.take_answers();
         run.read();
         if run.prng.below(3) == 0 {
             run.fault();
@@ -293,6 +351,7 @@ fn whatever_happens_nothing_acknowledged_or_read_is_lost() {
         least = least.min(marks.acknowledged);
         all.acknowledged += marks.acknowledged;
         all.in_doubt += marks.in_doubt;
+        all.refused += marks.refused;
         all.kills += marks.kills;
         all.power_cuts += marks.power_cuts;
         all.pauses += marks.pauses;

@@ -49,7 +49,7 @@ impl Node {
     pub(in crate::node) fn when_replicated(
         &self,
         partition: &Arc<Partition>,
-        Produced { response, end }: Produced,
+        Produced { response, end, .. }: Produced,
         deadline: Instant,
     ) -> Answer<ProduceResponse> {
         let mut state = partition.lock();

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 const TOPIC: TopicId = TopicId::from_bytes([7; 16]);
 const PARTITION: (TopicId, i32) = (TOPIC, 0);
 
-struct Brokers {
+pub(super) struct Brokers {
     clock: ManualClock,
     disks: Vec<SimDisk>,
     nodes: Vec<Option<Arc<Node>>>,
@@ -20,11 +20,11 @@ struct Brokers {
     epoch: i32,
     partition_epoch: i32,
     isr: BTreeSet<i32>,
-    leader: Option<i32>,
+    pub(super) leader: Option<i32>,
 }
 
 impl Brokers {
-    fn new(count: usize) -> Self {
+    pub(super) fn new(count: usize) -> Self {
         let disks: Vec<SimDisk> = (0..count as u64).map(SimDisk::new).collect();
         let mut brokers = Self {
             clock: ManualClock::new(),
@@ -40,11 +40,11 @@ impl Brokers {
         brokers
     }
 
-    fn node(&self, id: i32) -> &Arc<Node> {
+    pub(super) fn node(&self, id: i32) -> &Arc<Node> {
         self.nodes[id as usize - 1].as_ref().unwrap()
     }
 
-    fn start(&mut self, id: i32) {
+    pub(super) fn start(&mut self, id: i32) {
         let replication = Some(Replication::new(Duration::from_secs(10), 1));
         let (node, _) = open_as(id, &self.disks[id as usize - 1], &self.clock, replication).unwrap();
         node.host_topic("t", TOPIC, &TopicConfig::new()).unwrap();
@@ -53,7 +53,7 @@ impl Brokers {
         self.tell(id);
     }
 
-    fn kill(&mut self, id: i32) {
+    pub(super) fn kill(&mut self, id: i32) {
         self.nodes[id as usize - 1] = None;
     }
 
@@ -85,7 +85,7 @@ impl Brokers {
     }
 
     /// Makes a broker the leader in a new epoch, and tells those that run.
-    fn elect(&mut self, id: i32) {
+    pub(super) fn elect(&mut self, id: i32) {
         (self.leader, self.epoch, self.partition_epoch) =
             (Some(id), self.epoch + 1, self.partition_epoch + 1);
         (1..=self.disks.len() as i32).for_each(|id| self.tell(id));
@@ -97,7 +97,7 @@ impl Brokers {
     }
 
     /// A follower's fetch, answered and taken in; gives the answer.
-    fn copy(&self, to: i32) -> ReplicaFetchResponse {
+    pub(super) fn copy(&self, to: i32) -> ReplicaFetchResponse {
         let leader = self.leader.unwrap();
         let request = self.node(to).next_replica_fetch(leader.into(), Instant::default()).unwrap();
         let answer = self.node(leader).replica_fetch(request.clone());
@@ -106,11 +106,15 @@ impl Brokers {
         response
     }
 
+    pub(super) fn partition(&self) -> PartitionRef {
+        PartitionRef { topic_id: TOPIC, partition: 0, slot: 0 }
+    }
+
     fn produce(&self, value: &str, acks: Acks) -> Answer<ProduceResponse> {
         let mut buffer = Vec::new();
         let mut writer = BatchWriter::new(&mut buffer);
         writer.push(Timestamp::from_millis(1_704_067_200_000), None, Some(value.as_bytes()), &[]).unwrap();
-        let partition = PartitionRef { topic_id: TOPIC, partition: 0, slot: 0 };
+        let partition = self.partition();
         let request = ProduceRequest {
             partition: &partition,
             acks,
@@ -131,7 +135,7 @@ impl Brokers {
     }
 
     /// The high watermark, and the end.
-    fn ends(&self, id: i32) -> (i64, i64) {
+    pub(super) fn ends(&self, id: i32) -> (i64, i64) {
         let view = self.node(id).view(PARTITION).unwrap();
         (view.high_watermark.get(), view.end.get())
     }
@@ -141,7 +145,7 @@ impl Brokers {
     }
 
     /// Has a follower copy until there is nothing new.
-    fn catch_up(&self, id: i32) {
+    pub(super) fn catch_up(&self, id: i32) {
         for _ in 0..100 {
             let before = (self.bytes(id), self.ends(id));
             self.copy(id);

@@ -14,13 +14,15 @@ struct World {
     disk: SimDisk,
     node: Arc<Node>,
     client: Client,
+    /// By topic, partition and producer.
+    sequences: std::cell::RefCell<BTreeMap<(String, i32, i64), i32>>,
 }
 
 impl World {
     fn open(disk: SimDisk) -> Self {
         let node = open(&disk).unwrap().0;
         let client = client(&node);
-        Self { disk, node, client }
+        Self { disk, node, client, sequences: Default::default() }
     }
 
     fn with_topic() -> Self {
@@ -31,9 +33,9 @@ impl World {
 
     fn reopen(self) -> Self {
         self.node.close().unwrap();
-        let disk = self.disk.clone();
+        let (disk, sequences) = (self.disk.clone(), self.sequences.clone());
         drop(self);
-        Self::open(disk)
+        Self { sequences, ..Self::open(disk) }
     }
 
     /// Appends a record, of a transaction or as its marker.
@@ -41,8 +43,14 @@ impl World {
         let mut buffer = Vec::new();
         let mut writer = BatchWriter::new(&mut buffer);
         writer.push(Timestamp::from_millis(1000), Some(key), Some(value), &[]).unwrap();
-        let partition = self.node.partition_named(topic, partition).unwrap();
         let batch = &mut writer.finish_transactional(id, is_marker);
+        if !is_marker {
+            let mut sequences = self.sequences.borrow_mut();
+            let next = sequences.entry((topic.to_owned(), partition, id)).or_default();
+            batch.set_producer(id, 0, *next);
+            *next += 1;
+        }
+        let partition = self.node.partition_named(topic, partition).unwrap();
         self.node.append(&partition, batch, (Acks::All, Durability::Buffered)).unwrap();
     }
 
