@@ -40,7 +40,7 @@ pub(super) struct Batch {
     under_way: bool,
     /// Why it may be in the log, if it may.
     doubt: Option<Error>,
-    /// What the last try ended with.
+    /// What the last try ended with, but for a wrong sequence.
     last: Option<Error>,
     /// Whether a later one is in the log, or may be.
     overtaken: bool,
@@ -97,7 +97,7 @@ impl Batch {
 
     /// What the one who waits for it is told where it is not tried any more.
     fn failure(self) -> Act {
-        // Nobody was asked for what has not been sent.
+        // One that has not been sent, or came too early, can be sent again.
         let error = self.doubt.or(self.last).unwrap_or(Error::LeaderNotAvailable);
         Act::Answer { batch: self.id, answer: Err(error) }
     }
@@ -143,7 +143,10 @@ impl Lane {
         if error.is_indeterminate() {
             batch.doubt.get_or_insert_with(|| error.clone());
         }
-        batch.last = Some(error.clone());
+        // What is the matter with the sequence is nobody's but ours.
+        if !matches!(error, Error::OutOfOrderSequenceNumber { .. }) {
+            batch.last = Some(error.clone());
+        }
         let in_doubt = batch.doubt.is_some();
         match error {
             // It waits for those before it, or for a leader that has all.

@@ -211,15 +211,18 @@ fn a_leader_that_lacks_what_was_acknowledged_gets_a_new_epoch() {
 #[test]
 fn when_its_time_is_over_a_batch_fails_as_it_stands_and_the_next_ones_go_on() {
     let mut producer = Producer::known();
-    let (doubted, refused) = (producer.put(1), producer.put(1));
+    let (doubted, refused, early) = (producer.put(1), producer.put(1), producer.put(1));
     producer.fails(doubted, Error::RequestTimedOut);
     producer.fails(refused, Error::NotLeaderOrFollower);
+    producer.fails(early, out_of_order());
     producer.advance(SOON);
     producer.advance(Duration::from_secs(29));
     let waits = producer.put(1);
     producer.advance(Duration::from_secs(1));
     assert!(producer.answer_of(doubted).is_none(), "it is under way");
     assert!(matches!(producer.answer_of(refused), Some(Err(Error::NotLeaderOrFollower))));
+    let told = producer.answer_of(early).unwrap().as_ref().unwrap_err();
+    assert!(told.is_retriable() && !told.is_indeterminate(), "{told}");
     producer.fails(doubted, Error::LeaderNotAvailable);
     assert!(matches!(producer.answer_of(doubted), Some(Err(Error::RequestTimedOut))), "it may be there");
     assert_eq!(producer.under_way(), [(waits, 1, 0)]);
