@@ -1,10 +1,14 @@
 //! What may go wrong in a cluster, as a test says it.
 
-use super::Cluster;
+use super::{Cluster, marks::Mark};
 use crate::{env::SimDisk, error::Result, types::BrokerId};
 use std::{collections::BTreeSet, time::Duration};
 
 impl Cluster {
+    fn hit(&self, mark: Mark) {
+        self.inner.world.trace.hit(mark);
+    }
+
     /// Ends a broker's process as `kill -9` does. What it has written stays on its machine, flushed or not; connections to it
     /// break. Fine if it does not run.
     ///
@@ -143,6 +147,7 @@ impl Cluster {
     pub fn isolate(&self, broker: impl Into<BrokerId>) {
         let broker = broker.into();
         self.inner.world.post.network(|network| network.isolate(broker));
+        self.hit(Mark::Isolated);
         self.inner.world.log(format_args!("broker {broker} is isolated"));
     }
 
@@ -164,6 +169,7 @@ impl Cluster {
         let one: BTreeSet<BrokerId> = one.into_iter().map(Into::into).collect();
         let other: BTreeSet<BrokerId> = other.into_iter().map(Into::into).collect();
         self.inner.world.partition(&one, &other);
+        self.hit(Mark::LinkBlocked);
         self.inner.world.log(format_args!("nothing passes between {one:?} and {other:?}"));
     }
 
@@ -179,6 +185,7 @@ impl Cluster {
     pub fn block_link(&self, from: impl Into<BrokerId>, to: impl Into<BrokerId>) {
         let (from, to) = (from.into(), to.into());
         self.inner.world.post.network(|network| network.block(from, to));
+        self.hit(Mark::LinkBlocked);
         self.inner.world.log(format_args!("nothing passes from broker {from} to broker {to}"));
     }
 
@@ -193,6 +200,7 @@ impl Cluster {
     /// ```
     pub fn lose_messages(&self, per_mille: u16) {
         self.inner.world.post.network(|network| network.set_loss(u64::from(per_mille)));
+        self.hit(Mark::MessagesDisturbed);
         self.inner.world.log(format_args!("{per_mille} of 1000 messages are lost"));
     }
 
@@ -207,6 +215,7 @@ impl Cluster {
     /// ```
     pub fn duplicate_messages(&self, per_mille: u16) {
         self.inner.world.post.network(|network| network.set_duplicates(u64::from(per_mille)));
+        self.hit(Mark::MessagesDisturbed);
         self.inner.world.log(format_args!("{per_mille} of 1000 messages come twice"));
     }
 
@@ -221,6 +230,7 @@ impl Cluster {
     /// ```
     pub fn reorder_messages(&self) {
         self.inner.world.post.network(|network| network.set_reorders(true));
+        self.hit(Mark::MessagesDisturbed);
         self.inner.world.log("messages overtake each other");
     }
 

@@ -1,8 +1,11 @@
 //! Brokers that replicate, in one process: the public handle.
 
 mod builder;
+mod converged;
 mod faults;
 mod host;
+mod invariants;
+mod marks;
 mod metadata_log;
 mod network;
 mod post;
@@ -10,9 +13,12 @@ mod post;
 mod tests;
 mod trace;
 mod transport;
+mod witness;
 mod world;
 
 pub use builder::ClusterBuilder;
+#[doc(hidden)]
+pub use marks::Mark;
 pub use trace::ClusterTrace;
 
 use crate::{
@@ -27,6 +33,7 @@ use crate::{
     types::{BrokerId, RecordMetadata, Timestamp, TopicId},
 };
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -270,6 +277,12 @@ impl Cluster {
     /// ```
     pub fn trace(&self) -> ClusterTrace {
         self.inner.world.trace.snapshot()
+    }
+
+    /// What this run has come upon, and how often.
+    #[doc(hidden)]
+    pub fn marks(&self) -> BTreeMap<Mark, u64> {
+        self.inner.world.trace.marks()
     }
 
     /// Ends all brokers in order.

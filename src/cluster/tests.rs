@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 fn three(seed: u64) -> Cluster {
     let config = TopicConfig::new().replication_factor(3).min_insync_replicas(2);
-    Cluster::builder().brokers(3).seed(seed).topic("t", config).start().unwrap()
+    Cluster::builder().brokers(3).seed(seed).check_invariants(true).topic("t", config).start().unwrap()
 }
 
 fn put(cluster: &Cluster, value: &str) -> Result<i64> {

@@ -2,17 +2,20 @@
 //! thing at a time, and carried out under one lock.
 //!
 //! # Lock order
-//! `hosts`, then whatever a node locks, then the post or the trace: leaves, nothing is taken below them. Clients are called with
+//! `hosts`, then the checker, then whatever a node locks, then the post or the trace: leaves, nothing is taken below them. Clients are called with
 //! none of these held.
 
 use super::{
     host::{Running, Start, Timing},
+    invariants::{Broken, Checker},
+    marks::Mark,
     post::{ClientRequest, Event, Post},
     trace::Trace,
+    witness::Witness,
 };
 use crate::{
     config::TopicConfig,
-    env::{Clock, Driver, SimDisk},
+    env::{Clock, DiskOp, DiskOperation, Driver, SimDisk},
     error::{Error, Result},
     group::Limits,
     node::{Node, NodeConfig, OnProgress, Replication},
@@ -32,6 +35,9 @@ pub(super) struct World {
     pub(super) post: Arc<Post>,
     pub(super) trace: Arc<Trace>,
     settings: Settings,
+    /// What brokers tell clients, and who looks at it and at them after every event.
+    witness: Option<Arc<Witness>>,
+    checker: Option<Mutex<Checker>>,
     hosts: Mutex<BTreeMap<BrokerId, Host>>,
 }
 
@@ -44,6 +50,7 @@ pub(super) struct Settings {
     /// (`replica.lag.time.max.ms`)
     pub(super) max_lag: Duration,
     pub(super) topic_defaults: TopicConfig,
+    pub(super) check_invariants: bool,
 }
 
 /// A machine.
@@ -72,7 +79,9 @@ impl World {
             )
         };
         let hosts = (1..=settings.brokers).map(host).collect();
-        Arc::new(Self { post, trace: Arc::default(), settings, hosts: Mutex::new(hosts) })
+        let witness = settings.check_invariants.then(Arc::<Witness>::default);
+        let checker = witness.as_ref().map(|witness| Mutex::new(Checker::new(Arc::clone(witness))));
+        Arc::new(Self { post, trace: Arc::default(), settings, witness, checker, hosts: Mutex::new(hosts) })
     }
 
     pub(super) fn ids(&self) -> Vec<BrokerId> {
@@ -143,6 +152,7 @@ impl World {
             boot: host.disk.power_cuts(),
             node,
             was_closed: host.was_closed,
+            witness: self.witness.clone(),
         })
     }
 
@@ -150,6 +160,7 @@ impl World {
     pub(super) fn kill(&self, id: BrokerId) -> Result<()> {
         let mut host = self.host(id)?;
         self.end(id, host.get()?);
+        self.trace.hit(Mark::Killed);
         self.log(format_args!("broker {id} is killed"));
         Ok(())
     }
@@ -160,6 +171,8 @@ impl World {
         let host = host.get()?;
         self.end(id, host);
         host.disk.power_cut();
+        self.trace.hit(Mark::PowerCut);
+        self.lost_power(id);
         self.log(format_args!("broker {id} loses power"));
         Ok(())
     }
@@ -171,6 +184,7 @@ impl World {
         let closed = host.running.as_ref().map_or(Ok(()), |running| running.close());
         host.was_closed = closed.is_ok() && host.running.is_some();
         self.end(id, host);
+        self.trace.hit(Mark::Stopped);
         self.log(format_args!("broker {id} stops"));
         closed
     }
@@ -178,6 +192,9 @@ impl World {
     fn end(&self, id: BrokerId, host: &mut Host) {
         host.paused = None;
         if let Some(mut running) = host.running.take() {
+            if running.boot() != host.disk.power_cuts() {
+                self.lost_power(id);
+            }
             for connection in running.take_connections().into_iter().filter(|connection| connection.is_open())
             {
                 connection.fail(&self.post, id, Error::NetworkException);
@@ -188,6 +205,7 @@ impl World {
     pub(super) fn pause(&self, id: BrokerId) -> Result<()> {
         let mut host = self.host(id)?;
         host.get()?.paused.get_or_insert_default();
+        self.trace.hit(Mark::Paused);
         self.log(format_args!("broker {id} is paused"));
         Ok(())
     }
@@ -289,14 +307,46 @@ impl World {
                 self.post.push(next.max(now), Event::Wake { broker: id, incarnation });
             }
             Ok(_) => {}
-            Err(error) => self.crash(id, host, &error),
+            Err(error) => return self.crash(id, host, &error),
         }
+        self.look(id, host);
     }
 
     /// A broker that cannot keep its metadata ends.
     fn crash(&self, id: BrokerId, host: &mut Host, error: &Error) {
+        let cut = host.running.as_ref().is_some_and(|running| running.boot() != host.disk.power_cuts());
         self.end(id, host);
         self.log(format_args!("broker {id} ends: {error}"));
+        if !cut {
+            self.trace.hit(Mark::DiskFailed);
+            return;
+        }
+        self.trace.hit(Mark::CrashInOperation);
+        let last = host.disk.operations().pop();
+        last.as_ref().and_then(crashed_in).into_iter().for_each(|mark| self.trace.hit(mark));
+    }
+
+    fn lost_power(&self, id: BrokerId) {
+        if let Some(checker) = &self.checker {
+            checker.lock().lost_power(id);
+        }
+    }
+
+    /// Has the checker look at a broker that something has happened to.
+    ///
+    /// # Panics
+    /// If an invariant does not hold: that is a bug of brooklet's.
+    fn look(&self, id: BrokerId, host: &Host) {
+        let (Some(checker), Some(running)) = (&self.checker, &host.running) else { return };
+        let mut checker = checker.lock();
+        if let Err(broken) = checker.look(id, running) {
+            let (seed, story) = (self.settings.seed, self.trace.snapshot());
+            let Broken { invariant, what } = broken;
+            panic!(
+                "an invariant is broken, {invariant}: {what}\nthe cluster's seed is {seed}; what happened:\n{story}"
+            );
+        }
+        checker.take_marks().into_iter().for_each(|mark| self.trace.hit(mark));
     }
 
     pub(super) fn ask(&self, to: BrokerId, request: ClientRequest) {
@@ -311,6 +361,17 @@ impl World {
                 network.block(b, a);
             }
         });
+    }
+}
+
+/// What a disk was doing as its power went, from its last operation.
+fn crashed_in(last: &DiskOperation) -> Option<Mark> {
+    let path = last.path.to_string_lossy();
+    let of_segment = [".log", ".index", ".timeindex"].iter().any(|kind| path.ends_with(kind));
+    match last.op {
+        _ if path.contains("checkpoint") => Some(Mark::CrashInCheckpoint),
+        DiskOp::Open | DiskOp::SetLen | DiskOp::Reserve if of_segment => Some(Mark::CrashInRoll),
+        _ => None,
     }
 }
 

@@ -6,9 +6,11 @@ mod copying;
 mod metadata;
 
 use super::{
+    marks::Mark,
     metadata_log::MetadataLog,
-    post::{ClientRequest, Connection, Post},
+    post::{ClientRequest, Connection, OwnedProduce, Post},
     trace::Trace,
+    witness::{Answered, Witness},
 };
 use crate::{
     bugs::{self, Bug},
@@ -22,9 +24,10 @@ use crate::{
     prng::Prng,
     record::ValidBatch,
     rpc::{
-        Answer, ProduceRequest, ReplicaFetchRequest, ReplicaFetchResponse, Request, Response, Service, Ticket,
+        Answer, ProduceRequest, ProduceResponse, ReplicaFetchRequest, ReplicaFetchResponse, Request,
+        Response, Service, Ticket, metadata_record::MetadataRecord,
     },
-    types::{BrokerEpoch, BrokerId, Instant},
+    types::{Acks, BrokerEpoch, BrokerId, Instant},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -149,6 +152,7 @@ pub(super) struct Running {
     connections: Vec<Connection>,
     /// What its disk has refused: the process ends.
     failed: Option<Error>,
+    witness: Option<Arc<Witness>>,
 }
 
 /// What a process is started with.
@@ -168,6 +172,8 @@ pub(super) struct Start {
     pub(super) node: Arc<Node>,
     /// Whether the process before this one had ended in order.
     pub(super) was_closed: bool,
+    /// Who is to know what clients are told.
+    pub(super) witness: Option<Arc<Witness>>,
 }
 
 impl Running {
@@ -212,6 +218,7 @@ impl Running {
             unknown_yet: Vec::new(),
             connections: Vec::new(),
             failed: None,
+            witness: start.witness,
         })
     }
 
@@ -221,6 +228,25 @@ impl Running {
 
     pub(super) fn image(&self) -> &Image {
         &self.image
+    }
+
+    /// How many entries of the metadata log are applied.
+    pub(super) fn applied(&self) -> u64 {
+        self.applied.0
+    }
+
+    /// The records of an entry.
+    pub(super) fn metadata_entry(&self, index: u64) -> &[MetadataRecord] {
+        self.quorum.entry(Index(index)).map_or(&[], |entry| &entry.payload)
+    }
+
+    pub(super) fn quorum(&self) -> &Quorum {
+        &self.quorum
+    }
+
+    /// The losses of power that its machine had before this process.
+    pub(super) fn boot(&self) -> u64 {
+        self.boot
     }
 
     /// Whether this broker is the active controller, with its term.
@@ -260,6 +286,7 @@ impl Running {
         self.connections.push(request.connection());
         match request {
             ClientRequest::Produce { request, ticket } => {
+                let note = self.note_produce(&request);
                 let mut bytes = request.batch;
                 let answer = match ValidBatch::validate(&mut bytes) {
                     Ok(mut batch) => self.node.produce(
@@ -274,29 +301,64 @@ impl Running {
                     ),
                     Err(error) => Answer::Ready(Err(Error::InvalidRecord(error.to_string()).into())),
                 };
-                self.reply(answer, ticket);
+                self.reply(answer, ticket, note);
             }
             ClientRequest::Fetch { request, ticket } => {
                 let answer = self.node.fetch(self.id, &request);
-                self.reply(answer, ticket);
+                let witness = self.witness.clone();
+                self.reply(answer, ticket, move |answer| {
+                    if let (Some(witness), Ok(response)) = (witness, answer) {
+                        witness.note_fetch(&request, response);
+                    }
+                });
             }
             ClientRequest::Call { request, ticket } if control::is_for_controller(&request) => {
                 self.forward(request, ticket);
             }
             ClientRequest::Call { request, ticket } => {
                 let answer = self.node.call(self.id, request);
-                self.reply(answer, ticket);
+                self.reply(answer, ticket, |_| {});
             }
         }
     }
 
-    /// Who asks a broker whose disk refuses finds the connection broken.
-    fn reply<T: Send + 'static>(&mut self, answer: Answer<T>, ticket: Ticket<T>) {
+    /// Notes what becomes of a produce.
+    fn note_produce(&self, request: &OwnedProduce) -> impl FnOnce(&Result<ProduceResponse>) + Send + use<> {
+        let (trace, witness) = (Arc::clone(&self.trace), self.witness.clone());
+        let partition = (request.partition.topic_id, request.partition.partition);
+        let by_all = request.acks == Acks::All;
+        move |answer| match answer {
+            Ok(response) => {
+                if let Some(witness) = witness.filter(|_| by_all) {
+                    witness.note(Answered::Produced { partition, base: response.base_offset });
+                }
+            }
+            Err(Error::RequestTimedOut) => trace.hit(Mark::ProduceTimedOut),
+            Err(Error::NotEnoughReplicas { .. }) => trace.hit(Mark::ProduceRefused),
+            Err(Error::NotEnoughReplicasAfterAppend) => trace.hit(Mark::NotEnoughAfterAppend),
+            Err(_) => {}
+        }
+    }
+
+    /// Who asks a broker whose disk refuses finds the connection broken. What is answered is noted first.
+    fn reply<T: Send + 'static>(
+        &mut self,
+        answer: Answer<T>,
+        ticket: Ticket<T>,
+        note: impl FnOnce(&Result<T>) + Send + 'static,
+    ) {
         let (post, id) = (Arc::clone(&self.post), self.id);
         match answer {
             Answer::Ready(Err(error)) if error.is_of_the_disk() => self.failed = Some(*error),
-            Answer::Ready(answer) => post.answer(id, &ticket, answer.map_err(|error| *error)),
-            Answer::Parked(parked) => parked.on_fill(move |answer| post.answer(id, &ticket, answer)),
+            Answer::Ready(answer) => {
+                let answer = answer.map_err(|error| *error);
+                note(&answer);
+                post.answer(id, &ticket, answer);
+            }
+            Answer::Parked(parked) => parked.on_fill(move |answer| {
+                note(&answer);
+                post.answer(id, &ticket, answer);
+            }),
         }
     }
 

@@ -53,6 +53,7 @@ impl Run {
             .brokers(3)
             .seed(seed)
             .replica_lag_time_max(Duration::from_secs(2))
+            .check_invariants(true)
             .start()
             .unwrap();
         let topic = cluster.create_topic("t", config).unwrap();
@@ -251,7 +252,10 @@ impl Run {
         }
         for partition in 0..PARTITIONS {
             let of = (self.topic, partition);
-            let copies = self.cluster.inner.world.survey(|id, running| (id, running.node.batches(of)));
+            let copies =
+                self.cluster.inner.world.survey(|id, running| {
+                    (id, running.node.batches(of, crate::types::Offset::ZERO).unwrap())
+                });
             if let Some((id, _)) = copies.iter().find(|(_, bytes)| *bytes != copies[0].1) {
                 self.fail(format_args!(
                     "t-{partition} is another one on broker {id}: {:?}",

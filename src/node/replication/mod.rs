@@ -6,10 +6,14 @@ mod follow;
 mod role;
 mod serve;
 mod topics;
+mod view;
 
 pub(super) use acks::Acknowledgements;
 pub(super) use role::{Followed, Role};
 pub(super) use serve::ParkedReplicaFetch;
+pub(crate) use view::CopyView;
+#[cfg(test)]
+pub(crate) use view::ReplicaView;
 
 use super::{Node, partition::Partition};
 use crate::{
@@ -259,41 +263,5 @@ impl Node {
     pub(crate) fn leaders_followed(&self) -> BTreeSet<BrokerId> {
         let topics = self.topics.read();
         topics.partitions().filter_map(|partition| partition.lock().role.copies_from()).collect()
-    }
-}
-
-/// A copy of a partition, looked at from outside.
-#[cfg(test)]
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ReplicaView {
-    pub(crate) leads: bool,
-    pub(crate) epoch: LeaderEpoch,
-    pub(crate) isr: BTreeSet<BrokerId>,
-    pub(crate) high_watermark: Offset,
-    pub(crate) start: Offset,
-    pub(crate) end: Offset,
-}
-
-#[cfg(test)]
-impl Node {
-    pub(crate) fn view(&self, of: (TopicId, i32)) -> Option<ReplicaView> {
-        let partition = self.partition_by_id(of).ok()?;
-        let mut state = partition.lock();
-        let (epoch, isr, leads) = match &state.role {
-            Role::Leader(leader) => (leader.epoch(), leader.isr().clone(), true),
-            other => (other.epoch(), BTreeSet::new(), false),
-        };
-        let log = state.log_if_any().ok().flatten()?;
-        let (high_watermark, start, end) = (partition.high_watermark(log), log.start(), log.end());
-        Some(ReplicaView { leads, epoch, isr, high_watermark, start, end })
-    }
-
-    /// The batches of a copy, byte for byte.
-    pub(crate) fn batches(&self, of: (TopicId, i32)) -> Vec<u8> {
-        let Ok(partition) = self.partition_by_id(of) else { return Vec::new() };
-        let mut state = partition.lock();
-        let Ok(Some(log)) = state.log_if_any() else { return Vec::new() };
-        let (start, end) = (log.start(), log.end());
-        log.read(start, end, usize::MAX, true).map(|bytes| bytes.to_vec()).unwrap_or_default()
     }
 }
