@@ -1,11 +1,11 @@
 //! Whether a cluster has got over everything.
 
-use super::Cluster;
+use super::{Cluster, host::Running};
 use crate::{
     rpc::metadata_record::PartitionState,
     types::{BrokerId, Offset, TopicId},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 type Key = (TopicId, i32);
 
@@ -25,51 +25,53 @@ impl Cluster {
     /// # Ok(()) }
     /// ```
     pub fn has_converged(&self) -> bool {
+        self.unconverged().is_none()
+    }
+
+    /// What keeps the cluster from having [converged](Self::has_converged).
+    #[doc(hidden)]
+    pub fn unconverged(&self) -> Option<String> {
         if !self.is_complete() {
-            return false;
+            return Some("not every broker is there".to_owned());
         }
         let is_well = |state: &PartitionState| {
             state.leader.is_some() && state.replicas.iter().all(|id| state.isr.contains(id))
         };
         let known = self.inner.world.survey(|_, running| {
             let topics = running.image().topics().values();
-            topics.flat_map(|topic| topic.partitions.values()).all(is_well)
+            let mut partitions = topics.flat_map(|topic| topic.partitions.values());
+            partitions.find(|state| !is_well(state)).cloned()
         });
-        known.into_iter().all(|all| all) && self.copies_agree()
+        match known.into_iter().flatten().next() {
+            Some(state) => Some(format!("a partition has no leader, or not all in sync: {state:?}")),
+            None => self.different(),
+        }
     }
 
-    fn copies_agree(&self) -> bool {
-        let mut extents: BTreeMap<Key, Vec<(Offset, Offset)>> = BTreeMap::new();
-        self.inner.world.survey(|_, running| {
+    /// A partition whose copies are not alike.
+    fn different(&self) -> Option<String> {
+        let mut extents: BTreeMap<Key, Vec<(BrokerId, Offset, Offset)>> = BTreeMap::new();
+        self.inner.world.survey(|id, running| {
             running.node.look_at_copies(|key, view| {
-                extents.entry(key).or_default().push((view.start, view.end));
+                extents.entry(key).or_default().push((id, view.start, view.end));
             });
         });
-        extents.into_iter().all(|(key, copies)| {
-            let starts = copies.iter().map(|(start, _)| *start);
-            let mut ends = copies.iter().map(|(_, end)| *end);
-            let (from, first) = (starts.max().unwrap_or_default(), ends.next());
-            ends.all(|end| Some(end) == first) && self.batches_agree(key, from)
+        extents.into_iter().find_map(|(key, copies)| {
+            let ends: BTreeSet<Offset> = copies.iter().map(|(.., end)| *end).collect();
+            let from = copies.iter().map(|(_, start, _)| *start).max().unwrap_or_default();
+            if ends.len() > 1 {
+                return Some(format!("the copies of {key:?} do not end alike: {copies:?}"));
+            }
+            let batches = |id, running: &Running| {
+                copies.iter().any(|(of, ..)| *of == id).then(|| running.node.batches(key, from))
+            };
+            let mut all = self.inner.world.survey(batches).into_iter().flatten().enumerate();
+            let (_, first) = all.next()?;
+            all.find_map(|(n, other)| match (&first, &other) {
+                (Ok(one), Ok(other)) if one == other => None,
+                (Err(error), _) | (_, Err(error)) => Some(format!("{key:?} cannot be read: {error}")),
+                _ => Some(format!("copy {n} of {key:?} is another one than the first: {copies:?}")),
+            })
         })
-    }
-
-    fn batches_agree(&self, key: Key, from: Offset) -> bool {
-        let replicas = self.replicas(key);
-        let mut copies = self
-            .inner
-            .world
-            .survey(|id, running| replicas.contains(&id).then(|| running.node.batches(key, from).ok()))
-            .into_iter()
-            .flatten();
-        let first = copies.next().flatten();
-        first.is_some() && copies.all(|bytes| bytes == first)
-    }
-
-    fn replicas(&self, key: Key) -> Vec<BrokerId> {
-        let known = self
-            .inner
-            .world
-            .survey(|_, running| running.image().partition(key.0, key.1).map(|state| state.replicas.clone()));
-        known.into_iter().flatten().next().unwrap_or_default()
     }
 }

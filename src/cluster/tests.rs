@@ -1,7 +1,5 @@
 //! Clusters as a test author sees them.
 
-mod simulation;
-
 use super::*;
 use crate::{env::DiskOp, prng::seeds};
 use std::collections::BTreeSet;
@@ -187,6 +185,18 @@ fn a_broker_whose_disk_fails_ends_and_the_others_go_on() {
     let mut read = read(&cluster);
     read.dedup();
     assert_eq!(read, ["before", "after"]);
+}
+
+#[test]
+fn a_broker_whose_disk_loses_power_ends_though_it_has_nothing_to_write() {
+    let cluster = three(6);
+    put_until_it_is_there(&cluster, "before");
+    cluster.advance(Duration::from_secs(5));
+    cluster.disk(2).unwrap().power_cut();
+    cluster.advance(Duration::from_secs(5));
+    assert!(!cluster.is_running(2).unwrap(), "{}", cluster.trace());
+    cluster.restart(2).unwrap();
+    cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
 }
 
 /// KIP-966: who was the last in sync, and has lost what it had not flushed, does not lead while another has all.

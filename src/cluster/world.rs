@@ -25,6 +25,7 @@ use crate::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Display,
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -66,6 +67,13 @@ struct Host {
     wake_at: Instant,
 }
 
+impl Host {
+    /// Whether its disk has lost power under the process that runs.
+    fn has_lost_power(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.boot() != self.disk.power_cuts())
+    }
+}
+
 impl World {
     pub(super) fn new(clock: Clock, settings: Settings) -> Arc<Self> {
         let prng = Prng::new(settings.seed);
@@ -92,7 +100,7 @@ impl World {
         self.post.clock().now()
     }
 
-    pub(super) fn log(&self, what: impl std::fmt::Display) {
+    pub(super) fn log(&self, what: impl Display) {
         self.trace.add(self.now(), what);
     }
 
@@ -191,10 +199,10 @@ impl World {
 
     fn end(&self, id: BrokerId, host: &mut Host) {
         host.paused = None;
+        if host.has_lost_power() {
+            self.lost_power(id);
+        }
         if let Some(mut running) = host.running.take() {
-            if running.boot() != host.disk.power_cuts() {
-                self.lost_power(id);
-            }
             for connection in running.take_connections().into_iter().filter(|connection| connection.is_open())
             {
                 connection.fail(&self.post, id, Error::NetworkException);
@@ -310,13 +318,17 @@ impl World {
             Err(error) => return self.crash(id, host, &error),
         }
         self.look(id, host);
+        // A machine without power does nothing more, whether it would have touched its disk or not.
+        if host.has_lost_power() {
+            self.crash(id, host, &"its machine has lost power");
+        }
     }
 
-    /// A broker that cannot keep its metadata ends.
-    fn crash(&self, id: BrokerId, host: &mut Host, error: &Error) {
-        let cut = host.running.as_ref().is_some_and(|running| running.boot() != host.disk.power_cuts());
+    /// A broker ends whose disk refuses something, or whose machine is without power.
+    fn crash(&self, id: BrokerId, host: &mut Host, why: &dyn Display) {
+        let cut = host.has_lost_power();
         self.end(id, host);
-        self.log(format_args!("broker {id} ends: {error}"));
+        self.log(format_args!("broker {id} ends: {why}"));
         if !cut {
             self.trace.hit(Mark::DiskFailed);
             return;

@@ -1,6 +1,6 @@
 //! What goes wrong, as the seed says.
 
-use super::Run;
+use super::{MOST_BROKEN, Run};
 use brooklet::{BrokerId, Cluster, DiskFault, DiskOp, SimDisk};
 use std::time::Duration;
 
@@ -108,7 +108,9 @@ impl Run {
     }
 
     /// Has all run and reach each other again.
-    pub(crate) fn recover(&self) {
+    pub(crate) fn recover(&mut self) {
+        let broken = self.random.below(MOST_BROKEN.as_millis() as u64);
+        self.heal_at = self.cluster.now() + Duration::from_millis(broken);
         let all = |cluster: &Cluster| -> brooklet::Result<()> {
             cluster.heal();
             for id in cluster.brokers() {

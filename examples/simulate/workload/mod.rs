@@ -19,6 +19,9 @@ const LEAST_FAULTS: u64 = 3;
 /// By then it must have come to that.
 const MOST_TIME: Duration = Duration::from_secs(3600);
 
+/// How long faults stay, at most.
+const MOST_BROKEN: Duration = Duration::from_secs(30);
+
 /// What a seed has come to.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Report {
@@ -56,6 +59,8 @@ pub(crate) struct Run {
     partitions: Vec<Partition>,
     /// How many brokers have a copy of each.
     copies: usize,
+    /// Then all is healed: a cluster that does nothing finds nothing.
+    heal_at: Timestamp,
     /// Whether so many machines may lose power that what was acknowledged is lost.
     careless: bool,
     producers: producers::Producers,
@@ -113,6 +118,7 @@ impl Run {
             begun,
             partitions,
             copies: 3,
+            heal_at: begun + MOST_BROKEN,
             careless,
             producers,
             readers,
@@ -150,7 +156,9 @@ impl Run {
                 self.advance(Duration::from_millis(pause));
             }
         }
-        if self.random.once_in(7) {
+        if self.cluster.now() >= self.heal_at {
+            self.recover();
+        } else if self.random.once_in(7) {
             self.fault();
         }
     }
@@ -163,7 +171,7 @@ impl Run {
     fn finish(&mut self) {
         self.recover();
         if self.cluster.run_until(Duration::from_secs(120), Cluster::has_converged).is_err() {
-            self.fail("it does not converge");
+            self.fail(format_args!("it does not converge: {:?}", self.cluster.unconverged()));
         }
         for partition in self.given_up() {
             self.history.given_up(partition);

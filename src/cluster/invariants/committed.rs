@@ -10,6 +10,8 @@ use crate::types::{LeaderEpoch, Offset};
 #[derive(Debug, Default)]
 pub(super) struct Committed {
     batches: Vec<Stamp>,
+    /// In which epoch each was committed, that is, by whom.
+    by: Vec<LeaderEpoch>,
     /// The epoch of the last unclean election: leaders of earlier ones do not count any more.
     since: LeaderEpoch,
     /// Whether what was committed before it is yet to be given up.
@@ -19,6 +21,11 @@ pub(super) struct Committed {
 impl Committed {
     pub(super) fn batches(&self) -> &[Stamp] {
         &self.batches
+    }
+
+    /// What was committed in earlier epochs than this one.
+    pub(super) fn before(&self, epoch: LeaderEpoch) -> impl Iterator<Item = &Stamp> {
+        self.batches.iter().zip(&self.by).filter(move |(_, by)| **by < epoch).map(|(batch, _)| batch)
     }
 
     /// The last `count` batches.
@@ -54,6 +61,7 @@ impl Committed {
         let has = |batch: &&Stamp| batch.next <= leader.view.start || leader.at(batch.base) == Some(*batch);
         let kept = self.batches.iter().take_while(has).count();
         self.batches.truncate(kept);
+        self.by.truncate(kept);
         true
     }
 
@@ -71,6 +79,7 @@ impl Committed {
             return Err(broken("leader completeness", what));
         }
         self.batches.extend_from_slice(new);
+        self.by.resize(self.batches.len(), leader.view.epoch);
         Ok(new.len())
     }
 }

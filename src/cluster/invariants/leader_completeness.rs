@@ -11,7 +11,8 @@ const NAME: &str = "leader completeness";
 
 /// A new leader has everything.
 pub(super) fn check(committed: &Committed, leader: &Copy, name: &dyn Fn() -> String) -> Held {
-    has(committed.batches(), leader, name)
+    // A broker that was halted may lead for a moment although others have led, and committed, since.
+    has(committed.before(leader.view.epoch), leader, name)
 }
 
 /// A leader of a later epoch has what was committed just now.
@@ -21,12 +22,12 @@ pub(super) fn check_last(
     leader: &Copy,
     name: &dyn Fn() -> String,
 ) -> Held {
-    has(committed.last(new), leader, name)
+    has(committed.last(new).iter(), leader, name)
 }
 
-fn has(batches: &[Stamp], leader: &Copy, name: &dyn Fn() -> String) -> Held {
+fn has<'a>(mut batches: impl Iterator<Item = &'a Stamp>, leader: &Copy, name: &dyn Fn() -> String) -> Held {
     let lacks = |batch: &&Stamp| batch.next > leader.view.start && leader.at(batch.base) != Some(*batch);
-    match batches.iter().find(lacks) {
+    match batches.find(lacks) {
         None => Ok(()),
         Some(batch) => {
             let (epoch, there) = (leader.view.epoch, leader.at(batch.base));

@@ -148,11 +148,11 @@ impl Checker {
         let settings = self.image.topic_by_id(key.0).and_then(|topic| topic.config.settings().ok());
         let needed = settings.map_or(1, |settings| settings.min_insync_replicas).min(after.replicas.len());
         let partition = self.partitions.entry(key).or_default();
-        partition.disks.changed(before, after);
         if after.is_unclean_behind(before) {
             partition.disks.check(name(&self.image, key), needed, before, after)?;
             partition.committed.forget_from(after.leader_epoch);
         }
+        partition.disks.changed(before, after);
         Ok(())
     }
 
