@@ -9,8 +9,9 @@ impl Run {
     pub(crate) fn fault(&mut self) {
         let broker = self.broker();
         self.report.faults += 1;
-        let done = match self.random.below(22) {
+        let done = match self.random.below(24) {
             0..=2 => self.cluster.kill(broker),
+            3 if self.careless => self.blackout(),
             3..=6 if self.may_lose(broker) => self.power_cut(broker),
             7..=9 if self.may_lose(broker) => self.crash_in_operation(broker),
             10 => self.disk_refuses(broker),
@@ -32,6 +33,7 @@ impl Run {
             }
             18 => self.cluster.resume(broker),
             19 => self.cluster.restart(broker),
+            20 if self.may_lose(broker) => self.siege(),
             _ => {
                 self.report.faults -= 1;
                 Ok(self.recover())
@@ -73,6 +75,33 @@ impl Run {
     fn power_cut(&mut self, broker: BrokerId) -> brooklet::Result<()> {
         self.cluster.power_cut(broker)?;
         if self.random.once_in(2) { self.cluster.restart(broker) } else { Ok(()) }
+    }
+
+    /// All machines lose power at once: what was acknowledged and not flushed may be gone.
+    fn blackout(&mut self) -> brooklet::Result<()> {
+        let all = self.cluster.brokers();
+        all.iter().try_for_each(|id| self.cluster.power_cut(*id))?;
+        all.iter().try_for_each(|id| self.cluster.restart(*id))
+    }
+
+    /// Of three that have a partition one dies, then another, and the last one loses power: of those who come back none has all that was
+    /// acknowledged, so that nobody may lead.
+    fn siege(&mut self) -> brooklet::Result<()> {
+        let (topic, number) = self.random.of(&self.partitions);
+        let Ok(leader) = self.cluster.leader(topic, number) else { return Ok(()) };
+        let isr = self.cluster.isr(topic, number)?;
+        let [first, second] = isr.into_iter().filter(|id| *id != leader).collect::<Vec<_>>()[..] else {
+            return Ok(());
+        };
+        self.cluster.kill(first)?;
+        self.advance(Duration::from_secs(5));
+        self.produce();
+        self.cluster.kill(second)?;
+        self.cluster.power_cut(leader)?;
+        self.cluster.restart(leader)?;
+        self.cluster.restart(first)?;
+        self.advance(Duration::from_secs(10));
+        Ok(())
     }
 
     /// The power goes while something is done to the disk: as a segment is closed, a checkpoint is written, or whatever comes.
