@@ -168,7 +168,7 @@ pub use client::{
 };
 #[doc(hidden)]
 pub use cluster::Mark;
-pub use cluster::{Cluster, ClusterBuilder, ClusterTrace};
+pub use cluster::{ApiKey, Cluster, ClusterBuilder, ClusterTrace};
 pub use config::{AutoOffsetReset, ConsumerConfig, Partitioner, ProducerConfig, TopicConfig};
 pub use env::{DiskFault, DiskOp, DiskOperation, Fault, Intercept, ManualClock, SimDisk};
 pub use error::{Error, Result};

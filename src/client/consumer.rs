@@ -158,7 +158,7 @@ impl ConsumerBuilder {
             Some(group) => client.call(FindCoordinatorRequest { group })?.broker,
             None => client.bootstrap,
         };
-        let shared = Arc::new(Shared::new(client, &config, coordinator));
+        let shared = Shared::new(client, &config, coordinator);
         let mut core = ConsumerCore::new(config, wanted);
         core.tells = listener.0.is_some();
         let (core, listener) = (RefCell::new(core), RefCell::new(listener));

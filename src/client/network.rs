@@ -6,7 +6,9 @@
 //! call.
 
 mod attempt;
+mod coordinators;
 mod gathered;
+mod listing;
 mod metadata;
 
 use super::REQUEST_TIMEOUT;
@@ -22,6 +24,7 @@ use crate::{
 };
 use attempt::{Attempt, Outgoing, Sent};
 use gathered::Gathered;
+use listing::Listing;
 use metadata::KnownLeaders;
 use std::{
     collections::BTreeMap,
@@ -52,6 +55,8 @@ struct State {
     /// The one among them that is asked now.
     preferred: usize,
     leaders: KnownLeaders,
+    /// Who keeps which group.
+    coordinators: BTreeMap<String, BrokerId>,
     /// What is to be done later, by time.
     later: TimerQueue<Later>,
 }
@@ -61,6 +66,10 @@ enum Later {
     Again(Box<Attempt>),
     /// Nobody has answered what was sent.
     Silence(Arc<Sent>),
+    /// Groups are listed once more.
+    List(Listing),
+    /// Not all have answered who were asked for their groups.
+    ListingSilence(Arc<listing::Round>),
     /// A fetch that nobody has answered, or that failed, is answered.
     GiveUp(FetchRequest, Ticket<FetchResponse>),
 }
@@ -68,8 +77,13 @@ enum Later {
 impl NetworkClient {
     /// A way to these brokers, any of which is asked first.
     pub(crate) fn new(transport: Arc<dyn Service>, brokers: Vec<BrokerId>) -> Arc<Self> {
-        let (leaders, later) = (KnownLeaders::default(), TimerQueue::default());
-        let state = State { brokers, preferred: 0, leaders, later };
+        let state = State {
+            brokers,
+            preferred: 0,
+            leaders: KnownLeaders::default(),
+            coordinators: BTreeMap::new(),
+            later: TimerQueue::default(),
+        };
         Arc::new_cyclic(|me| Self { me: Weak::clone(me), transport, state: Mutex::new(state) })
     }
 
@@ -117,6 +131,8 @@ impl Timed for NetworkClient {
             match due {
                 Some(Later::Again(attempt)) => self.go(*attempt),
                 Some(Later::Silence(sent)) => self.silent(&sent),
+                Some(Later::List(listing)) => self.ask_who_keeps_groups(listing),
+                Some(Later::ListingSilence(round)) => self.list_later(&round, &Error::RequestTimedOut),
                 Some(Later::GiveUp(request, ticket)) => self.give_up(&request, &ticket),
                 // Each has its own call.
                 None => return None,
@@ -170,7 +186,10 @@ impl Service for NetworkClient {
 
     fn call(&self, _to: BrokerId, request: Request) -> Answer<Response> {
         let ticket = Ticket::new(Slot::new());
-        self.start(Outgoing::Call { request, ticket: Arc::clone(&ticket) }, REQUEST_TIMEOUT);
+        match request {
+            Request::ListGroups(_) => self.list_groups(Arc::clone(&ticket)),
+            request => self.start(Outgoing::Call { request, ticket: Arc::clone(&ticket) }, REQUEST_TIMEOUT),
+        }
         Answer::Parked(ticket)
     }
 

@@ -146,6 +146,27 @@ impl Client {
         known.ok_or_else(|| Error::UnknownTopicOrPartition { topic: topic.to_owned(), partition: None })
     }
 
+    /// As [`send_again`](Self::send_again), without waiting where the answer takes time: then a topic that was made anew is an
+    /// error.
+    pub(super) fn begin_send(
+        &self,
+        route: &mut Route,
+        topic: &str,
+        batch: &mut ValidBatch<'_>,
+        durability: Durability,
+        acks: Acks,
+    ) -> Answer<ProduceResponse> {
+        let timeout = super::REQUEST_TIMEOUT;
+        let request = ProduceRequest { partition: &route.partition, acks, timeout, durability, batch };
+        match self.service.produce(route.leader, request) {
+            Answer::Ready(Err(error)) if matches!(*error, Error::UnknownTopicId { .. }) => {
+                self.forget(topic);
+                Answer::Ready(self.send_again(route, topic, batch, durability, acks).map_err(Box::new))
+            }
+            answer => answer,
+        }
+    }
+
     /// Sends a batch to a partition of `topic`, and anew where that turns out to have been made anew.
     pub(super) fn send_again(
         &self,

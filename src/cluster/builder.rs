@@ -3,11 +3,12 @@
 use super::{
     Cluster,
     host::Timing,
+    time::Time,
     world::{Settings, World},
 };
 use crate::{
     config::TopicConfig,
-    env::{Clock, ManualClock},
+    env::ManualClock,
     error::{Error, Result},
 };
 use std::time::Duration;
@@ -31,10 +32,12 @@ const STARTS_WITHIN: Duration = Duration::from_secs(60);
 pub struct ClusterBuilder {
     brokers: u16,
     seed: u64,
-    clock: ManualClock,
+    /// `None`: the wall clock.
+    clock: Option<ManualClock>,
     timing: Timing,
     max_lag: Duration,
     topic_defaults: TopicConfig,
+    offsets_partitions: i32,
     topics: Vec<(String, TopicConfig)>,
     check_invariants: bool,
 }
@@ -44,10 +47,11 @@ impl ClusterBuilder {
         Self {
             brokers: 3,
             seed: 0,
-            clock: ManualClock::new(),
+            clock: Some(ManualClock::new()),
             timing: Timing::default(),
             max_lag: Duration::from_secs(10),
             topic_defaults: TopicConfig::new(),
+            offsets_partitions: 50,
             topics: Vec::new(),
             check_invariants: false,
         }
@@ -95,7 +99,31 @@ impl ClusterBuilder {
     /// # Ok(()) }
     /// ```
     pub fn clock(mut self, clock: &ManualClock) -> Self {
-        self.clock = clock.clone();
+        self.clock = Some(clock.clone());
+        self
+    }
+
+    /// Lets time pass by the wall clock, in a thread of the cluster's: for tests with threads of their own. Messages take no time then,
+    /// unless [`set_latency`](Cluster::set_latency) says otherwise; timeouts are as long as they are, and two runs are not alike.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().wall_clock().topic("orders", TopicConfig::new()).start()?;
+    /// let producers: Vec<_> = (0..4)
+    ///     .map(|n: i32| {
+    ///         let client = cluster.client().clone();
+    ///         std::thread::spawn(move || client.produce(Record::to("orders").value(&n.to_string())))
+    ///     })
+    ///     .collect();
+    /// for producer in producers {
+    ///     producer.join().unwrap()?;
+    /// }
+    /// assert_eq!(cluster.high_watermark("orders", 0)?, 4);
+    /// # Ok(()) }
+    /// ```
+    pub fn wall_clock(mut self) -> Self {
+        self.clock = None;
         self
     }
 
@@ -141,6 +169,20 @@ impl ClusterBuilder {
     /// ```
     pub fn topic_defaults(mut self, config: TopicConfig) -> Self {
         self.topic_defaults = config;
+        self
+    }
+
+    /// How many partitions `__consumer_offsets` has. (`offsets.topic.num.partitions`) Default 50. Few start faster.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().offsets_topic_partitions(1).topic("orders", TopicConfig::new()).start()?;
+    /// let consumer = cluster.consumer("billing").subscribe("orders")?;
+    /// # Ok(()) }
+    /// ```
+    pub fn offsets_topic_partitions(mut self, count: i32) -> Self {
+        self.offsets_partitions = count;
         self
     }
 
@@ -202,9 +244,13 @@ impl ClusterBuilder {
             max_lag: self.max_lag,
             topic_defaults: self.topic_defaults.clone(),
             check_invariants: self.check_invariants,
+            offsets_partitions: self.offsets_partitions,
         };
-        let world = World::new(Clock::Manual(self.clock.clone()), settings);
-        let cluster = Cluster::new(world, self.clock, self.seed);
+        let world = World::new(Time::clock(self.clock.as_ref()), settings);
+        if self.clock.is_none() {
+            world.post.network(|network| network.set_latency(Duration::ZERO, Duration::ZERO));
+        }
+        let cluster = Cluster::new(world, self.seed)?;
         for id in cluster.brokers() {
             cluster.restart(id)?;
         }
@@ -217,6 +263,7 @@ impl ClusterBuilder {
 
     fn check(&self) -> Result<()> {
         self.topic_defaults.settings()?;
+        TopicConfig::offsets_topic(self.offsets_partitions).partition_count()?;
         let invalid = |key: &str, value: String, reason: &str| {
             let (key, reason) = (key.to_owned(), reason.to_owned());
             Err(Error::InvalidConfig { key, value, reason })

@@ -1,8 +1,12 @@
 //! What may go wrong in a cluster, as a test says it.
 
-use super::{Cluster, marks::Mark};
-use crate::{env::SimDisk, error::Result, types::BrokerId};
-use std::{collections::BTreeSet, time::Duration};
+use super::{ApiKey, Cluster, marks::Mark};
+use crate::{
+    env::{Intercept, SimDisk},
+    error::Result,
+    types::BrokerId,
+};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 impl Cluster {
     fn hit(&self, mark: Mark) {
@@ -132,61 +136,65 @@ impl Cluster {
 
     /// Cuts a broker off from all others and from all clients, both ways, until the network [heals](Self::heal).
     ///
+    /// # Errors
+    /// [`Error::IllegalState`](crate::Error::IllegalState) if there is no such broker.
+    ///
     /// ```
     /// # use brooklet::*;
     /// # use std::time::Duration;
     /// # fn main() -> Result<()> {
     /// let cluster = Cluster::builder().brokers(3).start()?;
     /// let controller = cluster.controller()?;
-    /// cluster.isolate(controller);
+    /// cluster.isolate(controller)?;
     /// cluster.run_until(Duration::from_secs(10), |cluster| {
     ///     cluster.controller().is_ok_and(|now| now != controller)
     /// })?;
     /// # Ok(()) }
     /// ```
-    pub fn isolate(&self, broker: impl Into<BrokerId>) {
-        let broker = broker.into();
-        self.inner.world.post.network(|network| network.isolate(broker));
+    pub fn isolate(&self, broker: impl Into<BrokerId>) -> Result<()> {
         self.hit(Mark::Isolated);
-        self.inner.world.log(format_args!("broker {broker} is isolated"));
+        self.inner.world.isolate(broker.into())
     }
 
     /// Lets nothing pass between brokers of the one side and of the other, until the network [heals](Self::heal). Clients reach
     /// both.
     ///
+    /// # Errors
+    /// [`Error::IllegalState`](crate::Error::IllegalState) if there is no such broker.
+    ///
     /// ```
     /// # use brooklet::*;
     /// # fn main() -> Result<()> {
     /// let cluster = Cluster::builder().brokers(5).start()?;
-    /// cluster.partition_network([1, 2], [3, 4, 5]);
+    /// cluster.partition_network([1, 2], [3, 4, 5])?;
     /// # Ok(()) }
     /// ```
     pub fn partition_network<A: Into<BrokerId>, B: Into<BrokerId>>(
         &self,
         one: impl IntoIterator<Item = A>,
         other: impl IntoIterator<Item = B>,
-    ) {
+    ) -> Result<()> {
         let one: BTreeSet<BrokerId> = one.into_iter().map(Into::into).collect();
         let other: BTreeSet<BrokerId> = other.into_iter().map(Into::into).collect();
-        self.inner.world.partition(&one, &other);
         self.hit(Mark::LinkBlocked);
-        self.inner.world.log(format_args!("nothing passes between {one:?} and {other:?}"));
+        self.inner.world.partition(&one, &other)
     }
 
     /// Lets nothing pass from one broker to another, one way, until the network [heals](Self::heal).
+    ///
+    /// # Errors
+    /// [`Error::IllegalState`](crate::Error::IllegalState) if there is no such broker.
     ///
     /// ```
     /// # use brooklet::*;
     /// # fn main() -> Result<()> {
     /// let cluster = Cluster::builder().brokers(3).start()?;
-    /// cluster.block_link(1, 2);
+    /// cluster.block_link(1, 2)?;
     /// # Ok(()) }
     /// ```
-    pub fn block_link(&self, from: impl Into<BrokerId>, to: impl Into<BrokerId>) {
-        let (from, to) = (from.into(), to.into());
-        self.inner.world.post.network(|network| network.block(from, to));
+    pub fn block_link(&self, from: impl Into<BrokerId>, to: impl Into<BrokerId>) -> Result<()> {
         self.hit(Mark::LinkBlocked);
-        self.inner.world.log(format_args!("nothing passes from broker {from} to broker {to}"));
+        self.inner.world.block(from.into(), to.into())
     }
 
     /// Loses messages between brokers at random, `per_mille` of a thousand, until the network [heals](Self::heal).
@@ -249,19 +257,42 @@ impl Cluster {
         self.inner.world.log(format_args!("messages take {least:?} to {most:?}"));
     }
 
-    /// Has the network work again: nothing is cut off, lost, doubled or overtaken. Latencies stay; so do brokers that do not run.
+    /// Has the network work again: nothing is cut off, lost, doubled, overtaken or [intercepted](Self::intercept). Latencies stay;
+    /// so do brokers that do not run.
+    ///
+    /// # Errors
+    /// None now; as the other verbs.
     ///
     /// ```
     /// # use brooklet::*;
     /// # fn main() -> Result<()> {
     /// let cluster = Cluster::builder().brokers(3).start()?;
-    /// cluster.isolate(1);
-    /// cluster.heal();
+    /// cluster.isolate(1)?;
+    /// cluster.heal()?;
     /// # Ok(()) }
     /// ```
-    pub fn heal(&self) {
+    pub fn heal(&self) -> Result<()> {
         self.inner.world.post.network(super::network::Network::heal);
+        self.inner.world.rules.clear();
         self.inner.world.log("the network works again");
+        Ok(())
+    }
+
+    /// Says what is to become of clients' requests of a kind: refused, lost, or late. At first of all of them, from now on;
+    /// [`heal`](Self::heal) ends it.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(1).topic("orders", TopicConfig::new()).start()?;
+    /// let fault = cluster.intercept(ApiKey::Produce).topic("orders").times(3).fail(Error::NotLeaderOrFollower);
+    /// cluster.produce(Record::to("orders").value("3 apples"))?; // tried again inside
+    /// assert_eq!(fault.hits(), 3);
+    /// # Ok(()) }
+    /// ```
+    pub fn intercept(&self, what: ApiKey) -> Intercept<ApiKey> {
+        let world = &self.inner.world;
+        Intercept::new(what, Arc::clone(&world.rules)).clock(world.post.clock())
     }
 
     /// A broker's disk, to have it fail.

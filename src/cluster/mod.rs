@@ -4,6 +4,7 @@ mod builder;
 mod converged;
 mod faults;
 mod host;
+mod intercept;
 mod invariants;
 mod marks;
 mod metadata_log;
@@ -11,12 +12,14 @@ mod network;
 mod post;
 #[cfg(test)]
 mod tests;
+mod time;
 mod trace;
 mod transport;
 mod witness;
 mod world;
 
 pub use builder::ClusterBuilder;
+pub use intercept::ApiKey;
 #[doc(hidden)]
 pub use marks::Mark;
 pub use trace::ClusterTrace;
@@ -24,7 +27,6 @@ pub use trace::ClusterTrace;
 use crate::{
     client::{Admin, Client, ConsumerBuilder, Producer, network::NetworkClient},
     config::{ConsumerConfig, ProducerConfig, TopicConfig},
-    env::{Driver, ManualClock},
     error::{Error, Result},
     prng::Prng,
     record::Record,
@@ -32,11 +34,8 @@ use crate::{
     sync::is_panicking,
     types::{BrokerId, RecordMetadata, Timestamp, TopicId},
 };
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use time::Time;
 use transport::Transport;
 use world::World;
 
@@ -48,7 +47,8 @@ use world::World;
 ///
 /// Time is virtual: a call that waits moves it on, and with it all brokers; [`advance`](Self::advance) and
 /// [`run_until`](Self::run_until) do so too. One seed, and the same calls from one thread, give the same run; its
-/// [`trace`](Self::trace) tells what happened.
+/// [`trace`](Self::trace) tells what happened. For tests with many threads the time may pass by
+/// [the wall clock](ClusterBuilder::wall_clock).
 ///
 /// Clones are handles to the same cluster. A cluster that is dropped in a panic prints its seed.
 ///
@@ -81,7 +81,7 @@ pub struct Cluster {
 #[derive(Debug)]
 struct Inner {
     world: Arc<World>,
-    clock: ManualClock,
+    time: Time,
     client: Client,
     /// Keeps what clients know of the brokers.
     _network: Arc<NetworkClient>,
@@ -100,14 +100,13 @@ impl Drop for Inner {
 }
 
 impl Cluster {
-    fn new(world: Arc<World>, clock: ManualClock, seed: u64) -> Self {
-        let driver: Weak<dyn Driver> = Arc::<World>::downgrade(&world) as Weak<dyn Driver>;
-        clock.attach(driver);
+    fn new(world: Arc<World>, seed: u64) -> Result<Self> {
+        let time = Time::start(&world)?;
         let transport: Arc<dyn Service> = Arc::new(Transport(Arc::clone(&world)));
         let network = NetworkClient::new(transport, world.ids());
         let service: Arc<dyn Service> = Arc::<NetworkClient>::clone(&network);
         let client = Client::new(service, BrokerId::NOBODY, Prng::new(seed).fork("client"));
-        Self { inner: Arc::new(Inner { world, clock, client, _network: network, seed }) }
+        Ok(Self { inner: Arc::new(Inner { world, time, client, _network: network, seed }) })
     }
 
     /// A cluster in the making.
@@ -200,6 +199,28 @@ impl Cluster {
         Ok(self.partition_state(topic, partition)?.isr.into_iter().collect())
     }
 
+    /// How far a partition may be read, exclusive: what all replicas in sync have, as the leader knows it.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTopicOrPartition`]; [`Error::LeaderNotAvailable`] if nobody leads it.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().topic("orders", TopicConfig::new()).start()?;
+    /// cluster.produce(Record::to("orders").value("3 apples"))?;
+    /// assert_eq!(cluster.high_watermark("orders", 0)?, 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn high_watermark(&self, topic: &str, partition: i32) -> Result<i64> {
+        let leader = self.leader(topic, partition)?;
+        let known = self.inner.world.survey(|id, running| {
+            let (topic, _) = running.image().topic(topic).filter(|_| id == leader)?;
+            running.node.view((topic, partition)).map(|view| view.high_watermark.get())
+        });
+        known.into_iter().flatten().next().ok_or(Error::LeaderNotAvailable)
+    }
+
     fn partition_state(&self, topic: &str, partition: i32) -> Result<PartitionState> {
         let known = self.inner.world.survey(|_, running| {
             let (_, there) = running.image().topic(topic)?;
@@ -220,7 +241,7 @@ impl Cluster {
         self.controller().is_ok() && complete(active.len()) && active.into_iter().all(complete)
     }
 
-    /// Moves the time on, and has all that is due on the way happen.
+    /// Moves the time on, and has all that is due on the way happen. By the wall clock it waits for so long.
     ///
     /// ```
     /// # use brooklet::*;
@@ -231,10 +252,10 @@ impl Cluster {
     /// # Ok(()) }
     /// ```
     pub fn advance(&self, by: Duration) {
-        self.inner.clock.advance(by);
+        self.inner.time.advance(by);
     }
 
-    /// Moves the time on until `condition` holds; it is asked after everything that happens.
+    /// Moves the time on until `condition` holds; it is asked after everything that happens. By the wall clock it waits for that.
     ///
     /// # Errors
     /// [`Error::Timeout`] if it does not hold within that time.
@@ -252,7 +273,7 @@ impl Cluster {
     /// # Ok(()) }
     /// ```
     pub fn run_until(&self, within: Duration, mut condition: impl FnMut(&Self) -> bool) -> Result<()> {
-        if self.inner.clock.run_until(within, || condition(self)) { Ok(()) } else { Err(Error::Timeout) }
+        if self.inner.time.run_until(within, || condition(self)) { Ok(()) } else { Err(Error::Timeout) }
     }
 
     /// What the cluster's clock shows.
@@ -264,7 +285,7 @@ impl Cluster {
     /// # Ok(()) }
     /// ```
     pub fn now(&self) -> Timestamp {
-        self.inner.clock.now()
+        self.inner.time.now()
     }
 
     /// What has happened so far.

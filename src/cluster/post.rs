@@ -2,13 +2,14 @@
 
 use super::{host::Message, network::Network};
 use crate::{
-    env::{Clock, TimerQueue},
+    env::{Alarm, Clock, SimDisk, Slot, TimerQueue},
     error::{Error, Result},
     rpc::{FetchRequest, FetchResponse, PartitionRef, ProduceResponse, Request, Response, Ticket, Timed},
     sync::Mutex,
     types::{Acks, BrokerId, Durability, Instant},
 };
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{Arc, Weak},
     time::Duration,
@@ -20,8 +21,12 @@ pub(super) enum Event {
     Message { from: BrokerId, to: BrokerId, message: Message },
     /// A client's request arrives.
     Asked { to: BrokerId, request: ClientRequest },
+    /// One that was held up arrives.
+    Late { to: BrokerId, request: ClientRequest },
     /// Something is due at a broker; nothing, if that process has ended.
     Wake { broker: BrokerId, incarnation: u64 },
+    /// A broker's process has waited for its disk.
+    Waited { broker: BrokerId, incarnation: u64 },
     /// An answer arrives at a client.
     Answered(Box<dyn FnOnce() + Send>),
     /// Something is due at a client.
@@ -32,8 +37,11 @@ impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Message { from, to, message } => write!(f, "{from} -> {to}: {message:?}"),
-            Self::Asked { to, request } => write!(f, "client -> {to}: {request:?}"),
+            Self::Asked { to, request } | Self::Late { to, request } => {
+                write!(f, "client -> {to}: {request:?}")
+            }
             Self::Wake { broker, .. } => write!(f, "wake {broker}"),
+            Self::Waited { broker, .. } => write!(f, "the disk of {broker}"),
             Self::Answered(_) => f.write_str("answer"),
             Self::Task(_) => f.write_str("task"),
         }
@@ -84,7 +92,33 @@ impl Connection {
     }
 }
 
+/// A connection that breaks when an answer is about to be sent on it.
+struct Lost {
+    connection: Connection,
+    post: Arc<Post>,
+    broker: BrokerId,
+}
+
+impl Lost {
+    fn ticket<T: Send + 'static>(self) -> Ticket<T> {
+        let ticket = Ticket::new(Slot::new());
+        ticket.on_fill(move |_| self.connection.fail(&self.post, self.broker, Error::NetworkException));
+        ticket
+    }
+}
+
 impl ClientRequest {
+    /// The same, but that its answer does not arrive: the connection breaks then.
+    pub(super) fn without_answer(self, post: &Arc<Post>, broker: BrokerId) -> Self {
+        let connection = self.connection();
+        let breaks = Lost { connection, post: Arc::clone(post), broker };
+        match self {
+            Self::Produce { request, .. } => Self::Produce { request, ticket: breaks.ticket() },
+            Self::Fetch { request, .. } => Self::Fetch { request, ticket: breaks.ticket() },
+            Self::Call { request, .. } => Self::Call { request, ticket: breaks.ticket() },
+        }
+    }
+
     pub(super) fn connection(&self) -> Connection {
         match self {
             Self::Produce { ticket, .. } => Connection::Produce(Arc::clone(ticket)),
@@ -98,7 +132,11 @@ impl ClientRequest {
 #[derive(Debug)]
 pub(super) struct Post {
     clock: Clock,
+    /// What brokers have to wait for before they go on.
+    disks: BTreeMap<BrokerId, SimDisk>,
     state: Mutex<State>,
+    /// Wakes whoever drives by the wall clock.
+    alarm: Alarm,
 }
 
 #[derive(Debug)]
@@ -108,9 +146,9 @@ struct State {
 }
 
 impl Post {
-    pub(super) fn new(clock: Clock, network: Network) -> Arc<Self> {
+    pub(super) fn new(clock: Clock, network: Network, disks: BTreeMap<BrokerId, SimDisk>) -> Arc<Self> {
         let state = State { events: TimerQueue::default(), network };
-        Arc::new(Self { clock, state: Mutex::new(state) })
+        Arc::new(Self { clock, disks, state: Mutex::new(state), alarm: Alarm::default() })
     }
 
     pub(super) fn clock(&self) -> &Clock {
@@ -124,6 +162,24 @@ impl Post {
 
     pub(super) fn push(&self, at: Instant, event: Event) {
         self.state.lock().events.push(at, event);
+        self.came();
+    }
+
+    /// Something was put in.
+    fn came(&self) {
+        if let Clock::System(_) = self.clock {
+            self.alarm.ring();
+        }
+    }
+
+    /// Waits until something is due, or something has been put in.
+    pub(super) fn sleep(&self) {
+        self.alarm.sleep(&self.clock, self.next().unwrap_or(Instant::MAX));
+    }
+
+    /// Ends a wait.
+    pub(super) fn ring(&self) {
+        self.alarm.ring();
     }
 
     pub(super) fn next(&self) -> Option<Instant> {
@@ -134,13 +190,20 @@ impl Post {
         self.state.lock().events.pop(now)
     }
 
+    /// When something leaves a broker that is sent by what it does now.
+    fn leaves(&self, from: BrokerId) -> Instant {
+        self.clock.now().plus(self.disks.get(&from).map_or(Duration::ZERO, SimDisk::delay))
+    }
+
     /// Sends a message from one broker to another. It may be lost, come twice, or late.
     pub(super) fn send(&self, from: BrokerId, to: BrokerId, message: &Message) {
-        let now = self.clock.now();
+        let now = self.leaves(from);
         let mut state = self.state.lock();
         for at in state.network.arrivals(Some(from), Some(to), now) {
             state.events.push(at, Event::Message { from, to, message: message.clone() });
         }
+        drop(state);
+        self.came();
     }
 
     /// Sends a client's request to a broker. The connection keeps it from coming twice.
@@ -151,6 +214,8 @@ impl Post {
         if let Some(at) = arrival {
             state.events.push(at, Event::Asked { to, request });
         }
+        drop(state);
+        self.came();
     }
 
     /// Sends a broker's answer to a client.
@@ -160,7 +225,7 @@ impl Post {
         to: &Ticket<T>,
         answer: Result<T>,
     ) {
-        let now = self.clock.now();
+        let now = self.leaves(from);
         let mut state = self.state.lock();
         let arrival = state.network.arrivals(Some(from), None, now).into_iter().next();
         if let Some(at) = arrival {
@@ -172,5 +237,7 @@ impl Post {
                 })),
             );
         }
+        drop(state);
+        self.came();
     }
 }

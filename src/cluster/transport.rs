@@ -38,7 +38,11 @@ impl Service for Transport {
         Answer::Parked(ticket)
     }
 
-    fn call(&self, to: BrokerId, request: Request) -> Answer<Response> {
+    fn call(&self, to: BrokerId, mut request: Request) -> Answer<Response> {
+        if let Request::JoinGroup(join) = &mut request {
+            // A broker elsewhere cannot call a member: that hears of a rebalance by its heartbeat.
+            join.notify = None;
+        }
         let ticket = Ticket::new(Slot::new());
         self.0.ask(to, ClientRequest::Call { request, ticket: Arc::clone(&ticket) });
         Answer::Parked(ticket)

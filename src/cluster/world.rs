@@ -6,7 +6,9 @@
 //! none of these held.
 
 use super::{
+    ApiKey,
     host::{Running, Start, Timing},
+    intercept::{self, Fate},
     invariants::{Broken, Checker},
     marks::Mark,
     post::{ClientRequest, Event, Post},
@@ -15,7 +17,7 @@ use super::{
 };
 use crate::{
     config::TopicConfig,
-    env::{Clock, DiskOp, DiskOperation, Driver, SimDisk},
+    env::{Clock, DiskOp, DiskOperation, Driver, Rules, SimDisk},
     error::{Error, Result},
     group::Limits,
     node::{Node, NodeConfig, OnProgress, Replication},
@@ -35,6 +37,8 @@ use std::{
 pub(super) struct World {
     pub(super) post: Arc<Post>,
     pub(super) trace: Arc<Trace>,
+    /// What becomes of clients' requests.
+    pub(super) rules: Arc<Rules<ApiKey>>,
     settings: Settings,
     /// What brokers tell clients, and who looks at it and at them after every event.
     witness: Option<Arc<Witness>>,
@@ -52,6 +56,8 @@ pub(super) struct Settings {
     pub(super) max_lag: Duration,
     pub(super) topic_defaults: TopicConfig,
     pub(super) check_invariants: bool,
+    /// (`offsets.topic.num.partitions`)
+    pub(super) offsets_partitions: i32,
 }
 
 /// A machine.
@@ -62,6 +68,8 @@ struct Host {
     running: Option<Box<Running>>,
     /// What arrived while the process was paused.
     paused: Option<Vec<Event>>,
+    /// Whether it is so because its disk is slow.
+    waits: bool,
     incarnations: u64,
     was_closed: bool,
     wake_at: Instant,
@@ -77,19 +85,30 @@ impl Host {
 impl World {
     pub(super) fn new(clock: Clock, settings: Settings) -> Arc<Self> {
         let prng = Prng::new(settings.seed);
-        let post = Post::new(clock, super::network::Network::new(prng.fork("network")));
         let host = |id: u16| {
             let disk = SimDisk::new(prng.fork(&format!("disk {id}")).next_u64());
-            let (wake_at, was_closed) = (Instant::MAX, false);
+            let (wake_at, was_closed, waits) = (Instant::MAX, false, false);
+            let paused = None;
             (
                 BrokerId::from(i32::from(id)),
-                Host { disk, running: None, paused: None, incarnations: 0, was_closed, wake_at },
+                Host { disk, running: None, paused, waits, incarnations: 0, was_closed, wake_at },
             )
         };
-        let hosts = (1..=settings.brokers).map(host).collect();
+        let hosts: BTreeMap<BrokerId, Host> = (1..=settings.brokers).map(host).collect();
+        let disks = hosts.iter().map(|(id, host)| (*id, host.disk.clone())).collect();
+        let network = super::network::Network::new(prng.fork("network"));
+        let post = Post::new(clock, network, disks);
         let witness = settings.check_invariants.then(Arc::<Witness>::default);
         let checker = witness.as_ref().map(|witness| Mutex::new(Checker::new(Arc::clone(witness))));
-        Arc::new(Self { post, trace: Arc::default(), settings, witness, checker, hosts: Mutex::new(hosts) })
+        Arc::new(Self {
+            post,
+            trace: Arc::default(),
+            rules: Arc::default(),
+            settings,
+            witness,
+            checker,
+            hosts: Mutex::new(hosts),
+        })
     }
 
     pub(super) fn ids(&self) -> Vec<BrokerId> {
@@ -143,7 +162,7 @@ impl World {
             group_limits: Limits::default(),
             offsets_retention: Duration::MAX,
             salvage: false,
-            replication: Some(Replication::new(self.settings.max_lag)),
+            replication: Some(Replication::new(self.settings.max_lag, self.settings.offsets_partitions)),
             on_progress: OnProgress::default(),
         })?;
         let ids = (1..=self.settings.brokers).map(|id| BrokerId::from(i32::from(id)));
@@ -198,10 +217,11 @@ impl World {
     }
 
     fn end(&self, id: BrokerId, host: &mut Host) {
-        host.paused = None;
         if host.has_lost_power() {
             self.lost_power(id);
         }
+        (host.paused, host.waits) = (None, false);
+        host.disk.take_delay();
         if let Some(mut running) = host.running.take() {
             for connection in running.take_connections().into_iter().filter(|connection| connection.is_open())
             {
@@ -212,7 +232,9 @@ impl World {
 
     pub(super) fn pause(&self, id: BrokerId) -> Result<()> {
         let mut host = self.host(id)?;
-        host.get()?.paused.get_or_insert_default();
+        let host = host.get()?;
+        host.paused.get_or_insert_default();
+        host.waits = false;
         self.trace.hit(Mark::Paused);
         self.log(format_args!("broker {id} is paused"));
         Ok(())
@@ -220,15 +242,41 @@ impl World {
 
     pub(super) fn resume(&self, id: BrokerId) -> Result<()> {
         let mut host = self.host(id)?;
-        let missed = host.get()?.paused.take().unwrap_or_default();
         self.log(format_args!("broker {id} goes on"));
+        let host = host.get()?;
+        self.go_on(id, host);
+        Ok(())
+    }
+
+    /// Has a process take what it has missed.
+    fn go_on(&self, id: BrokerId, host: &mut Host) {
+        host.waits = false;
         let now = self.now();
-        for event in missed {
+        for event in host.paused.take().unwrap_or_default() {
             self.post.push(now, event);
         }
-        let host = host.get()?;
         self.settle(id, host);
-        Ok(())
+    }
+
+    /// A process that waits for its disk does nothing else.
+    fn wait_for_disk(&self, id: BrokerId, host: &mut Host) {
+        let delay = host.disk.take_delay();
+        let Some(running) = host.running.as_ref().filter(|_| delay > Duration::ZERO && host.paused.is_none())
+        else {
+            return;
+        };
+        let incarnation = running.incarnation();
+        (host.paused, host.waits) = (Some(Vec::new()), true);
+        self.post.push(self.now().plus(delay), Event::Waited { broker: id, incarnation });
+    }
+
+    /// The disk has done what a process has waited for.
+    fn waited(&self, id: BrokerId, incarnation: u64) {
+        let mut hosts = self.hosts.lock();
+        let Some(host) = hosts.get_mut(&id).filter(|host| host.waits) else { return };
+        if host.running.as_ref().is_some_and(|running| running.incarnation() == incarnation) {
+            self.go_on(id, host);
+        }
     }
 
     pub(super) fn disk(&self, id: BrokerId) -> Result<SimDisk> {
@@ -266,7 +314,10 @@ impl World {
                     self.post.push(next, Event::Task(task));
                 }
             }
-            Event::Message { to, .. } | Event::Asked { to, .. } => self.deliver(to, event),
+            Event::Message { to, .. } | Event::Asked { to, .. } | Event::Late { to, .. } => {
+                self.deliver(to, event)
+            }
+            Event::Waited { broker, incarnation } => self.waited(broker, incarnation),
             Event::Wake { broker, .. } => self.deliver(broker, event),
         }
     }
@@ -280,7 +331,7 @@ impl World {
             return;
         }
         let Some(running) = &mut host.running else {
-            if let Event::Asked { request, .. } = event {
+            if let Event::Asked { request, .. } | Event::Late { request, .. } = event {
                 request.connection().fail(&self.post, to, Error::BrokerNotAvailable);
             }
             return;
@@ -288,6 +339,10 @@ impl World {
         let taken = match event {
             Event::Message { from, message, .. } => running.receive(from, message),
             Event::Asked { request, .. } => {
+                self.asked(to, running, request);
+                Ok(())
+            }
+            Event::Late { request, .. } => {
                 running.asked(request);
                 Ok(())
             }
@@ -300,6 +355,33 @@ impl World {
         match taken {
             Ok(()) => self.settle(to, host),
             Err(error) => self.crash(to, host, &error),
+        }
+    }
+
+    /// A client's request arrives, unless it was to fare otherwise.
+    fn asked(&self, at: BrokerId, running: &mut Running, request: ClientRequest) {
+        let name = |id| running.image().topic_by_id(id).map(|topic| topic.name.to_string());
+        let Some((key, fate)) = intercept::fate(&self.rules, at, &request, name) else {
+            return running.asked(request);
+        };
+        let break_off = |request: ClientRequest, error| request.connection().fail(&self.post, at, error);
+        match fate {
+            Fate::Fail(error) => {
+                self.log(format_args!("broker {at} refuses {key:?}: {error}"));
+                break_off(request, error);
+            }
+            Fate::LoseRequest => {
+                self.log(format_args!("{key:?} does not reach broker {at}"));
+                break_off(request, Error::NetworkException);
+            }
+            Fate::LoseAnswer => {
+                self.log(format_args!("broker {at}'s answer to {key:?} is lost"));
+                running.asked(request.without_answer(&self.post, at));
+            }
+            Fate::Delay(by) => {
+                self.log(format_args!("{key:?} reaches broker {at} {by:?} later"));
+                self.post.push(self.now().plus(by), Event::Late { to: at, request });
+            }
         }
     }
 
@@ -320,8 +402,9 @@ impl World {
         self.look(id, host);
         // A machine without power does nothing more, whether it would have touched its disk or not.
         if host.has_lost_power() {
-            self.crash(id, host, &"its machine has lost power");
+            return self.crash(id, host, &"its machine has lost power");
         }
+        self.wait_for_disk(id, host);
     }
 
     /// A broker ends whose disk refuses something, or whose machine is without power.
@@ -366,13 +449,31 @@ impl World {
     }
 
     /// Brokers between which nothing is to pass.
-    pub(super) fn partition(&self, one: &BTreeSet<BrokerId>, other: &BTreeSet<BrokerId>) {
+    pub(super) fn partition(&self, one: &BTreeSet<BrokerId>, other: &BTreeSet<BrokerId>) -> Result<()> {
+        one.iter().chain(other).try_for_each(|id| self.host(*id).map(drop))?;
         self.post.network(|network| {
             for (a, b) in one.iter().flat_map(|a| other.iter().map(move |b| (*a, *b))) {
                 network.block(a, b);
                 network.block(b, a);
             }
         });
+        self.log(format_args!("nothing passes between {one:?} and {other:?}"));
+        Ok(())
+    }
+
+    /// Two brokers, from the first of which nothing is to reach the other.
+    pub(super) fn block(&self, from: BrokerId, to: BrokerId) -> Result<()> {
+        [from, to].into_iter().try_for_each(|id| self.host(id).map(drop))?;
+        self.post.network(|network| network.block(from, to));
+        self.log(format_args!("nothing passes from broker {from} to broker {to}"));
+        Ok(())
+    }
+
+    pub(super) fn isolate(&self, broker: BrokerId) -> Result<()> {
+        self.host(broker).map(drop)?;
+        self.post.network(|network| network.isolate(broker));
+        self.log(format_args!("broker {broker} is isolated"));
+        Ok(())
     }
 }
 

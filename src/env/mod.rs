@@ -29,6 +29,7 @@ pub(crate) use real::RealStorage;
 #[cfg(any(test, fuzzing))]
 pub(crate) use sim::Files;
 pub use sim::{DiskFault, DiskOp, DiskOperation, Fault, Intercept, SimDisk};
+pub(crate) use sim::{Rules, What};
 pub(crate) use timer_queue::{TimerId, TimerQueue};
 pub(crate) use wait::{Alarm, Interrupt, Monitor, Slot};
 

@@ -368,7 +368,6 @@ impl Group {
     }
 
     /// All of the log is read: the members' sessions begin anew.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for brokers whose members are elsewhere"))]
     pub(crate) fn take_up(&mut self, now: Instant) {
         self.members.values_mut().for_each(|member| member.beat(now));
     }
@@ -387,6 +386,16 @@ impl Group {
     /// Whether there is such a group: one without a member, without offsets and without a record is nothing.
     pub(crate) fn is_known(&self) -> bool {
         !self.members.is_empty() || !self.offsets.is_empty() || self.is_kept
+    }
+
+    /// Whether something that it has written is not known to be in the log.
+    pub(crate) fn is_writing(&self) -> bool {
+        !self.writes.is_empty()
+    }
+
+    /// Whether it is being deleted: nothing else is to happen to it until that has been done, or has failed.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.writes.values().any(|pending| matches!(pending, Pending::End { .. }))
     }
 
     /// Whether it was deleted.

@@ -31,6 +31,15 @@ pub(super) fn is_internal(topic: &str) -> bool {
     INTERNAL_TOPICS.contains(&topic)
 }
 
+/// Refuses to have a topic made, grown or deleted that is not the application's.
+pub(super) fn check_not_internal(topic: &str) -> Result<()> {
+    if topic == OFFSETS_TOPIC {
+        let reason = "it is an internal topic, which the groups' coordinator keeps".to_owned();
+        return Err(Error::InvalidTopic { topic: topic.to_owned(), reason });
+    }
+    Ok(())
+}
+
 /// How many partitions it has.
 pub(super) const OFFSETS_PARTITIONS: i32 = 50;
 
@@ -60,10 +69,7 @@ impl Node {
     /// Makes a topic: durable in the metadata file before anything else, then on the disk, then for clients to see.
     pub(super) fn handle_create_topic(&self, request: &CreateTopicRequest) -> Result<CreateTopicResponse> {
         check_topic_name(&request.name)?;
-        if request.name == OFFSETS_TOPIC {
-            let reason = "the name is an internal topic's".to_owned();
-            return Err(Error::InvalidTopic { topic: request.name.clone(), reason });
-        }
+        check_not_internal(&request.name)?;
         let config = request.config.clone().or(&self.topic_defaults);
         let partitions = config.partition_count()?;
         let id = self.create_topic(&request.name, config, Creation { id: None, with_logs: true })?;
@@ -71,9 +77,10 @@ impl Node {
         Ok(CreateTopicResponse { id })
     }
 
-    /// Makes the topic of committed offsets, if there is none. Its partitions get directories as they get records.
+    /// Makes the topic of committed offsets, if there is none. Its partitions get directories as they get records. In a cluster
+    /// the controller makes it.
     pub(super) fn ensure_offsets_topic(&self) -> Result<()> {
-        if self.topics.read().get(OFFSETS_TOPIC).is_some() {
+        if self.replication.is_some() || self.topics.read().get(OFFSETS_TOPIC).is_some() {
             return Ok(());
         }
         let config = TopicConfig::offsets_topic(OFFSETS_PARTITIONS);
@@ -206,10 +213,7 @@ impl Node {
     /// (rule 11). Who holds records of it keeps them.
     pub(super) fn handle_delete_topic(&self, request: &DeleteTopicRequest) -> Result<Done> {
         let name = &request.name;
-        if name == OFFSETS_TOPIC {
-            let reason = "an internal topic cannot be deleted".to_owned();
-            return Err(Error::InvalidTopic { topic: name.clone(), reason });
-        }
+        check_not_internal(name)?;
         let one_at_a_time = self.admin.lock();
         self.check_open()?;
         let topic = {

@@ -5,8 +5,8 @@ use crate::{
     error::{Error, Result},
     group::{Event, RequestId},
     rpc::{
-        DeleteGroupRequest, DescribeGroupRequest, DescribeGroupResponse, Done, ListGroupsResponse,
-        OffsetDeleteRequest,
+        Answer, DeleteGroupRequest, DescribeGroupRequest, DescribeGroupResponse, ListGroupsResponse,
+        OffsetDeleteRequest, Response,
     },
     trace,
     types::check_group_id,
@@ -15,7 +15,7 @@ use crate::{
 impl Node {
     pub(super) fn handle_list_groups(&self) -> Result<ListGroupsResponse> {
         let mut groups = self.groups.lock();
-        self.load_all_groups(&mut groups)?;
+        self.coordinate_all(&mut groups)?;
         let there = groups.by_id.iter().filter(|(_, group)| group.is_known());
         Ok(ListGroupsResponse { groups: there.map(|(id, _)| id.clone()).collect() })
     }
@@ -26,7 +26,7 @@ impl Node {
     ) -> Result<DescribeGroupResponse> {
         check_group_id(&request.group)?;
         let mut groups = self.groups.lock();
-        self.load_group(&mut groups, &request.group)?;
+        self.coordinate(&mut groups, &request.group)?;
         let group = groups.by_id.get(&request.group).filter(|group| group.is_known());
         let unknown = || Error::GroupIdNotFound { group: request.group.clone() };
         let group = group.ok_or_else(unknown)?;
@@ -43,27 +43,23 @@ impl Node {
     }
 
     /// What is deleted gets tombstones in `__consumer_offsets`, one for each partition and one for the group.
-    pub(super) fn handle_delete_group(&self, request: &DeleteGroupRequest) -> Result<Done> {
-        let done = self.change_from_outside(&request.group, Event::Delete)?;
-        trace::group_deleted(&request.group);
-        Ok(done)
+    pub(super) fn handle_delete_group(&self, request: &DeleteGroupRequest) -> Answer<Response> {
+        let answer = self.change_from_outside(&request.group, Event::Delete);
+        if let Answer::Ready(Ok(_)) = &answer {
+            trace::group_deleted(&request.group);
+        }
+        answer
     }
 
     /// What is not committed anyway is fine.
-    pub(super) fn handle_offset_delete(&self, request: OffsetDeleteRequest) -> Result<Done> {
+    pub(super) fn handle_offset_delete(&self, request: OffsetDeleteRequest) -> Answer<Response> {
         let OffsetDeleteRequest { group, partitions } = request;
         self.change_from_outside(&group, |request| Event::DeleteOffsets { request, partitions })
     }
 
     /// A group that is not there is not made.
-    fn change_from_outside(&self, group: &str, event: impl FnOnce(RequestId) -> Event) -> Result<Done> {
-        check_group_id(group)?;
-        let mut groups = self.groups.lock();
-        self.load_group(&mut groups, group)?;
-        if !groups.knows(group) {
-            return Err(Error::GroupIdNotFound { group: group.to_owned() });
-        }
-        self.change_group(&mut groups, group, event)?;
-        Ok(Done)
+    fn change_from_outside(&self, group: &str, event: impl FnOnce(RequestId) -> Event) -> Answer<Response> {
+        let unknown = Error::GroupIdNotFound { group: group.to_owned() };
+        self.ask_group(group, Some(unknown), |_, request| event(request))
     }
 }

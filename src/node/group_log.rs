@@ -1,12 +1,12 @@
 //! Groups in `__consumer_offsets`: how their records get there, and how they are read back when one of a partition's groups is
 //! first asked for.
 
-use super::{Node, admin::OFFSETS_TOPIC, groups::Groups, partition::Partition};
+use super::{Node, admin::OFFSETS_TOPIC, groups::Groups, partition::Partition, produce::Produced};
 use crate::{
     error::{Error, Result},
     group::{CommitRecord, GroupRecord, Limits, partition_for_group},
     record::{Batch, BatchWriter, MAX_INFLATED},
-    types::{Acks, Durability, Offset, Timestamp},
+    types::{Acks, Durability, Offset},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,12 +16,13 @@ use std::{
 /// How much of a partition is replayed at a time.
 const REPLAY_BYTES: usize = 1 << 20;
 
-/// How many partitions the topic has before it is made: as many as it will have.
-const DEFAULT_PARTITIONS: i32 = 50;
-
 impl Node {
-    pub(super) fn append_offsets(&self, group: &str, records: &[GroupRecord]) -> Result<()> {
-        let partition = self.offsets_partition(group).ok_or(Error::Closed)?;
+    /// Appends records of a group's, and tells who wrote it where they are.
+    pub(super) fn append_offsets(
+        &self,
+        partition: &Arc<Partition>,
+        records: &[GroupRecord],
+    ) -> Result<Produced> {
         let now = self.clock.wall();
         let mut buffer = Vec::new();
         let mut writer = BatchWriter::new(&mut buffer);
@@ -30,44 +31,28 @@ impl Node {
             let pushed = writer.push(now, Some(&key), value.as_deref(), &[]);
             pushed.map_err(|error| Error::InvalidRecord(error.to_string()))?;
         }
-        self.append(&partition, &mut writer.finish(), (Acks::All, Durability::Buffered))
-            .map_err(|error| *error)?;
-        Ok(())
+        self.append(partition, &mut writer.finish(), (Acks::All, Durability::Buffered))
+            .map_err(|error| *error)
     }
 
-    fn offsets_partitions(&self) -> Option<i32> {
+    pub(super) fn offsets_partitions(&self) -> Option<i32> {
         i32::try_from(self.topics.read().get(OFFSETS_TOPIC)?.partitions.len()).ok()
     }
 
-    fn offsets_partition(&self, group: &str) -> Option<Arc<Partition>> {
+    pub(super) fn offsets_partition(&self, group: &str) -> Option<Arc<Partition>> {
         self.partition_named(OFFSETS_TOPIC, partition_for_group(group, self.offsets_partitions()?))
     }
 
-    /// Replays the partition that the group is kept in, unless that was done before.
-    pub(super) fn load_group(&self, groups: &mut Groups, group: &str) -> Result<()> {
-        let count = self.offsets_partitions().unwrap_or(DEFAULT_PARTITIONS);
-        self.replay(groups, partition_for_group(group, count))
-    }
-
-    pub(super) fn load_all_groups(&self, groups: &mut Groups) -> Result<()> {
-        let count = self.offsets_partitions().unwrap_or(0);
-        (0..count).try_for_each(|number| self.replay(groups, number))
-    }
-
-    fn replay(&self, groups: &mut Groups, number: i32) -> Result<()> {
-        if groups.loaded.contains(&number) {
-            return Ok(());
+    /// Replays a partition: the ids of its groups.
+    pub(super) fn replay(&self, groups: &mut Groups, partition: &Partition) -> Result<BTreeSet<String>> {
+        let mut replay = Replay::new(self.group_limits);
+        let mut position = Offset::ZERO;
+        while let Some(next) = replay.some(groups, partition, position)? {
+            position = next;
         }
-        if let Some(partition) = self.partition_named(OFFSETS_TOPIC, number) {
-            let mut replay = Replay::new(self.group_limits);
-            let mut position = Offset::ZERO;
-            while let Some(next) = replay.some(groups, &partition, position)? {
-                position = next;
-            }
-            replay.end(groups, self.clock.wall());
-        }
-        groups.loaded.insert(number);
-        Ok(())
+        // Their transactions have not ended.
+        groups.in_transaction.extend(replay.pending.into_values().flatten().map(|commit| commit.group));
+        Ok(replay.ids)
     }
 }
 
@@ -84,21 +69,6 @@ struct Replay {
 impl Replay {
     fn new(limits: Limits) -> Self {
         Self { limits, pending: BTreeMap::new(), ids: BTreeSet::new() }
-    }
-
-    /// All is read. Whoever was a member lived in the process that had the directory before, and is gone with it.
-    fn end(self, groups: &mut Groups, wall: Timestamp) {
-        for id in self.ids {
-            let group = groups.by_id.get_mut(&id);
-            if group.is_some_and(|group| {
-                group.take_up_alone(wall);
-                !group.is_known()
-            }) {
-                groups.by_id.remove(&id);
-            }
-        }
-        // Their transactions have not ended.
-        groups.in_transaction.extend(self.pending.into_values().flatten().map(|commit| commit.group));
     }
 
     fn apply(&mut self, groups: &mut Groups, record: &GroupRecord) {

@@ -1,15 +1,16 @@
 //! The group coordinator's shell: it finds a group, gives it the event, appends the records that come out to
 //! `__consumer_offsets`, tells the group when they are there, and hands the answers out.
 
-use super::{Node, Task, admin::OFFSETS_TOPIC, report::GroupBeyondEnd, topics::TopicEntry};
+use super::{
+    Node, Task, admin::OFFSETS_TOPIC, coordination::Loaded, report::GroupBeyondEnd, topics::TopicEntry,
+};
 use crate::{
     env::Slot,
     error::{Error, Result},
     group::{Event, Group, GroupRecord, Join, Limits, RequestId, Times},
     rpc::{
-        Answer, Done, FindCoordinatorRequest, FindCoordinatorResponse, HeartbeatRequest, JoinGroupRequest,
-        LeaveGroupRequest, Notify, OffsetCommitRequest, OffsetFetchRequest, OffsetFetchResponse, Response,
-        SyncGroupRequest, Ticket,
+        Answer, Done, HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, Notify, OffsetCommitRequest,
+        OffsetFetchRequest, OffsetFetchResponse, Response, SyncGroupRequest, Ticket,
     },
     trace,
     types::{Instant, LeaderEpoch, TopicId, TopicPartition, check_group_id},
@@ -28,25 +29,25 @@ const OFFSETS_CHECK_INTERVAL: Duration = Duration::from_secs(10 * 60);
 pub(super) struct Groups {
     pub(super) by_id: BTreeMap<String, Group>,
     /// The partitions of `__consumer_offsets` that were replayed.
-    pub(super) loaded: BTreeSet<i32>,
+    pub(super) loaded: BTreeMap<i32, Loaded>,
     /// Groups that have committed in transactions that have not ended.
     pub(super) in_transaction: BTreeSet<String>,
     /// Numbers the members.
     members: u64,
     /// Numbers the requests.
     requests: RequestId,
-    /// Requests that wait for their answers.
-    tickets: BTreeMap<RequestId, Ticket<Response>>,
+    /// Requests that wait for their answers, each with its group.
+    pub(super) tickets: BTreeMap<RequestId, (String, Ticket<Response>)>,
     /// Members that want to know early of a rebalance, by group and id.
-    watchers: BTreeMap<(String, String), Weak<dyn Notify>>,
+    pub(super) watchers: BTreeMap<(String, String), Weak<dyn Notify>>,
     /// When each group is looked at next.
-    armed: BTreeMap<String, Instant>,
+    pub(super) armed: BTreeMap<String, Instant>,
 }
 
 /// What a group has to say, once no lock is held.
 #[derive(Debug, Default)]
 #[must_use = "somebody waits for it"]
-struct Told {
+pub(super) struct Told {
     /// To the request that caused it.
     answer: Option<Result<Response>>,
     others: Vec<(Ticket<Response>, Result<Response>)>,
@@ -55,7 +56,7 @@ struct Told {
 
 impl Told {
     /// Tells all but the one that asked, whose answer it gives back.
-    fn tell(self) -> Option<Result<Response>> {
+    pub(super) fn tell(self) -> Option<Result<Response>> {
         for (ticket, answer) in self.others {
             ticket.fill(answer);
         }
@@ -65,18 +66,6 @@ impl Told {
 }
 
 impl Node {
-    pub(super) fn handle_find_coordinator(
-        &self,
-        request: &FindCoordinatorRequest,
-    ) -> Result<FindCoordinatorResponse> {
-        check_group_id(&request.group)?;
-        if self.replication.is_some() {
-            let reason = "groups are not kept by a cluster yet: see ConsumerConfig::standalone";
-            return Err(Error::IllegalState(reason.to_owned()));
-        }
-        Ok(FindCoordinatorResponse { broker: self.id })
-    }
-
     pub(super) fn handle_join_group(&self, request: JoinGroupRequest) -> Answer<Response> {
         if let Err(error) = check_group_id(&request.group).and_then(|()| self.ensure_offsets_topic()) {
             return Answer::Ready(Err(error.into()));
@@ -186,8 +175,11 @@ impl Node {
         event: impl FnOnce(&mut Groups, RequestId) -> Event,
     ) -> Answer<Response> {
         let mut groups = self.groups.lock();
-        if let Err(error) = check_group_id(id).and_then(|()| self.load_group(&mut groups, id)) {
+        if let Err(error) = check_group_id(id).and_then(|()| self.coordinate(&mut groups, id)) {
             return Answer::Ready(Err(error.into()));
+        }
+        if groups.by_id.get(id).is_some_and(Group::is_ending) {
+            return Answer::Ready(Err(Error::CoordinatorLoadInProgress { group: id.to_owned() }.into()));
         }
         let is_new = !groups.knows(id);
         if let Some(unknown) = unknown.filter(|_| is_new) {
@@ -198,7 +190,7 @@ impl Node {
         let told = self.step(&mut groups, id, request, event);
         let ticket = told.answer.is_none().then(|| {
             let ticket = Ticket::new(Slot::new());
-            groups.tickets.insert(request, Arc::clone(&ticket));
+            groups.tickets.insert(request, (id.to_owned(), Arc::clone(&ticket)));
             ticket
         });
         let was_made = is_new && groups.knows(id);
@@ -236,8 +228,8 @@ impl Node {
         }
     }
 
-    /// Gives a group an event, and goes on until it has nothing more to write.
-    fn step(&self, groups: &mut Groups, id: &str, request: RequestId, event: Event) -> Told {
+    /// Gives a group an event, and goes on until it has nothing more to write that is in the log at once.
+    pub(super) fn step(&self, groups: &mut Groups, id: &str, request: RequestId, event: Event) -> Told {
         let at = Times { now: self.clock.now(), wall: self.clock.wall() };
         let limits = self.group_limits;
         let group = groups.by_id.entry(id.to_owned()).or_insert_with(|| Group::new(id, limits));
@@ -248,34 +240,42 @@ impl Node {
             let effects = group.step(event, at);
             to_join.extend(effects.to_join);
             for write in effects.writes {
-                let result = self.append_offsets(id, &write.records);
-                events.push_back(Event::Written { write: write.id, result });
+                if let Some(result) = self.write(&groups.loaded, id, &write) {
+                    events.push_back(Event::Written { write: write.id, result });
+                }
             }
             for (of, answer) in effects.answers {
                 if of == request {
                     told.answer = Some(answer);
-                } else if let Some(ticket) = groups.tickets.remove(&of) {
+                } else if let Some((_, ticket)) = groups.tickets.remove(&of) {
                     told.others.push((ticket, answer));
                 }
             }
         }
         let watcher = |member: String| groups.watchers.get(&(id.to_owned(), member))?.upgrade();
         told.rebalance = to_join.into_iter().filter_map(watcher).collect();
-        let (next, gone) = (group.next_deadline(), group.is_gone() || !group.is_known());
-        if gone {
+        if group.is_gone() || !(group.is_known() || group.is_writing()) {
             groups.by_id.remove(id);
-        } else if groups.armed.get(id).is_none_or(|armed| next < *armed) && next < Instant::MAX {
+        } else {
+            self.arm_group(groups, id);
+        }
+        told
+    }
+
+    /// Sees to it that a group is looked at when something is due in it.
+    pub(super) fn arm_group(&self, groups: &mut Groups, id: &str) {
+        let next = groups.by_id.get(id).map_or(Instant::MAX, Group::next_deadline);
+        if next < Instant::MAX && groups.armed.get(id).is_none_or(|armed| next < *armed) {
             groups.armed.insert(id.to_owned(), next);
             self.timers.arm(next, Task::Group(id.to_owned()));
         }
-        told
     }
 
     /// Something may be due in a group: a member that was not heard of, a rebalance that takes too long.
     pub(super) fn tick_group(&self, id: &str) {
         let mut groups = self.groups.lock();
         groups.armed.remove(id);
-        if self.check_open().is_err() || !groups.by_id.contains_key(id) {
+        if self.check_open().is_err() || !groups.by_id.contains_key(id) || !self.keeps(&groups, id) {
             return;
         }
         // Nobody asks: the answers go to those who wait.
@@ -288,7 +288,7 @@ impl Node {
     /// Ends all waiting with an error.
     pub(super) fn fail_group_requests(&self, error: &Error) {
         let tickets = std::mem::take(&mut self.groups.lock().tickets);
-        for ticket in tickets.into_values() {
+        for (_, ticket) in tickets.into_values() {
             ticket.fill(Err(error.clone()));
         }
     }
@@ -296,7 +296,7 @@ impl Node {
     pub(super) fn handle_offset_fetch(&self, request: &OffsetFetchRequest) -> Result<OffsetFetchResponse> {
         check_group_id(&request.group)?;
         let mut groups = self.groups.lock();
-        self.load_group(&mut groups, &request.group)?;
+        self.coordinate(&mut groups, &request.group)?;
         let group = groups.by_id.get(&request.group);
         let committed =
             |partition: &TopicPartition| group?.committed(partition, self.topic_id(partition.topic()));
@@ -316,7 +316,7 @@ impl Node {
         event: impl Fn(RequestId) -> Event,
     ) -> Result<()> {
         let mut groups = self.groups.lock();
-        self.load_all_groups(&mut groups)?;
+        self.coordinate_all(&mut groups)?;
         let ids: Vec<String> = groups.by_id.keys().filter(|id| is_meant(&groups, id)).cloned().collect();
         ids.iter().try_for_each(|id| self.change_group(&mut groups, id, &event))
     }
@@ -356,7 +356,7 @@ impl Node {
             return Ok(Vec::new());
         }
         let mut groups = self.groups.lock();
-        self.load_all_groups(&mut groups)?;
+        self.coordinate_all(&mut groups)?;
         let mut beyond = Vec::new();
         for (id, group) in &groups.by_id {
             for of in group.partitions() {

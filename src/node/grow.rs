@@ -3,6 +3,7 @@
 
 use super::{
     Node,
+    admin::check_not_internal,
     parked::Waiter,
     partition::Partition,
     topics::{TopicEntry, write_metadata},
@@ -18,6 +19,8 @@ use std::sync::Arc;
 
 impl Node {
     pub(super) fn handle_create_partitions(&self, request: &CreatePartitionsRequest) -> Result<Done> {
+        // Which partition a group is kept in depends on how many there are.
+        check_not_internal(&request.topic)?;
         let one_at_a_time = self.admin.lock();
         self.check_open()?;
         self.finish_removals()?;

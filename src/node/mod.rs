@@ -24,6 +24,7 @@ mod background;
 mod checkpoints;
 mod cleaner;
 mod configs;
+mod coordination;
 mod counts;
 mod directory;
 mod fetch;
@@ -55,8 +56,6 @@ mod verify;
 pub use self::metrics::{BrokerMetrics, TopicMetrics};
 pub(crate) use progress::OnProgress;
 pub use progress::Progress;
-#[cfg(test)]
-pub(crate) use replication::ReplicaView;
 pub(crate) use replication::{CopyView, IsrProposal, Leadership, Replication};
 pub use report::{GroupBeyondEnd, PartitionRecovery, RecoveryReport};
 pub use verify::{PartitionVerification, VerifyReport};
@@ -77,6 +76,7 @@ use crate::{
 use background::{Background, Job};
 use checkpoints::Written;
 use cleaner::{Cleaner, CleanerTimer};
+use coordination::GroupWritten;
 use counts::Requests;
 use groups::Groups;
 use parked::Parked;
@@ -171,6 +171,8 @@ enum Task {
     Flush(Weak<Partition>),
     /// Something may be due in a group.
     Group(String),
+    /// What a group has written is on all replicas in sync, or will not be.
+    GroupWritten(GroupWritten),
     /// Offsets are to be looked at that nobody has asked for.
     ExpireOffsets,
     /// Something may be due at a client.
@@ -236,6 +238,7 @@ impl Node {
             }
             Task::Flush(partition) => self.submit(Job::Flush(partition)),
             Task::Group(id) => self.tick_group(&id),
+            Task::GroupWritten(written) => self.group_written(written),
             Task::ExpireOffsets => self.submit(Job::ExpireOffsets),
             Task::Client(client) => self.run_client(&client, now),
             Task::Retention => self.submit(Job::Retention),
@@ -296,6 +299,8 @@ impl Service for Node {
             Request::Heartbeat(request) => self.handle_heartbeat(request),
             Request::LeaveGroup(request) => self.handle_leave_group(request),
             Request::OffsetCommit(request) => self.handle_offset_commit(request),
+            Request::DeleteGroup(request) => self.handle_delete_group(&request),
+            Request::OffsetDelete(request) => self.handle_offset_delete(request),
             other => Answer::Ready(self.handle(other).map_err(Box::new)),
         }
     }
@@ -326,8 +331,6 @@ impl Node {
             }
             Request::ListGroups(_) => Response::ListGroups(self.handle_list_groups()?),
             Request::DescribeGroup(request) => Response::DescribeGroup(self.handle_describe_group(&request)?),
-            Request::DeleteGroup(request) => Response::DeleteGroup(self.handle_delete_group(&request)?),
-            Request::OffsetDelete(request) => Response::OffsetDelete(self.handle_offset_delete(request)?),
             Request::OffsetFetch(request) => Response::OffsetFetch(self.handle_offset_fetch(&request)?),
             // What a cluster's brokers say to their controller.
             Request::RegisterBroker(_)
@@ -340,6 +343,8 @@ impl Node {
             | Request::SyncGroup(_)
             | Request::Heartbeat(_)
             | Request::LeaveGroup(_)
+            | Request::DeleteGroup(_)
+            | Request::OffsetDelete(_)
             | Request::OffsetCommit(_) => {
                 return Err(Error::IllegalState("a request that is handled elsewhere".to_owned()));
             }

@@ -17,26 +17,29 @@ impl Run {
             10 => self.disk_refuses(broker),
             11 => self.cluster.stop(broker),
             12 => self.cluster.pause(broker),
-            13 => Ok(self.cluster.isolate(broker)),
-            14 => Ok(self.split(broker)),
+            13 => self.cluster.isolate(broker),
+            14 => self.split(broker),
             15 => {
                 let other = self.other(broker);
-                Ok(self.cluster.block_link(broker, other))
+                self.cluster.block_link(broker, other)
             }
             16 => {
                 let per_mille = self.random.below(200) as u16;
-                Ok(self.cluster.lose_messages(per_mille))
+                self.cluster.lose_messages(per_mille);
+                Ok(())
             }
             17 => {
                 self.cluster.duplicate_messages(100);
-                Ok(self.cluster.reorder_messages())
+                self.cluster.reorder_messages();
+                Ok(())
             }
             18 => self.cluster.resume(broker),
             19 => self.cluster.restart(broker),
             20 if self.may_lose(broker) => self.siege(),
             _ => {
                 self.report.faults -= 1;
-                Ok(self.recover())
+                self.recover();
+                Ok(())
             }
         };
         if let Err(error) = done {
@@ -54,10 +57,10 @@ impl Run {
         self.random.of(&others)
     }
 
-    fn split(&mut self, broker: BrokerId) {
+    fn split(&mut self, broker: BrokerId) -> brooklet::Result<()> {
         let (one, other): (Vec<BrokerId>, Vec<BrokerId>) =
             self.cluster.brokers().into_iter().partition(|id| *id == broker || self.random.once_in(4));
-        self.cluster.partition_network(one, other);
+        self.cluster.partition_network(one, other)
     }
 
     /// Whether a machine may lose what it has not flushed: all copies are in sync and all brokers run, so that it is the only one. Or
@@ -141,7 +144,7 @@ impl Run {
         let broken = self.random.below(MOST_BROKEN.as_millis() as u64);
         self.heal_at = self.cluster.now() + Duration::from_millis(broken);
         let all = |cluster: &Cluster| -> brooklet::Result<()> {
-            cluster.heal();
+            cluster.heal()?;
             for id in cluster.brokers() {
                 cluster.resume(id)?;
                 cluster.restart(id)?;

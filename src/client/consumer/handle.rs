@@ -12,12 +12,13 @@ use crate::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 
 /// What a consumer shares with its handles, and with whoever has its heart beat.
 #[derive(Debug)]
 pub(super) struct Shared {
+    pub(super) me: Weak<Self>,
     pub(super) client: Client,
     pub(super) group: Option<String>,
     /// Who keeps the group.
@@ -45,8 +46,9 @@ pub(super) struct Identity {
 }
 
 impl Shared {
-    pub(super) fn new(client: Client, config: &ConsumerConfig, coordinator: BrokerId) -> Self {
-        Self {
+    pub(super) fn new(client: Client, config: &ConsumerConfig, coordinator: BrokerId) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
             client,
             group: config.group.clone(),
             coordinator,
@@ -55,7 +57,7 @@ impl Shared {
             identity: Mutex::default(),
             heart: Heart::new(config),
             commits: Default::default(),
-        }
+        })
     }
 
     /// Notes who the consumer is and what it reads. Offsets of its topics are meant for no others of their names.

@@ -264,7 +264,14 @@ impl Timed for Shared {
                 match self.client.service.call(self.coordinator, request.into()) {
                     Answer::Ready(result) => self.beaten(&member, result),
                     // Whoever takes long to answer is asked again.
-                    Answer::Parked(_) => {}
+                    Answer::Parked(ticket) => {
+                        let me = Weak::clone(&self.me);
+                        ticket.on_fill(move |answer| {
+                            if let Some(me) = me.upgrade() {
+                                me.beaten(&member, answer.map_err(Box::new));
+                            }
+                        });
+                    }
                 }
             }
             (Beat::Leave(member), _) => self.expire(member),

@@ -1,6 +1,6 @@
 //! A request that is tried until it is answered.
 
-use super::{ATTEMPT, BACKOFF, Later, NetworkClient, SILENCE};
+use super::{ATTEMPT, BACKOFF, Later, NetworkClient, SILENCE, coordinators};
 use crate::{
     env::Slot,
     error::{Error, Result},
@@ -17,7 +17,7 @@ const UNKNOWN_TOPIC_TRIES: u32 = 5;
 
 #[derive(Debug)]
 pub(super) struct Attempt {
-    outgoing: Outgoing,
+    pub(super) outgoing: Outgoing,
     deadline: Instant,
     tries: u32,
     /// What the last try ended with.
@@ -71,13 +71,33 @@ impl Attempt {
         }
     }
 
+    /// Whether the answer may take as long as others take: it is waited for until nobody wants it any more, and asked for
+    /// anew from time to time.
+    fn is_patient(&self) -> bool {
+        matches!(
+            &self.outgoing,
+            Outgoing::Call { request: Request::JoinGroup(_) | Request::SyncGroup(_), .. }
+        )
+    }
+
+    /// Whether nobody waits for the answer any more.
+    fn is_abandoned(&self) -> bool {
+        match &self.outgoing {
+            Outgoing::Produce(produce) => Arc::strong_count(&produce.ticket) == 1,
+            Outgoing::Call { ticket, .. } => Arc::strong_count(ticket) == 1,
+        }
+    }
+
     /// Whether it does harm to do it twice.
     fn changes_something(&self) -> bool {
         match &self.outgoing {
             Outgoing::Produce(_) => true,
             Outgoing::Call { request, .. } => matches!(
                 request,
-                Request::CreateTopic(_) | Request::DeleteTopic(_) | Request::CreatePartitions(_)
+                Request::CreateTopic(_)
+                    | Request::DeleteTopic(_)
+                    | Request::CreatePartitions(_)
+                    | Request::DeleteGroup(_)
             ),
         }
     }
@@ -116,7 +136,7 @@ impl Attempt {
 }
 
 #[derive(Debug)]
-enum Told {
+pub(super) enum Told {
     Produced(ProduceResponse),
     Called(Response),
 }
@@ -125,6 +145,13 @@ impl NetworkClient {
     /// Sends a request to the broker that it is for, or finds out first which one that is.
     pub(super) fn go(&self, mut attempt: Attempt) {
         attempt.tries += 1;
+        if let Some(group) = coordinators::group_of(&attempt.outgoing) {
+            let known = self.state.lock().coordinators.get(group).copied();
+            return match known {
+                Some(to) => self.send(attempt, to),
+                None => self.ask_who_coordinates(attempt),
+            };
+        }
         let to = match (attempt.partition(), &attempt.outgoing) {
             (Some(partition), outgoing) => {
                 let known = self.state.lock().leaders.of(&partition);
@@ -145,7 +172,7 @@ impl NetworkClient {
         }
     }
 
-    fn send(&self, attempt: Attempt, to: BrokerId) {
+    pub(super) fn send(&self, attempt: Attempt, to: BrokerId) {
         let wait = match &attempt.outgoing {
             Outgoing::Produce(_) => ATTEMPT,
             Outgoing::Call { .. } => 4 * SILENCE,
@@ -197,7 +224,7 @@ impl NetworkClient {
         }
     }
 
-    fn told(&self, mut attempt: Attempt, by: BrokerId, answer: Result<Told>) {
+    pub(super) fn told(&self, mut attempt: Attempt, by: BrokerId, answer: Result<Told>) {
         if let Ok(Told::Called(Response::Metadata(metadata))) = &answer {
             self.state.lock().leaders.learn(metadata);
         }
@@ -208,6 +235,7 @@ impl NetworkClient {
         if let Some(partition) = attempt.partition() {
             self.state.lock().leaders.forget(&partition);
         }
+        self.forget_coordinator(&attempt.outgoing, &error);
         if matches!(
             error,
             Error::RequestTimedOut
@@ -218,7 +246,8 @@ impl NetworkClient {
             self.avoid(by);
         }
         let again = self.now().plus(BACKOFF);
-        if again >= attempt.deadline {
+        let is_late = if attempt.is_patient() { attempt.is_abandoned() } else { again >= attempt.deadline };
+        if is_late {
             return attempt.answer(Err(error));
         }
         attempt.last = Some(error);

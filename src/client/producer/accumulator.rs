@@ -1,7 +1,7 @@
 //! What a producer was given and has not sent: batches by partition, each sent when it is full, when it has waited for
 //! long enough, or when somebody waits for it. Pure: no clock, no thread, no lock.
 //!
-//! Of each partition one batch at a time is under way, so that their order stays.
+//! Of each partition only so many batches are under way at once as keep their order.
 
 use super::delivery::Batch;
 use crate::{
@@ -22,6 +22,8 @@ pub(super) type Key = (TopicId, i32);
 #[derive(Debug)]
 pub(super) struct Accumulator {
     batch_size: usize,
+    /// How many batches of a partition may be under way at once.
+    max_in_flight: usize,
     queues: BTreeMap<Key, Queue>,
     /// The bytes of all batches that are not done.
     buffered: usize,
@@ -33,8 +35,8 @@ pub(super) struct Accumulator {
 #[derive(Debug, Default)]
 struct Queue {
     batches: VecDeque<Pending>,
-    /// The batch that is under way, and its bytes.
-    in_flight: Option<(Arc<Batch>, usize)>,
+    /// The batches that are under way, and their bytes.
+    in_flight: Vec<(Arc<Batch>, usize)>,
 }
 
 /// A batch that is not sent yet.
@@ -72,8 +74,8 @@ pub(super) struct Placed {
 }
 
 impl Accumulator {
-    pub(super) fn new(batch_size: usize) -> Self {
-        Self { batch_size, queues: BTreeMap::new(), buffered: 0, served: None }
+    pub(super) fn new(batch_size: usize, max_in_flight: usize) -> Self {
+        Self { batch_size, max_in_flight, queues: BTreeMap::new(), buffered: 0, served: None }
     }
 
     pub(super) fn buffered(&self) -> usize {
@@ -126,7 +128,7 @@ impl Accumulator {
         }?;
         let queue = self.queues.get_mut(&key)?;
         let Pending { route, encoded, written, durability, batch, .. } = queue.batches.pop_front()?;
-        queue.in_flight = Some((Arc::clone(&batch), encoded.len()));
+        queue.in_flight.push((Arc::clone(&batch), encoded.len()));
         self.served = Some(key);
         Some(Sending { key, route, encoded, written, durability, batch })
     }
@@ -140,42 +142,41 @@ impl Accumulator {
     }
 
     fn is_ready(&self, key: Key, force: bool, now: Instant) -> bool {
-        let Some(queue) = self.queues.get(&key).filter(|queue| queue.in_flight.is_none()) else {
+        let Some(queue) = self.queues.get(&key).filter(|queue| queue.in_flight.len() < self.max_in_flight)
+        else {
             return false;
         };
         queue.batches.front().is_some_and(|first| force || first.is_full || first.due <= now)
     }
 
-    /// Says that the batch which was under way is done with, whatever became of it.
-    pub(super) fn done(&mut self, key: Key) {
+    /// Says that a batch which was under way is done with, whatever became of it.
+    pub(super) fn done(&mut self, key: Key, batch: &Arc<Batch>) {
         if let Some(queue) = self.queues.get_mut(&key) {
-            self.buffered -= queue.in_flight.take().map_or(0, |(_, size)| size);
+            let done = queue.in_flight.extract_if(.., |(of, _)| Arc::ptr_eq(of, batch));
+            self.buffered -= done.map(|(_, size)| size).sum::<usize>();
         }
         self.remove_if_idle(key);
     }
 
     fn remove_if_idle(&mut self, key: Key) {
-        if self.queues.get(&key).is_some_and(|queue| queue.batches.is_empty() && queue.in_flight.is_none()) {
+        if self.queues.get(&key).is_some_and(|queue| queue.batches.is_empty() && queue.in_flight.is_empty()) {
             self.queues.remove(&key);
         }
     }
 
     /// When the next batch is to be sent, by itself; `None`: none waits.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        let idle = self.queues.values().filter(|queue| queue.in_flight.is_none());
+        let idle = self.queues.values().filter(|queue| queue.in_flight.len() < self.max_in_flight);
         let first = idle.filter_map(|queue| queue.batches.front());
         first.map(|first| if first.is_full { Instant::default() } else { first.due }).min()
     }
 
     /// All batches that are not done.
     pub(super) fn outstanding(&self) -> Vec<Arc<Batch>> {
-        let in_flight = |queue: &Queue| queue.in_flight.as_ref().map(|(batch, _)| Arc::clone(batch));
+        let in_flight = self.queues.values().flat_map(|queue| queue.in_flight.iter().map(|(batch, _)| batch));
         let waiting =
-            |queue: &Queue| queue.batches.iter().map(|pending| Arc::clone(&pending.batch)).collect();
-        self.queues
-            .values()
-            .flat_map(|queue| in_flight(queue).into_iter().chain::<Vec<_>>(waiting(queue)))
-            .collect()
+            self.queues.values().flat_map(|queue| queue.batches.iter().map(|pending| &pending.batch));
+        in_flight.chain(waiting).cloned().collect()
     }
 
     /// Forgets all that is not under way; gives the batches, each with how many records it has.
@@ -188,7 +189,7 @@ impl Accumulator {
                 abandoned.push((pending.batch, records));
             }
         }
-        self.queues.retain(|_, queue| queue.in_flight.is_some());
+        self.queues.retain(|_, queue| !queue.in_flight.is_empty());
         abandoned
     }
 
@@ -249,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_sent_when_it_is_full_or_due_or_somebody_waits_and_not_before() {
-        let mut accumulator = Accumulator::new(1000);
+        let mut accumulator = Accumulator::new(1000, 1);
         assert!(push(&mut accumulator, 0, 400, 5).is_news);
         assert!(!push(&mut accumulator, 0, 400, 6).is_news);
         assert!(accumulator.take(None, false, at(4)).is_none());
@@ -260,31 +261,31 @@ mod tests {
         assert_eq!(first.written.record_count(), 2);
         assert!(accumulator.take(None, true, at(100)).is_none(), "one of a partition at a time");
         assert_eq!(accumulator.next_due(), None);
-        accumulator.done(first.key);
+        accumulator.done(first.key, &first.batch);
         assert!(accumulator.take(None, false, at(8)).is_none());
         assert!(accumulator.take(Some(KEY(1)), true, at(8)).is_none());
         let second = accumulator.take(Some(KEY(0)), true, at(8)).expect("somebody waits");
-        accumulator.done(second.key);
+        accumulator.done(second.key, &second.batch);
         assert!(accumulator.is_idle() && accumulator.buffered() == 0);
     }
 
     #[test]
     fn partitions_take_turns() {
-        let mut accumulator = Accumulator::new(10);
+        let mut accumulator = Accumulator::new(10, 1);
         for partition in [0, 1, 2, 0, 1, 2] {
             push(&mut accumulator, partition, 100, 0);
         }
         let mut served = Vec::new();
         while let Some(sending) = accumulator.take(None, false, at(0)) {
             served.push(sending.key.1);
-            accumulator.done(sending.key);
+            accumulator.done(sending.key, &sending.batch);
         }
         assert_eq!(served, [0, 1, 2, 0, 1, 2]);
     }
 
     #[test]
     fn what_cannot_be_in_a_batch_leaves_nothing_behind() {
-        let mut accumulator = Accumulator::new(1000);
+        let mut accumulator = Accumulator::new(1000, 1);
         let begin = || (Arc::new(Batch::new(Weak::new(), KEY(0), "t")), at(0));
         // The first is so far from the second that 64 bits cannot say how far.
         let record = Record::to("t").value("x");
@@ -296,5 +297,22 @@ mod tests {
         assert_eq!(accumulator.buffered(), before);
         let sending = accumulator.take(None, true, at(0)).expect("the first is there");
         assert_eq!(sending.written.record_count(), 1);
+    }
+
+    #[test]
+    fn as_many_are_under_way_as_may_and_any_of_them_may_be_done_first() {
+        let mut accumulator = Accumulator::new(10, 2);
+        for _ in 0..3 {
+            push(&mut accumulator, 0, 100, 0);
+        }
+        let take = |accumulator: &mut Accumulator| accumulator.take(None, false, at(0));
+        let (first, second) = (take(&mut accumulator).expect("one"), take(&mut accumulator).expect("two"));
+        assert!(take(&mut accumulator).is_none() && accumulator.next_due().is_none());
+        assert_eq!(accumulator.outstanding().len(), 3);
+        accumulator.done(second.key, &second.batch);
+        let third = take(&mut accumulator).expect("there is room");
+        accumulator.done(first.key, &first.batch);
+        accumulator.done(third.key, &third.batch);
+        assert!(accumulator.is_idle() && accumulator.buffered() == 0);
     }
 }

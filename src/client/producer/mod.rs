@@ -2,7 +2,8 @@
 //!
 //! Batches are sent by whoever has a reason to: a thread of the producer's when they are full or have waited for long
 //! enough, and the callers that wait for a record, or for room. On a manual clock there is no thread: the one who moves the
-//! time sends what falls due.
+//! time sends what falls due. Where an answer takes time, nobody waits for it but those: it comes to whoever moves the time,
+//! or to the cluster's thread.
 
 mod accumulator;
 mod delivery;
@@ -18,9 +19,9 @@ use crate::{
     env::{Clock, Driver, Monitor},
     error::{Error, Result},
     record::{Record, compression_is_there},
-    rpc::ProduceResponse,
+    rpc::{Answer, ProduceResponse},
     sync::{JoinHandle, Mutex, MutexGuard, is_current, spawn},
-    types::{Compression, Instant, RecordMetadata},
+    types::{Acks, Compression, Instant, RecordMetadata},
 };
 use accumulator::{Accumulator, Key, Sending, key_of};
 use delivery::Batch;
@@ -29,6 +30,10 @@ use std::{
     sync::{Arc, Weak},
     time::Duration,
 };
+
+/// How many batches of a partition are under way at once, where answers take time: as many as a leader remembers.
+/// (`max.in.flight.requests.per.connection`)
+const MAX_IN_FLIGHT: usize = 5;
 
 /// How many batches that failed are kept for a flush to tell of.
 const MAX_FAILED: usize = 100;
@@ -42,8 +47,8 @@ const MAX_FAILED: usize = 100;
 /// Clones are the same producer; it is `Send + Sync`. The last one, dropped, sends what is buffered; what fails then is told
 /// to nobody: [`close`](Self::close) it.
 ///
-/// On a [`ManualClock`](crate::ManualClock) the linger passes when the time is moved; but over a [`Cluster`](crate::Cluster) it does
-/// not pass: there a batch is sent when it is full, and by whoever waits, flushes or closes.
+/// On a [`ManualClock`](crate::ManualClock) the linger passes when the time is moved. Over a [`Cluster`](crate::Cluster) up to 5
+/// batches of a partition are under way at once, or one without [`Acks::All`](crate::Acks::All).
 ///
 /// ```
 /// use brooklet::{Broker, ProducerConfig, Record, TopicConfig};
@@ -73,6 +78,7 @@ struct Handle {
 }
 
 struct Inner {
+    me: Weak<Self>,
     client: Client,
     config: ProducerConfig,
     state: Monitor<State>,
@@ -84,6 +90,8 @@ struct State {
     closed: bool,
     failed: Vec<Failed>,
     metrics: ProducerMetrics,
+    /// How many batches are done.
+    done: u64,
 }
 
 /// A batch that failed.
@@ -126,13 +134,17 @@ impl Producer {
     pub(super) fn new(client: Client, config: ProducerConfig) -> Result<Self> {
         config.check()?;
         check_compression(config.compression)?;
-        let accumulator = Accumulator::new(config.batch_size);
-        let state =
-            State { accumulator, closed: false, failed: Vec::new(), metrics: ProducerMetrics::default() };
-        let inner = Arc::new(Inner { client, config, state: Monitor::new(state) });
+        let pipelined = !client.service.latency().is_zero() && config.acks == Acks::All;
+        let state = State {
+            accumulator: Accumulator::new(config.batch_size, if pipelined { MAX_IN_FLIGHT } else { 1 }),
+            closed: false,
+            failed: Vec::new(),
+            metrics: ProducerMetrics::default(),
+            done: 0,
+        };
+        let state = Monitor::new(state);
+        let inner = Arc::new_cyclic(|me| Inner { me: Weak::clone(me), client, config, state });
         let thread = match inner.clock() {
-            // Whoever moves the time cannot wait for an answer that takes time: see `Producer`.
-            Clock::Manual(_) if !inner.client.service.latency().is_zero() => None,
             Clock::Manual(manual) => {
                 let driver: Weak<dyn Driver> = Arc::<Inner>::downgrade(&inner) as Weak<dyn Driver>;
                 manual.attach(driver);
@@ -350,7 +362,9 @@ impl Inner {
                 continue;
             }
             let deadline = *deadline.get_or_insert_with(|| now.plus(self.config.max_block));
-            if !self.state.wait(&mut state, self.clock(), deadline) {
+            let came;
+            (state, came) = self.wait(state, deadline);
+            if !came {
                 return Err(Error::Timeout);
             }
         }
@@ -367,10 +381,32 @@ impl Inner {
                     self.deliver(sending);
                     state = self.state.lock();
                 }
-                None if self.state.wait(&mut state, self.clock(), deadline) => {}
-                None => return,
+                None => {
+                    let came;
+                    (state, came) = self.wait(state, deadline);
+                    if !came {
+                        return;
+                    }
+                }
             }
         }
+    }
+
+    /// Waits until a batch is done, or something else has changed, at most until `deadline`; `false`: that has come. Whoever waits
+    /// for brokers on virtual time moves it.
+    fn wait<'s>(&'s self, state: MutexGuard<'s, State>, deadline: Instant) -> (MutexGuard<'s, State>, bool) {
+        if let Clock::Manual(clock) = self.clock()
+            && !self.client.service.latency().is_zero()
+        {
+            let before = state.done;
+            drop(state);
+            let within = deadline.since(self.clock().now());
+            let came = clock.run_until(within, || self.state.lock().done != before);
+            return (self.state.lock(), came);
+        }
+        let mut state = state;
+        let came = self.state.wait(&mut state, self.clock(), deadline);
+        (state, came)
     }
 
     /// Sends what is full, or has waited for long enough; with `force` also what could wait.
@@ -401,15 +437,39 @@ impl Inner {
         }
     }
 
-    /// Sends a batch, and tells all who wait for it.
+    /// Sends a batch, and tells all who wait for it, when it is known what has become of it.
     fn deliver(&self, mut sending: Sending) {
         let records = usize::try_from(sending.written.record_count()).unwrap_or_default();
-        let (outcome, bytes) = self.transmit(&mut sending);
+        let (answer, bytes) = self.transmit(&mut sending);
         let Sending { key, batch, .. } = sending;
+        match (answer, self.me.upgrade()) {
+            (Answer::Ready(outcome), _) => {
+                self.delivered(key, &batch, (records, bytes), outcome.map_err(|error| *error));
+            }
+            (Answer::Parked(ticket), Some(me)) => {
+                ticket.on_fill(move |outcome| me.delivered(key, &batch, (records, bytes), outcome));
+            }
+            // Whoever is asked is there.
+            (Answer::Parked(_), None) => {}
+        }
+    }
+
+    fn delivered(
+        &self,
+        key: Key,
+        batch: &Arc<Batch>,
+        (records, bytes): (usize, usize),
+        outcome: Result<ProduceResponse>,
+    ) {
+        if let Err(Error::UnknownTopicId { .. }) = &outcome {
+            // The next record asks for the topic that has its name now.
+            self.client.forget(batch.topic());
+        }
         let callbacks = {
             let mut state = self.state.lock();
-            state.accumulator.done(key);
-            state.note(&batch, records, bytes, outcome.as_ref().err());
+            state.done += 1;
+            state.accumulator.done(key, batch);
+            state.note(batch, records, bytes, outcome.as_ref().err());
             batch.settle(outcome)
         };
         self.state.notify();
@@ -418,7 +478,7 @@ impl Inner {
     }
 
     /// Sends a batch to its leader, anew where its topic turns out to have been made anew. Says how large it was.
-    fn transmit(&self, sending: &mut Sending) -> (Result<ProduceResponse>, usize) {
+    fn transmit(&self, sending: &mut Sending) -> (Answer<ProduceResponse>, usize) {
         let plain = sending.written.finish(&mut sending.encoded);
         let mut packed = Vec::new();
         let batch = match self.config.compression {
@@ -427,12 +487,15 @@ impl Inner {
         };
         let mut batch = match batch {
             Ok(batch) => batch,
-            Err(error) => return (Err(record_error(error, sending.route.max_batch)), 0),
+            Err(error) => {
+                let refused = record_error(error, sending.route.max_batch);
+                return (Answer::Ready(Err(refused.into())), 0);
+            }
         };
         let size = batch.bytes().len();
         let topic = sending.batch.topic();
         let (durability, acks) = (sending.durability, self.config.acks);
-        let sent = self.client.send_again(&mut sending.route, topic, &mut batch, durability, acks);
+        let sent = self.client.begin_send(&mut sending.route, topic, &mut batch, durability, acks);
         (sent, size)
     }
 
@@ -447,7 +510,9 @@ impl Inner {
     fn wait_until_idle(&self, deadline: Instant) -> bool {
         let mut state = self.state.lock();
         while !state.accumulator.is_idle() {
-            if !self.state.wait(&mut state, self.clock(), deadline) {
+            let came;
+            (state, came) = self.wait(state, deadline);
+            if !came {
                 return false;
             }
         }
@@ -505,11 +570,15 @@ impl State {
 
 impl Driver for Inner {
     fn next_timer(&self) -> Option<Instant> {
-        self.state.lock().accumulator.next_due()
+        let state = self.state.lock();
+        let due = state.accumulator.next_due();
+        // What is closed has nothing more to wait for.
+        due.map(|due| if state.closed { Instant::default() } else { due })
     }
 
     fn fire(&self, _now: Instant) {
-        self.send_ready(false);
+        let closed = self.state.lock().closed;
+        self.send_ready(closed);
     }
 }
 

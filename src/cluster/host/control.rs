@@ -107,12 +107,27 @@ impl Running {
     /// Hands a client's request on to the controller.
     pub(super) fn forward(&mut self, request: Request, ticket: Ticket<Response>) {
         let now = self.post.clock().now();
+        let request = match self.node.for_controller(request) {
+            Ok(request) => request,
+            Err(error) => return self.post.answer(self.id, &ticket, Err(error)),
+        };
         match self.quorum.leader() {
             Some(controller) => {
                 let deadline = now.plus(self.timing.patience);
                 self.ask(controller, Question::Control(request), About::Forwarded(ticket), deadline);
             }
             None => self.post.answer(self.id, &ticket, Err(Error::NotController)),
+        }
+    }
+
+    /// Has the controller make the topic that groups are kept in, when the first one is asked for. Whoever asks is told to come
+    /// again.
+    pub(super) fn make_offsets_topic(&mut self) {
+        let is_asked = self.pending.values().any(|pending| matches!(pending.about, About::OffsetsTopic));
+        let Some(request) = self.node.offsets_topic_wanted().filter(|_| !is_asked) else { return };
+        if let Some(controller) = self.quorum.leader() {
+            let deadline = self.post.clock().now().plus(self.timing.patience);
+            self.ask(controller, Question::Control(request), About::OffsetsTopic, deadline);
         }
     }
 
@@ -156,7 +171,9 @@ impl Running {
                 self.leaders.insert(leader, Some(now.plus(self.timing.backoff)));
                 Ok(())
             }
-            (About::Register | About::Heartbeat | About::AlterPartition(_), _) => Ok(()),
+            (About::Register | About::Heartbeat | About::AlterPartition(_) | About::OffsetsTopic, _) => {
+                Ok(())
+            }
             (About::Forwarded(ticket), Told::Copied(_)) => {
                 self.post.answer(self.id, &ticket, Err(Error::NotController));
                 Ok(())
@@ -175,7 +192,7 @@ impl Running {
             About::AlterPartition(proposal) => self.proposals.push((now, proposal)),
             // Nobody knows whether the controller has done it.
             About::Forwarded(ticket) => self.post.answer(self.id, &ticket, Err(Error::RequestTimedOut)),
-            About::Register | About::Heartbeat => {}
+            About::Register | About::Heartbeat | About::OffsetsTopic => {}
         }
     }
 

@@ -75,6 +75,8 @@ enum About {
     AlterPartition(IsrProposal),
     /// A client's, for the controller.
     Forwarded(Ticket<Response>),
+    /// Whether there is a topic for groups by now.
+    OffsetsTopic,
 }
 
 /// The times that a broker goes by.
@@ -316,6 +318,9 @@ impl Running {
                 self.forward(request, ticket);
             }
             ClientRequest::Call { request, ticket } => {
+                if let Request::FindCoordinator(_) = &request {
+                    self.make_offsets_topic();
+                }
                 let answer = self.node.call(self.id, request);
                 self.reply(answer, ticket, |_| {});
             }

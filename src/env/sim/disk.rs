@@ -3,13 +3,14 @@
 use super::{
     DiskOp, DiskOperation,
     fate::Fate,
-    fault::{DiskFault, Rules, Then},
+    fault::{DiskFault, Then},
+    rules::Rules,
     tree::Node,
 };
 use crate::{
     error::{Error, Result},
     prng::Prng,
-    sync::Mutex,
+    sync::{AtomicU64, Mutex, Ordering},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -45,6 +46,8 @@ pub(super) struct Session {
 #[derive(Debug)]
 pub(super) struct Disk {
     pub(super) seed: u64,
+    /// How much longer operations took than they do, in nanoseconds, that nobody has waited for.
+    pub(super) delay: AtomicU64,
     pub(super) rules: Arc<Rules<DiskOp>>,
     pub(super) state: Mutex<State>,
 }
@@ -75,7 +78,7 @@ impl Disk {
             chosen: None,
             outcomes: 0,
         };
-        Self { seed, rules: Arc::default(), state: Mutex::new(state) }
+        Self { seed, delay: AtomicU64::new(0), rules: Arc::default(), state: Mutex::new(state) }
     }
 
     pub(super) fn boot(&self) -> Session {
@@ -121,6 +124,10 @@ impl Disk {
             state.note(DiskOperation { op, path: path.clone(), offset, len });
             match self.rules.strike(op, path) {
                 None => run(&mut state, Extent::Whole),
+                Some(Then::Delay(by)) => {
+                    self.delay.fetch_add(by.as_nanos() as u64, Ordering::Relaxed);
+                    run(&mut state, Extent::Whole)
+                }
                 Some(Then::Fail(fault)) => {
                     let short = fault == DiskFault::ShortWrite && op == DiskOp::Write;
                     let _ = run(&mut state, if short { Extent::Short } else { Extent::Failing });

@@ -1,7 +1,7 @@
-//! What can be made to go wrong: one grammar, `intercept(what)`, then which, then what happens.
+//! What can be made to go wrong on a disk.
 
-use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
-use std::{io, path::Path, sync::Arc};
+use super::rules::{Fault, Intercept, Rules, What};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 /// A kind of operation on a simulated disk.
 ///
@@ -128,148 +128,25 @@ pub struct DiskOperation {
 
 /// What becomes of an operation that a rule strikes.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Then {
+pub enum Then {
     Fail(DiskFault),
     PowerCut,
+    /// It is done, and takes so long.
+    Delay(Duration),
 }
 
-#[derive(Debug)]
-struct Rule<W> {
-    what: W,
-    path: String,
-    skip: u64,
-    times: u64,
-    then: Then,
-    struck: Arc<Struck>,
-}
-
-#[derive(Debug)]
-struct Struck {
-    hits: AtomicU64,
-    active: AtomicBool,
-}
-
-/// The rules of one disk, oldest first.
-#[derive(Debug)]
-pub(super) struct Rules<W>(Mutex<Vec<Rule<W>>>);
-
-impl<W> Default for Rules<W> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
+impl What for DiskOp {
+    /// What its path contains.
+    type Which = String;
+    type Then = Then;
 }
 
 impl Rules<DiskOp> {
-    /// What the rules say of an operation; the first that strikes decides, and those behind it do not count it.
+    /// What the rules say of an operation.
     pub(super) fn strike(&self, op: DiskOp, path: &Path) -> Option<Then> {
-        let mut rules = self.0.lock();
-        if rules.is_empty() {
-            return None;
-        }
-        rules.retain(|rule| rule.times > 0 && rule.struck.active.load(Ordering::Relaxed));
-        let path = path.to_string_lossy();
-        let matching = |rule: &&mut Rule<DiskOp>| {
-            (rule.what == DiskOp::Any || rule.what == op) && path.contains(rule.path.as_str())
-        };
-        for rule in rules.iter_mut().filter(matching) {
-            if rule.skip > 0 {
-                rule.skip -= 1;
-                continue;
-            }
-            rule.times -= 1;
-            rule.struck.hits.fetch_add(1, Ordering::Relaxed);
-            return Some(rule.then);
-        }
-        None
-    }
-}
-
-/// Says which operations of a kind a fault strikes: at first all of them, from now on.
-///
-/// Nothing happens before the last word: [`fail`](Self::fail) or [`power_cut`](Self::power_cut).
-/// See [`SimDisk::intercept`](crate::SimDisk::intercept).
-///
-/// ```
-/// # use brooklet::*;
-/// # use std::time::Duration;
-/// # fn main() -> Result<()> {
-/// # let broker = Broker::temporary()?;
-/// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
-/// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
-/// let disk = SimDisk::new(7);
-/// let broker = Broker::builder().disk(&disk).open("data")?;
-/// broker.create_topic("t", TopicConfig::new().durability(Durability::Flushed))?;
-/// let fault = disk.intercept(DiskOp::Flush).path("t-0").times(1).fail(DiskFault::Eio);
-/// assert!(broker.produce(Record::to("t")).is_err());
-/// assert_eq!(fault.hits(), 1);
-/// # Ok(()) }
-/// ```
-#[derive(Debug)]
-#[must_use = "nothing is intercepted before it is said what shall happen"]
-pub struct Intercept<W> {
-    what: W,
-    path: String,
-    skip: u64,
-    times: Option<u64>,
-    rules: Arc<Rules<W>>,
-}
-
-impl<W> Intercept<W> {
-    pub(super) fn new(what: W, rules: Arc<Rules<W>>) -> Self {
-        Self { what, path: String::new(), skip: 0, times: None, rules }
-    }
-
-    /// Lets the first `n` operations that match pass. Default 0.
-    ///
-    /// ```
-    /// # use brooklet::*;
-    /// # use std::time::Duration;
-    /// # fn main() -> Result<()> {
-    /// # let broker = Broker::temporary()?;
-    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
-    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
-    /// let disk = SimDisk::new(7);
-    /// let broker = Broker::builder().disk(&disk).open("data")?;
-    /// broker.create_topic("t", TopicConfig::new().durability(Durability::Flushed))?;
-    /// let second = disk.intercept(DiskOp::Flush).path("t-0").skip(1).times(1).fail(DiskFault::Eio);
-    /// assert!(broker.produce(Record::to("t")).is_ok());
-    /// assert!(broker.produce(Record::to("t")).is_err());
-    /// # Ok(()) }
-    /// ```
-    pub fn skip(mut self, n: u64) -> Self {
-        self.skip = n;
-        self
-    }
-
-    /// Strikes `n` operations at most. Default: all; for a power cut 1.
-    ///
-    /// ```
-    /// # use brooklet::*;
-    /// # use std::time::Duration;
-    /// # fn main() -> Result<()> {
-    /// # let broker = Broker::temporary()?;
-    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
-    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
-    /// let disk = SimDisk::new(7);
-    /// let broker = Broker::builder().disk(&disk).open("data")?;
-    /// broker.create_topic("t", TopicConfig::new().durability(Durability::Flushed))?;
-    /// let fault = disk.intercept(DiskOp::Flush).path("t-0").times(1).fail(DiskFault::Eio);
-    /// assert!(broker.produce(Record::to("t")).is_err());
-    /// assert_eq!(fault.hits(), 1);
-    /// # Ok(()) }
-    /// ```
-    pub fn times(mut self, n: u64) -> Self {
-        self.times = Some(n);
-        self
-    }
-
-    fn install(self, then: Then, default_times: u64) -> Fault {
-        let struck = Arc::new(Struck { hits: AtomicU64::new(0), active: AtomicBool::new(true) });
-        let times = self.times.unwrap_or(default_times);
-        let rule =
-            Rule { what: self.what, path: self.path, skip: self.skip, times, then, struck: struck.clone() };
-        self.rules.0.lock().push(rule);
-        Fault { struck }
+        self.first(|what, part| {
+            (what == DiskOp::Any || what == op) && path.to_string_lossy().contains(part.as_str())
+        })
     }
 }
 
@@ -283,7 +160,7 @@ impl Intercept<DiskOp> {
     /// # let _ = full;
     /// ```
     pub fn path(mut self, contains: &str) -> Self {
-        contains.clone_into(&mut self.path);
+        contains.clone_into(&mut self.which);
         self
     }
 
@@ -328,72 +205,22 @@ impl Intercept<DiskOp> {
     pub fn power_cut(self) -> Fault {
         self.install(Then::PowerCut, 1)
     }
-}
 
-/// A fault that was put in place. Dropped, it stays; only [`remove`](Self::remove) ends it.
-///
-/// ```
-/// # use brooklet::*;
-/// # use std::time::Duration;
-/// # fn main() -> Result<()> {
-/// # let broker = Broker::temporary()?;
-/// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
-/// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
-/// let disk = SimDisk::new(7);
-/// let broker = Broker::builder().disk(&disk).open("data")?;
-/// broker.create_topic("t", TopicConfig::new().durability(Durability::Flushed))?;
-/// let fault = disk.intercept(DiskOp::Flush).path("t-0").times(1).fail(DiskFault::Eio);
-/// assert!(broker.produce(Record::to("t")).is_err());
-/// assert_eq!(fault.hits(), 1);
-/// # Ok(()) }
-/// ```
-#[derive(Debug)]
-pub struct Fault {
-    struck: Arc<Struck>,
-}
-
-impl Fault {
-    /// How many operations it has struck so far.
+    /// Such an operation takes so long. A broker of a [`Cluster`](crate::Cluster) does nothing else meanwhile; of a
+    /// [`Broker`](crate::Broker) of its own the time is not moved by it.
     ///
     /// ```
     /// # use brooklet::*;
     /// # use std::time::Duration;
     /// # fn main() -> Result<()> {
-    /// # let broker = Broker::temporary()?;
-    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
-    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
-    /// let disk = SimDisk::new(7);
-    /// let broker = Broker::builder().disk(&disk).open("data")?;
-    /// broker.create_topic("t", TopicConfig::new().durability(Durability::Flushed))?;
-    /// let fault = disk.intercept(DiskOp::Flush).path("t-0").times(1).fail(DiskFault::Eio);
-    /// assert!(broker.produce(Record::to("t")).is_err());
-    /// assert_eq!(fault.hits(), 1);
+    /// let cluster = Cluster::builder().topic("orders", TopicConfig::new()).start()?;
+    /// let slow = cluster.disk(1)?.intercept(DiskOp::Write).delay(Duration::from_millis(20));
+    /// cluster.produce(Record::to("orders").value("3 apples"))?;
+    /// # slow.remove();
     /// # Ok(()) }
     /// ```
-    pub fn hits(&self) -> u64 {
-        self.struck.hits.load(Ordering::Relaxed)
-    }
-
-    /// Ends it: no more operations are struck.
-    ///
-    /// ```
-    /// # use brooklet::*;
-    /// # use std::time::Duration;
-    /// # fn main() -> Result<()> {
-    /// # let broker = Broker::temporary()?;
-    /// # broker.create_topic("orders", TopicConfig::new().partitions(2))?;
-    /// # broker.produce(Record::to("orders").key("alice").value("3 apples"))?;
-    /// let disk = SimDisk::new(7);
-    /// let broker = Broker::builder().disk(&disk).open("data")?;
-    /// broker.create_topic("t", TopicConfig::new().durability(Durability::Flushed))?;
-    /// let fault = disk.intercept(DiskOp::Write).path("t-0").fail(DiskFault::Enospc);
-    /// assert!(broker.produce(Record::to("t")).is_err());
-    /// fault.remove();
-    /// assert!(broker.produce(Record::to("t")).is_ok());
-    /// # Ok(()) }
-    /// ```
-    pub fn remove(self) {
-        self.struck.active.store(false, Ordering::Relaxed);
+    pub fn delay(self, by: Duration) -> Fault {
+        self.install(Then::Delay(by), u64::MAX)
     }
 }
 

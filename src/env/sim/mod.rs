@@ -7,18 +7,22 @@ mod fault;
 mod file;
 #[cfg(any(test, fuzzing))]
 mod files;
+mod rules;
 mod storage;
 #[cfg(test)]
 mod tests;
 mod tree;
 
-pub use fault::{DiskFault, DiskOp, DiskOperation, Fault, Intercept};
+pub use fault::{DiskFault, DiskOp, DiskOperation};
 #[cfg(any(test, fuzzing))]
 pub(crate) use files::Files;
+pub use rules::{Fault, Intercept};
+pub(crate) use rules::{Rules, What};
 
 use super::{Clock, Storage};
+use crate::sync::Ordering;
 use disk::Disk;
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 use storage::SimStorage;
 use tree::TreeHash;
 
@@ -193,6 +197,16 @@ impl SimDisk {
     }
 
     /// How often the power was cut.
+    /// How much longer operations took than they do, that nobody has waited for.
+    pub(crate) fn delay(&self) -> Duration {
+        Duration::from_nanos(self.disk.delay.load(Ordering::Relaxed))
+    }
+
+    /// Somebody waits for it.
+    pub(crate) fn take_delay(&self) -> Duration {
+        Duration::from_nanos(self.disk.delay.swap(0, Ordering::Relaxed))
+    }
+
     pub(crate) fn power_cuts(&self) -> u64 {
         self.disk.state.lock().power_cuts
     }

@@ -4,7 +4,7 @@ use super::Files;
 use crate::{
     Broker, CleanupPolicy, Compression, ConsumerConfig, ManualClock, Record, TopicConfig,
     env::SimDisk,
-    record::{Batch, BatchHeader},
+    record::{Batch, BatchHeader, RecordRef},
     types::{Durability, Offsets, Timestamp},
 };
 use std::{
@@ -58,24 +58,47 @@ impl Known {
             broker.close().unwrap();
         }
         let files = disk.files();
-        let sealed = files.values().flat_map(|bytes| batches(bytes)).map(<[u8]>::to_vec).collect();
-        let contents = records.values().cloned().collect();
+        let sealed =
+            files.values().flat_map(|bytes| batches(bytes)).map(|batch| seal(batch).to_vec()).collect();
+        // What groups have noted may come to where an application reads it.
+        let of_groups =
+            files.iter().filter(|(path, _)| path.to_string_lossy().contains("__consumer_offsets"));
+        let noted = of_groups.flat_map(|(_, bytes)| batches(bytes)).flat_map(contents_of);
+        let contents = records.values().cloned().chain(noted).collect();
         Self { files, records, contents, sealed }
     }
 
     /// Whether there is a batch with a right checksum that the store never had.
     pub(super) fn is_forged(&self, files: &Files) -> bool {
         let changed = files.iter().filter(|(path, bytes)| self.files.get(*path) != Some(bytes));
-        changed.into_iter().flat_map(|(_, bytes)| batches(bytes)).any(|batch| !self.sealed.contains(batch))
+        changed
+            .into_iter()
+            .flat_map(|(_, bytes)| batches(bytes))
+            .any(|batch| !self.sealed.contains(seal(batch)))
     }
 }
 
-/// Whatever is a batch, at any place, from behind its checksum on.
-fn batches(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// Whatever is a batch, at any place.
+fn batches(bytes: &[u8]) -> impl Iterator<Item = Batch<'_>> {
     let is_header = |at: &usize| BatchHeader::parse(&bytes[*at..]).is_ok();
     let batch = |at: usize| Batch::check(&bytes[at..]).ok();
     let starts = (0..bytes.len()).filter(|at| bytes.get(at + 16) == Some(&2)).filter(is_header);
-    starts.filter_map(batch).map(|batch| &batch.bytes()[21..])
+    starts.filter_map(batch)
+}
+
+/// What a batch's checksum covers: all behind it.
+fn seal(batch: Batch<'_>) -> &[u8] {
+    &batch.bytes()[21..]
+}
+
+fn contents_of(batch: Batch<'_>) -> Vec<Content> {
+    let content = |record: RecordRef<'_>| Content {
+        timestamp: record.timestamp,
+        key: record.key.map(<[u8]>::to_vec),
+        value: record.value.map(<[u8]>::to_vec),
+        headers: Vec::new(),
+    };
+    batch.records().map(content).collect()
 }
 
 /// The topics, with what is special about each.

@@ -80,8 +80,11 @@ fn append(broker: &Broker, partitions: &[Partition]) -> Vec<((String, i32), i64)
 /// Edits of all kinds.
 pub(super) fn seeds() -> Vec<Vec<u8>> {
     let files = Known::of(false).files.len() as u8;
-    // The last one was a finding: a batch of a compacted topic at an offset behind those that follow it.
-    let mut seeds = vec![vec![0], vec![1], vec![1, 13, 0, 0, 1, 0, 0, 10, 4, 7, 9]];
+    // Findings: a batch of a compacted topic at an offset behind those that follow it.
+    let behind_others = vec![1, 13, 0, 0, 1, 0, 0, 10, 4, 7, 9];
+    // And what a group has committed, as a log of an application's topic.
+    let committed = vec![1, 5, 11, 0, 3, 74, 0, 23, 3, 4, 7, 8, 9];
+    let mut seeds = vec![vec![0], vec![1], behind_others, committed];
     for file in 0..files {
         let edit = |kind: u8| [file % 2, kind, file, 0, 40, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9].to_vec();
         seeds.extend((0..edits::KINDS).map(edit));

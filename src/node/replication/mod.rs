@@ -12,10 +12,8 @@ pub(super) use acks::Acknowledgements;
 pub(super) use role::{Followed, Role};
 pub(super) use serve::ParkedReplicaFetch;
 pub(crate) use view::CopyView;
-#[cfg(test)]
-pub(crate) use view::ReplicaView;
 
-use super::{Node, partition::Partition};
+use super::{Node, admin::OFFSETS_TOPIC, partition::Partition};
 use crate::{
     bugs::{self, Bug},
     error::{Error, Result},
@@ -33,6 +31,8 @@ pub(crate) struct Replication {
     pub(crate) max_lag: Duration,
     /// That of the broker's registration.
     broker_epoch: AtomicI64,
+    /// How many partitions groups are kept in. (`offsets.topic.num.partitions`)
+    offsets_partitions: i32,
     /// What the controller is to be asked for.
     proposals: Mutex<Vec<IsrProposal>>,
     /// What the disk has refused in the background.
@@ -57,9 +57,10 @@ pub(crate) struct Leadership {
 }
 
 impl Replication {
-    pub(crate) fn new(max_lag: Duration) -> Self {
+    pub(crate) fn new(max_lag: Duration, offsets_partitions: i32) -> Self {
         Self {
             max_lag,
+            offsets_partitions,
             broker_epoch: AtomicI64::new(-1),
             proposals: Mutex::default(),
             failure: Mutex::default(),
@@ -113,7 +114,8 @@ impl Node {
     pub(crate) fn take_leadership(&self, of: (TopicId, i32), said: &Leadership) -> Result<()> {
         let partition = self.partition_by_id(of)?;
         let leads = said.leader == Some(self.id);
-        if leads { self.lead(&partition, &said.state) } else { self.follow(&partition, said) }
+        if leads { self.lead(&partition, &said.state) } else { self.follow(&partition, said) }?;
+        if partition.name().topic() == OFFSETS_TOPIC { self.coordination_changed(&partition) } else { Ok(()) }
     }
 
     fn lead(&self, partition: &Arc<Partition>, said: &LeaderState) -> Result<()> {

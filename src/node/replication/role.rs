@@ -50,6 +50,14 @@ impl Role {
         }
     }
 
+    /// In which epoch this broker leads; `None`: it does not.
+    pub(in crate::node) fn leads_in(&self) -> Option<LeaderEpoch> {
+        match self {
+            Self::Leader(leader) => Some(leader.epoch()),
+            Self::Alone | Self::Follower(_) => None,
+        }
+    }
+
     /// Whom this copy follows.
     pub(in crate::node) fn copies_from(&self) -> Option<BrokerId> {
         match self {

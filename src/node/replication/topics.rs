@@ -3,12 +3,41 @@
 use crate::{
     config::TopicConfig,
     error::{Error, Result},
-    node::{Node, admin::Creation},
-    rpc::{AlterConfigsRequest, CreatePartitionsRequest, DeleteTopicRequest},
+    node::{
+        Node,
+        admin::{Creation, OFFSETS_TOPIC, check_not_internal},
+    },
+    rpc::{AlterConfigsRequest, CreatePartitionsRequest, CreateTopicRequest, DeleteTopicRequest, Request},
     types::TopicId,
 };
 
 impl Node {
+    /// What a client asks of the controller, as it is put to that: settings that it leaves out are this broker's.
+    pub(crate) fn for_controller(&self, request: Request) -> Result<Request> {
+        let topic = match &request {
+            Request::CreateTopic(request) => &request.name,
+            Request::CreatePartitions(request) => &request.topic,
+            Request::DeleteTopic(request) => &request.name,
+            _ => return Ok(request),
+        };
+        check_not_internal(topic)?;
+        Ok(match request {
+            Request::CreateTopic(request) => self.with_defaults(request.name, request.config).into(),
+            other => other,
+        })
+    }
+
+    /// Asks for the topic that groups are kept in; `None`: it is there.
+    pub(crate) fn offsets_topic_wanted(&self) -> Option<Request> {
+        let is_there = self.topics.read().get(OFFSETS_TOPIC).is_some();
+        let config = TopicConfig::offsets_topic(self.replication.as_ref()?.offsets_partitions);
+        (!is_there).then(|| self.with_defaults(OFFSETS_TOPIC.to_owned(), config).into())
+    }
+
+    fn with_defaults(&self, name: String, config: TopicConfig) -> CreateTopicRequest {
+        CreateTopicRequest { name, config: config.or(&self.topic_defaults) }
+    }
+
     /// There is a topic, with these settings and so many partitions. Fine if that is known.
     pub(crate) fn host_topic(&self, name: &str, id: TopicId, config: &TopicConfig) -> Result<()> {
         let there = self.topics.read().get(name).map(|topic| topic.entry.clone());

@@ -11,7 +11,6 @@ use crate::{
 use std::collections::BTreeSet;
 
 /// How a copy of a partition is.
-#[cfg(test)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ReplicaView {
     pub(crate) leads: bool,
@@ -86,7 +85,6 @@ impl Node {
     }
 
     /// Has a look at one copy; `None` where there is no log.
-    #[cfg(test)]
     pub(crate) fn view(&self, of: (TopicId, i32)) -> Option<ReplicaView> {
         let mut found = None;
         self.look_at_copies(|at, view| {

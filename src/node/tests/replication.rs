@@ -45,7 +45,7 @@ impl Brokers {
     }
 
     fn start(&mut self, id: i32) {
-        let replication = Some(Replication::new(Duration::from_secs(10)));
+        let replication = Some(Replication::new(Duration::from_secs(10), 1));
         let (node, _) = open_as(id, &self.disks[id as usize - 1], &self.clock, replication).unwrap();
         node.host_topic("t", TOPIC, &TopicConfig::new()).unwrap();
         node.set_broker_epoch(i64::from(id));

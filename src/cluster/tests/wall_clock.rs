@@ -1,0 +1,96 @@
+//! Clusters whose time passes by itself, with threads.
+
+use super::*;
+
+fn by_the_wall_clock() -> Cluster {
+    let config = TopicConfig::new().partitions(3).replication_factor(3).min_insync_replicas(2);
+    let builder = Cluster::builder().wall_clock().broker_session_timeout(Duration::from_secs(1));
+    builder.offsets_topic_partitions(3).topic("t", config).start().unwrap()
+}
+
+#[test]
+fn producers_and_a_group_live_in_threads_of_their_own() {
+    const THREADS: usize = 4;
+    const EACH: usize = 50;
+    let cluster = by_the_wall_clock();
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let client = cluster.client().clone();
+            scope.spawn(move || {
+                for n in 0..EACH {
+                    let value = format!("{thread}.{n}");
+                    client.produce(Record::to("t").key(&value).value(&value)).unwrap();
+                }
+            });
+        }
+        let members: Vec<_> = (0..2)
+            .map(|_| {
+                let client = cluster.client().clone();
+                scope.spawn(move || {
+                    let config = ConsumerConfig::new("g").heartbeat_interval(Duration::from_millis(50));
+                    let mut consumer = client.consumer(config).subscribe("t").unwrap();
+                    let mut values = Vec::new();
+                    let all = |consumer: &crate::Consumer| {
+                        let counts =
+                            (0..3).map(|n| consumer.committed(("t", n)).unwrap().map_or(0, |c| c.offset));
+                        counts.sum::<i64>() == (THREADS * EACH) as i64
+                    };
+                    while !all(&consumer) {
+                        let records = consumer.poll(Duration::from_millis(20)).unwrap();
+                        let polled: Vec<String> =
+                            records.iter().map(|record| record.value_str().unwrap().to_owned()).collect();
+                        // Whoever has lost its part in between leaves it to the other.
+                        if consumer.commit_offsets(&records).is_ok() {
+                            values.extend(polled);
+                        }
+                    }
+                    consumer.close().unwrap();
+                    values
+                })
+            })
+            .collect();
+        let mut values: Vec<String> = members.into_iter().flat_map(|member| member.join().unwrap()).collect();
+        values.sort();
+        values.dedup();
+        assert_eq!(values.len(), THREADS * EACH);
+    });
+    cluster.close().unwrap();
+}
+
+#[test]
+fn a_leader_dies_while_others_produce() {
+    let cluster = by_the_wall_clock();
+    let done = crate::sync::AtomicBool::new(false);
+    let sent = std::thread::scope(|scope| {
+        let producers: Vec<_> = (0..2)
+            .map(|thread| {
+                let (cluster, done) = (cluster.clone(), &done);
+                scope.spawn(move || {
+                    let mut sent = Vec::new();
+                    for n in 0.. {
+                        if done.load(crate::sync::Ordering::Acquire) && n >= 20 {
+                            break;
+                        }
+                        let value = format!("{thread}.{n}");
+                        if put(&cluster, &value).is_ok() {
+                            sent.push(value);
+                        }
+                    }
+                    sent
+                })
+            })
+            .collect();
+        let leader = cluster.leader("t", 0).unwrap();
+        cluster.kill(leader).unwrap();
+        let moved = |c: &Cluster| c.leader("t", 0).is_ok_and(|now| now != leader);
+        cluster.run_until(Duration::from_secs(20), moved).unwrap();
+        cluster.restart(leader).unwrap();
+        let whole = |c: &Cluster| c.isr("t", 0).is_ok_and(|isr| isr.len() == 3);
+        cluster.run_until(Duration::from_secs(20), whole).unwrap();
+        done.store(true, crate::sync::Ordering::Release);
+        producers.into_iter().flat_map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    let there: BTreeSet<String> = read(&cluster).into_iter().collect();
+    let lost: Vec<_> = sent.iter().filter(|value| !there.contains(*value)).collect();
+    assert!(lost.is_empty(), "{lost:?}\n{}", cluster.trace());
+}

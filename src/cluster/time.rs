@@ -1,0 +1,125 @@
+//! What moves a cluster's time on: whoever waits, if it is virtual; a thread of its own, by the wall clock.
+
+use super::world::World;
+use crate::{
+    env::{Clock, Driver, ManualClock, Monitor, Slot},
+    error::{Error, Result},
+    sync::{AtomicBool, JoinHandle, Mutex, Ordering, is_current, spawn},
+    types::{Instant, Timestamp},
+};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+#[derive(Debug)]
+pub(super) enum Time {
+    Virtual(ManualClock),
+    Wall(Arc<Wall>),
+}
+
+/// The time passes by itself.
+#[derive(Debug)]
+pub(super) struct Wall {
+    world: Arc<World>,
+    /// How often everything that was due has happened.
+    rounds: Monitor<u64>,
+    ended: AtomicBool,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Time {
+    /// The clock of the world that is to be driven by it.
+    pub(super) fn clock(manual: Option<&ManualClock>) -> Clock {
+        manual.map_or_else(Clock::system, |manual| Clock::Manual(manual.clone()))
+    }
+
+    /// Has the time of a world pass from now on.
+    pub(super) fn start(world: &Arc<World>) -> Result<Self> {
+        if let Clock::Manual(clock) = world.post.clock() {
+            let driver: Weak<dyn Driver> = Arc::<World>::downgrade(world) as Weak<dyn Driver>;
+            clock.attach(driver);
+            return Ok(Self::Virtual(clock.clone()));
+        }
+        let (world, ended) = (Arc::clone(world), AtomicBool::new(false));
+        let wall = Arc::new(Wall { world, rounds: Monitor::new(0), ended, thread: Mutex::default() });
+        let driven = Arc::clone(&wall);
+        let thread = spawn("brooklet-cluster", move || driven.drive());
+        *wall.thread.lock() = Some(thread.map_err(|error| Error::Other(Arc::new(error)))?);
+        Ok(Self::Wall(wall))
+    }
+
+    /// Lets time pass.
+    pub(super) fn advance(&self, by: Duration) {
+        match self {
+            Self::Virtual(clock) => clock.advance(by),
+            Self::Wall(wall) => {
+                let clock = wall.world.post.clock();
+                Slot::<()>::new().wait(clock, clock.now().plus(by));
+            }
+        }
+    }
+
+    /// Lets time pass until something holds; `false`: it does not within that time.
+    pub(super) fn run_until(&self, within: Duration, holds: impl FnMut() -> bool) -> bool {
+        match self {
+            Self::Virtual(clock) => clock.run_until(within, holds),
+            Self::Wall(wall) => wall.wait_until(within, holds),
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        match self {
+            Self::Virtual(clock) => clock.now(),
+            Self::Wall(wall) => wall.world.post.clock().wall(),
+        }
+    }
+}
+
+impl Drop for Time {
+    fn drop(&mut self) {
+        if let Self::Wall(wall) = self {
+            wall.end();
+        }
+    }
+}
+
+impl Wall {
+    fn drive(&self) {
+        while !self.ended.load(Ordering::Acquire) {
+            self.world.post.sleep();
+            self.world.fire(self.world.post.clock().now());
+            *self.rounds.lock() += 1;
+            self.rounds.notify();
+        }
+    }
+
+    fn wait_until(&self, within: Duration, mut holds: impl FnMut() -> bool) -> bool {
+        let clock = self.world.post.clock();
+        let deadline: Instant = clock.now().plus(within);
+        loop {
+            let seen = *self.rounds.lock();
+            if holds() {
+                return true;
+            }
+            let mut rounds = self.rounds.lock();
+            while *rounds == seen {
+                if !self.rounds.wait(&mut rounds, clock, deadline) {
+                    drop(rounds);
+                    return holds();
+                }
+            }
+        }
+    }
+
+    /// Ends the thread, and waits for what it is at.
+    fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.world.post.ring();
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread.filter(|thread| !is_current(thread)) {
+            // If it has panicked, it has said so on its own.
+            drop(thread.join());
+        }
+    }
+}
