@@ -40,6 +40,7 @@ const FOUND_BY: &[(&str, &str, &str)] = &[
     ("ReadAboveHighWatermark", "simulate", CLUSTER),
     ("JoinBehind", "brooklet", "replica::leader::tests::rule_56_who_has_less"),
     ("ForgetJoiners", "brooklet", "replica::leader::tests::rule_54_one_who_is_about_to_join"),
+    ("ForgetProposals", "simulate", "a_replica_that_may_have_joined"),
     ("TrustLostData", "brooklet", "cluster::tests::the_last_one_in_sync_that_lost_power"),
     ("ActBeforeRegistered", "simulate", CLUSTER),
     ("KeepEmptyEpochs", "brooklet", "node::tests::replication::an_epoch_in_which_a_copy_led"),

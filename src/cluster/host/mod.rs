@@ -148,7 +148,9 @@ pub(super) struct Running {
     control_at: Instant,
     /// Whose logs are copied here, and when each is asked next; `None`: it was asked.
     leaders: BTreeMap<BrokerId, Option<Instant>>,
+    /// ISRs that the controller is asked for again, and those that it does not want, each with the time.
     proposals: Vec<(Instant, IsrProposal)>,
+    refused: Vec<(Instant, IsrProposal)>,
     /// Answers for clients that wait until this broker knows, too, what they are told.
     unknown_yet: Vec<(Index, Ticket<Response>, Response)>,
     connections: Vec<Connection>,
@@ -217,6 +219,7 @@ impl Running {
             control_at: now,
             leaders: BTreeMap::new(),
             proposals: Vec::new(),
+            refused: Vec::new(),
             unknown_yet: Vec::new(),
             connections: Vec::new(),
             failed: None,
@@ -395,7 +398,7 @@ impl Running {
     fn next_deadline(&self) -> Instant {
         let questions = self.pending.values().map(|pending| pending.deadline);
         let leaders = self.leaders.values().filter_map(|at| *at);
-        let proposals = self.proposals.iter().map(|(at, _)| *at);
+        let proposals = self.proposals.iter().chain(&self.refused).map(|(at, _)| *at);
         let controller = self.active.iter().map(|active| active.controller.next_deadline());
         let all = questions.chain(leaders).chain(proposals).chain(controller).chain(self.node.next_timer());
         all.chain([self.quorum.next_deadline(), self.control_at]).min().unwrap_or(Instant::MAX)

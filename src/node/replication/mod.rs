@@ -174,8 +174,17 @@ impl Node {
         Ok(())
     }
 
-    /// The controller has not taken a proposal, or nobody knows whether it has: it may be made again.
-    pub(crate) fn proposal_failed(&self, proposal: &IsrProposal) {
+    /// Whether a leader here waits for what the controller says to a proposal.
+    pub(crate) fn stands_by(&self, proposal: &IsrProposal) -> bool {
+        let Ok(partition) = self.partition_by_id(proposal.partition) else { return false };
+        let state = partition.lock();
+        let Role::Leader(leader) = &state.role else { return false };
+        leader.has_proposed()
+            && (leader.epoch(), leader.partition_epoch()) == (proposal.leader_epoch, proposal.partition_epoch)
+    }
+
+    /// The controller has not taken a proposal, for sure: another one may be made.
+    pub(crate) fn proposal_refused(&self, proposal: &IsrProposal) {
         let Ok(partition) = self.partition_by_id(proposal.partition) else { return };
         {
             let mut state = partition.lock();
