@@ -31,7 +31,6 @@ fn run(seed: u64) -> Report {
 const MARKS: &[Mark] = &[
     Mark::ControllerElected,
     Mark::LeaderElected,
-    Mark::EligibleElected,
     Mark::UncleanElectionRefused,
     Mark::UncleanElection,
     Mark::IsrShrunk,

@@ -209,7 +209,8 @@ impl World {
         let mut host = self.host(id)?;
         let host = host.get()?;
         let closed = host.running.as_ref().map_or(Ok(()), |running| running.close());
-        host.was_closed = closed.is_ok() && host.running.is_some();
+        let kept = host.running.as_ref().is_some_and(|running| running.has_kept_all());
+        host.was_closed = closed.is_ok() && kept;
         self.end(id, host);
         self.trace.hit(Mark::Stopped);
         self.log(format_args!("broker {id} stops"));

@@ -174,7 +174,7 @@ pub(super) struct Start {
     /// Another one after each loss of power.
     pub(super) boot: u64,
     pub(super) node: Arc<Node>,
-    /// Whether the process before this one had ended in order.
+    /// Whether the process before this one had ended in order, with all that its broker ever had.
     pub(super) was_closed: bool,
     /// Who is to know what clients are told.
     pub(super) witness: Option<Arc<Witness>>,
@@ -252,6 +252,11 @@ impl Running {
     /// The losses of power that its machine had before this process.
     pub(super) fn boot(&self) -> u64 {
         self.boot
+    }
+
+    /// Whether it has all that it had under its last registration. A process that found less, and has not said so yet, has not.
+    pub(super) fn has_kept_all(&self) -> bool {
+        self.previous_epoch.is_some()
     }
 
     /// Whether this broker is the active controller, with its term.
