@@ -6,7 +6,6 @@ use super::{
 };
 use brooklet::{Acks, Delivery, Error, Producer, ProducerConfig, Record, RecordMetadata, Result};
 
-/// Each waits for its answers before it sends again.
 #[derive(Debug)]
 pub(crate) struct Producers {
     all: Producer,
@@ -61,7 +60,9 @@ impl Run {
             Outcome::InDoubt => self.report.in_doubt += 1,
             Outcome::Refused => self.report.refused += 1,
         }
-        self.history.sent(producer, partition, value, outcome);
+        // Of several batches under way one that is tried again comes behind the others.
+        let in_order = Some(producer).filter(|producer| [BLOCKING, TOGETHER].contains(producer));
+        self.history.sent(in_order, partition, value, outcome);
     }
 
     fn produce_one(&mut self) {

@@ -56,7 +56,8 @@ impl fmt::Display for Anomaly {
 
 #[derive(Debug)]
 struct Sent {
-    producer: u32,
+    /// `None`: the order of what it sends is not promised.
+    producer: Option<u32>,
     partition: Partition,
     outcome: Outcome,
 }
@@ -87,8 +88,9 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// A producer, which waits for one answer before it sends again, has sent a value.
-    pub(crate) fn sent(&mut self, producer: u32, partition: Partition, value: u64, outcome: Outcome) {
+    /// A value was sent, by a producer whose values keep their order: it waits for one answer before it sends again, or is idempotent.
+    /// `None`: by another one.
+    pub(crate) fn sent(&mut self, producer: Option<u32>, partition: Partition, value: u64, outcome: Outcome) {
         self.order.push(value);
         let _ = self.sent.insert(value, Sent { producer, partition, outcome });
     }
@@ -188,7 +190,7 @@ impl History {
             let (Outcome::Acknowledged(offset), true) = (sent.outcome, self.counts(sent.partition)) else {
                 continue;
             };
-            let Sent { producer, partition, .. } = *sent;
+            let Sent { producer: Some(producer), partition, .. } = *sent else { continue };
             if let Some(before) =
                 last.insert((producer, partition), offset).filter(|before| *before >= offset)
             {
