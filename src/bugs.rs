@@ -73,6 +73,8 @@ bugs! {
     JoinBehind,
     /// A replica that the controller may have taken into the ISR does not hold the high watermark back.
     ForgetJoiners,
+    /// An ISR of which nobody knows whether the controller has taken it is forgotten.
+    ForgetProposals,
     /// A broker whose power went claims to have all that it had.
     TrustLostData,
     /// A broker does what the controller said before it was registered.

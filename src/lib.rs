@@ -166,6 +166,8 @@ pub use client::{
     OffsetTracker, OwnedRecord, PartitionDescription, PendingCommit, Producer, ProducerMetrics,
     RebalanceConsumer, RebalanceListener, Records, RecordsIter, SharedBytes, Subscription, TopicDescription,
 };
+#[doc(hidden)]
+pub use cluster::Mark;
 pub use cluster::{ApiKey, Cluster, ClusterBuilder, ClusterTrace};
 pub use config::{AutoOffsetReset, ConsumerConfig, Partitioner, ProducerConfig, TopicConfig};
 pub use env::{DiskFault, DiskOp, DiskOperation, Fault, Intercept, ManualClock, SimDisk};

@@ -35,23 +35,24 @@ const FOUND_BY: &[(&str, &str, &str)] = &[
     ("DropTombstonesAtOnce", "brooklet", "log::tests::cleaning::rule_43_a_tombstone_is_told"),
     ("ForgetVote", "brooklet", QUORUM),
     ("CommitOlderTerms", "brooklet", QUORUM),
-    ("TruncateToHighWatermark", "brooklet", CLUSTER),
-    ("AcknowledgeBeforeReplicated", "brooklet", CLUSTER),
-    ("ReadAboveHighWatermark", "brooklet", CLUSTER),
+    ("TruncateToHighWatermark", "simulate", CLUSTER),
+    ("AcknowledgeBeforeReplicated", "simulate", CLUSTER),
+    ("ReadAboveHighWatermark", "simulate", CLUSTER),
     ("JoinBehind", "brooklet", "replica::leader::tests::rule_56_who_has_less"),
     ("ForgetJoiners", "brooklet", "replica::leader::tests::rule_54_one_who_is_about_to_join"),
+    ("ForgetProposals", "simulate", "a_replica_that_may_have_joined"),
     ("TrustLostData", "brooklet", "cluster::tests::the_last_one_in_sync_that_lost_power"),
-    ("ActBeforeRegistered", "brooklet", CLUSTER),
+    ("ActBeforeRegistered", "simulate", CLUSTER),
     ("KeepEmptyEpochs", "brooklet", "node::tests::replication::an_epoch_in_which_a_copy_led"),
-    ("SkipDivergence", "brooklet", CLUSTER),
-    ("SkipSequenceCheck", "brooklet", CLUSTER),
-    ("ForgetDedupWindow", "brooklet", CLUSTER),
-    ("AnswerDuplicateAtOnce", "brooklet", CLUSTER),
-    ("RestampInDoubt", "brooklet", CLUSTER),
+    ("SkipDivergence", "simulate", CLUSTER),
+    ("SkipSequenceCheck", "simulate", CLUSTER),
+    ("ForgetDedupWindow", "simulate", CLUSTER),
+    ("AnswerDuplicateAtOnce", "simulate", CLUSTER),
+    ("RestampInDoubt", "simulate", CLUSTER),
 ];
 
 const QUORUM: &str = "controller::quorum::tests::simulation";
-const CLUSTER: &str = "cluster::tests::simulation::whatever_happens";
+const CLUSTER: &str = "whatever_happens";
 
 const POWER: &str = "power::whatever_the_power_cut_interrupts_what";
 const FAULTS: &str = "faults::whatever_fails_says_so_and_what";

@@ -39,6 +39,7 @@ pub struct ClusterBuilder {
     topic_defaults: TopicConfig,
     offsets_partitions: i32,
     topics: Vec<(String, TopicConfig)>,
+    check_invariants: bool,
 }
 
 impl ClusterBuilder {
@@ -52,6 +53,7 @@ impl ClusterBuilder {
             topic_defaults: TopicConfig::new(),
             offsets_partitions: 50,
             topics: Vec::new(),
+            check_invariants: false,
         }
     }
 
@@ -198,6 +200,28 @@ impl ClusterBuilder {
         self
     }
 
+    /// Looks after everything that happens at whether the cluster keeps what it promises: one controller in a term and one leader
+    /// in an epoch, copies that agree, high watermarks that everybody in sync has reached, nothing lost that was acknowledged or read.
+    /// Default: not, which is faster. The looks read the brokers' logs, and these reads count as operations of their
+    /// [disks](Cluster::disk).
+    ///
+    /// # Panics
+    /// Whatever moves the time, if a promise is broken, which is a bug of brooklet's: with the seed, and all that happened.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(3).check_invariants(true).start()?;
+    /// cluster.kill(1)?;
+    /// cluster.advance(Duration::from_secs(10));
+    /// # Ok(()) }
+    /// ```
+    pub fn check_invariants(mut self, check: bool) -> Self {
+        self.check_invariants = check;
+        self
+    }
+
     /// Starts all brokers, and returns when they have a controller and all of them are registered.
     ///
     /// # Errors
@@ -219,6 +243,7 @@ impl ClusterBuilder {
             timing: self.timing,
             max_lag: self.max_lag,
             topic_defaults: self.topic_defaults.clone(),
+            check_invariants: self.check_invariants,
             offsets_partitions: self.offsets_partitions,
         };
         let world = World::new(Time::clock(self.clock.as_ref()), settings);

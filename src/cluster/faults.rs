@@ -1,6 +1,6 @@
 //! What may go wrong in a cluster, as a test says it.
 
-use super::{ApiKey, Cluster};
+use super::{ApiKey, Cluster, marks::Mark};
 use crate::{
     env::{Intercept, SimDisk},
     error::Result,
@@ -9,6 +9,10 @@ use crate::{
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 impl Cluster {
+    fn hit(&self, mark: Mark) {
+        self.inner.world.trace.hit(mark);
+    }
+
     /// Ends a broker's process as `kill -9` does. What it has written stays on its machine, flushed or not; connections to it
     /// break. Fine if it does not run.
     ///
@@ -148,6 +152,7 @@ impl Cluster {
     /// # Ok(()) }
     /// ```
     pub fn isolate(&self, broker: impl Into<BrokerId>) -> Result<()> {
+        self.hit(Mark::Isolated);
         self.inner.world.isolate(broker.into())
     }
 
@@ -171,6 +176,7 @@ impl Cluster {
     ) -> Result<()> {
         let one: BTreeSet<BrokerId> = one.into_iter().map(Into::into).collect();
         let other: BTreeSet<BrokerId> = other.into_iter().map(Into::into).collect();
+        self.hit(Mark::LinkBlocked);
         self.inner.world.partition(&one, &other)
     }
 
@@ -187,6 +193,7 @@ impl Cluster {
     /// # Ok(()) }
     /// ```
     pub fn block_link(&self, from: impl Into<BrokerId>, to: impl Into<BrokerId>) -> Result<()> {
+        self.hit(Mark::LinkBlocked);
         self.inner.world.block(from.into(), to.into())
     }
 
@@ -201,6 +208,7 @@ impl Cluster {
     /// ```
     pub fn lose_messages(&self, per_mille: u16) {
         self.inner.world.post.network(|network| network.set_loss(u64::from(per_mille)));
+        self.hit(Mark::MessagesDisturbed);
         self.inner.world.log(format_args!("{per_mille} of 1000 messages are lost"));
     }
 
@@ -215,6 +223,7 @@ impl Cluster {
     /// ```
     pub fn duplicate_messages(&self, per_mille: u16) {
         self.inner.world.post.network(|network| network.set_duplicates(u64::from(per_mille)));
+        self.hit(Mark::MessagesDisturbed);
         self.inner.world.log(format_args!("{per_mille} of 1000 messages come twice"));
     }
 
@@ -229,6 +238,7 @@ impl Cluster {
     /// ```
     pub fn reorder_messages(&self) {
         self.inner.world.post.network(|network| network.set_reorders(true));
+        self.hit(Mark::MessagesDisturbed);
         self.inner.world.log("messages overtake each other");
     }
 

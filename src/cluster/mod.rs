@@ -1,9 +1,12 @@
 //! Brokers that replicate, in one process: the public handle.
 
 mod builder;
+mod converged;
 mod faults;
 mod host;
 mod intercept;
+mod invariants;
+mod marks;
 mod metadata_log;
 mod network;
 mod post;
@@ -13,10 +16,13 @@ mod time;
 mod trace;
 mod transport;
 mod upkeep;
+mod witness;
 mod world;
 
 pub use builder::ClusterBuilder;
 pub use intercept::ApiKey;
+#[doc(hidden)]
+pub use marks::Mark;
 pub use trace::ClusterTrace;
 
 use crate::{
@@ -29,7 +35,7 @@ use crate::{
     sync::is_panicking,
     types::{BrokerId, RecordMetadata, Timestamp, TopicId},
 };
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use time::Time;
 use transport::Transport;
 use world::World;
@@ -297,6 +303,12 @@ impl Cluster {
     /// ```
     pub fn trace(&self) -> ClusterTrace {
         self.inner.world.trace.snapshot()
+    }
+
+    /// What this run has come upon, and how often.
+    #[doc(hidden)]
+    pub fn marks(&self) -> BTreeMap<Mark, u64> {
+        self.inner.world.trace.marks()
     }
 
     /// Ends all brokers in order, for good: whatever is asked of them from now on gives [`Error::Closed`].

@@ -1,5 +1,6 @@
 //! What happened in a cluster, as text: a line for each event, so that a seed reads as a story.
 
+use super::marks::Mark;
 use crate::{
     controller::Image,
     rpc::metadata_record::{MetadataRecord, PartitionState},
@@ -7,6 +8,7 @@ use crate::{
     types::{BrokerId, Instant, TopicId},
 };
 use std::{
+    collections::BTreeMap,
     fmt::{self, Display},
     time::Duration,
 };
@@ -80,6 +82,7 @@ struct State {
     lines: Vec<String>,
     /// The last entry of the metadata log that was told of, and by whom: each broker applies it.
     applied: (u64, Option<BrokerId>),
+    marks: BTreeMap<Mark, u64>,
 }
 
 impl Trace {
@@ -96,7 +99,17 @@ impl Trace {
         ClusterTrace { lines: self.state.lock().lines.clone() }
     }
 
+    /// Notes that the run has come upon this.
+    pub(super) fn hit(&self, mark: Mark) {
+        *self.state.lock().marks.entry(mark).or_default() += 1;
+    }
+
+    pub(super) fn marks(&self) -> BTreeMap<Mark, u64> {
+        self.state.lock().marks.clone()
+    }
+
     pub(super) fn controller_elected(&self, now: Instant, id: BrokerId, term: u64) {
+        self.hit(Mark::ControllerElected);
         self.add(now, format_args!("broker {id} is the controller of term {term}"));
     }
 
@@ -121,10 +134,38 @@ impl Trace {
                 return;
             }
         }
+        hits(record, image).into_iter().for_each(|mark| self.hit(mark));
         if let Some(what) = told(record, image) {
             self.add(now, what);
         }
     }
+}
+
+/// What a record shows that a cluster has come upon.
+fn hits(record: &MetadataRecord, image: &Image) -> Vec<Mark> {
+    let (topic, partition, after) = match record {
+        MetadataRecord::Partition { topic, partition, state } => (*topic, *partition, state),
+        MetadataRecord::BrokerChange { fenced: true, .. } => return vec![Mark::BrokerFenced],
+        _ => return Vec::new(),
+    };
+    let Some(before) = image.partition(topic, partition) else { return Vec::new() };
+    let mut hits = Vec::new();
+    let mut hit = |mark, is: bool| hits.extend(is.then_some(mark));
+    let moved = after.leader_epoch != before.leader_epoch;
+    let elected = after.leader.filter(|_| moved);
+    hit(Mark::LeaderElected, elected.is_some());
+    hit(
+        Mark::EligibleElected,
+        elected.is_some_and(|id| !before.isr.contains(&id) && before.elr.contains(&id)),
+    );
+    hit(Mark::UncleanElection, after.is_unclean_behind(before));
+    hit(
+        Mark::UncleanElectionRefused,
+        after.leader.is_none() && after.replicas.iter().any(|id| image.is_active(*id)),
+    );
+    hit(Mark::IsrShrunk, !before.isr.is_subset(&after.isr));
+    hit(Mark::IsrGrown, !after.isr.is_subset(&before.isr));
+    hits
 }
 
 fn told(record: &MetadataRecord, image: &Image) -> Option<String> {
@@ -141,7 +182,10 @@ fn told(record: &MetadataRecord, image: &Image) -> Option<String> {
             format!("broker {id} is not fenced any more")
         }
         MetadataRecord::Partition { topic, partition, state } => {
-            format!("{}-{partition}: {}", name(*topic, image), told_state(state))
+            let unclean =
+                image.partition(*topic, *partition).is_some_and(|before| state.is_unclean_behind(before));
+            let lacks = if unclean { ", who may lack what was acknowledged" } else { "" };
+            format!("{}-{partition}: {}{lacks}", name(*topic, image), told_state(state))
         }
         _ => return None,
     })

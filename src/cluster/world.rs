@@ -2,19 +2,22 @@
 //! thing at a time, and carried out under one lock.
 //!
 //! # Lock order
-//! `hosts`, then whatever a node locks, then the post or the trace: leaves, nothing is taken below them. Clients are called with
+//! `hosts`, then the checker, then whatever a node locks, then the post or the trace: leaves, nothing is taken below them. Clients are called with
 //! none of these held.
 
 use super::{
     ApiKey,
     host::{Running, Start, Timing},
     intercept::{self, Fate},
+    invariants::{Broken, Checker},
+    marks::Mark,
     post::{ClientRequest, Event, Post},
     trace::Trace,
+    witness::Witness,
 };
 use crate::{
     config::TopicConfig,
-    env::{Clock, Driver, Rules, SimDisk},
+    env::{Clock, DiskOp, DiskOperation, Driver, Rules, SimDisk},
     error::{Error, Result},
     group::Limits,
     node::{Node, NodeConfig, OnProgress, Replication},
@@ -24,6 +27,7 @@ use crate::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Display,
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -38,6 +42,9 @@ pub(super) struct World {
     /// Whether all has ended for good.
     closed: AtomicBool,
     settings: Settings,
+    /// What brokers tell clients, and who looks at it and at them after every event.
+    witness: Option<Arc<Witness>>,
+    checker: Option<Mutex<Checker>>,
     hosts: Mutex<BTreeMap<BrokerId, Host>>,
 }
 
@@ -50,6 +57,7 @@ pub(super) struct Settings {
     /// (`replica.lag.time.max.ms`)
     pub(super) max_lag: Duration,
     pub(super) topic_defaults: TopicConfig,
+    pub(super) check_invariants: bool,
     /// (`offsets.topic.num.partitions`)
     pub(super) offsets_partitions: i32,
 }
@@ -69,6 +77,13 @@ struct Host {
     wake_at: Instant,
 }
 
+impl Host {
+    /// Whether its disk has lost power under the process that runs.
+    fn has_lost_power(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.boot() != self.disk.power_cuts())
+    }
+}
+
 impl World {
     pub(super) fn new(clock: Clock, settings: Settings) -> Arc<Self> {
         let prng = Prng::new(settings.seed);
@@ -85,12 +100,16 @@ impl World {
         let disks = hosts.iter().map(|(id, host)| (*id, host.disk.clone())).collect();
         let network = super::network::Network::new(prng.fork("network"));
         let post = Post::new(clock, network, disks);
+        let witness = settings.check_invariants.then(Arc::<Witness>::default);
+        let checker = witness.as_ref().map(|witness| Mutex::new(Checker::new(Arc::clone(witness))));
         Arc::new(Self {
             post,
             trace: Arc::default(),
             rules: Arc::default(),
             closed: AtomicBool::new(false),
             settings,
+            witness,
+            checker,
             hosts: Mutex::new(hosts),
         })
     }
@@ -103,7 +122,7 @@ impl World {
         self.post.clock().now()
     }
 
-    pub(super) fn log(&self, what: impl std::fmt::Display) {
+    pub(super) fn log(&self, what: impl Display) {
         self.trace.add(self.now(), what);
     }
 
@@ -169,6 +188,7 @@ impl World {
             boot: host.disk.power_cuts(),
             node,
             was_closed: host.was_closed,
+            witness: self.witness.clone(),
         })
     }
 
@@ -176,6 +196,7 @@ impl World {
     pub(super) fn kill(&self, id: BrokerId) -> Result<()> {
         let mut host = self.host(id)?;
         self.end(id, host.get()?);
+        self.trace.hit(Mark::Killed);
         self.log(format_args!("broker {id} is killed"));
         Ok(())
     }
@@ -186,6 +207,8 @@ impl World {
         let host = host.get()?;
         self.end(id, host);
         host.disk.power_cut();
+        self.trace.hit(Mark::PowerCut);
+        self.lost_power(id);
         self.log(format_args!("broker {id} loses power"));
         Ok(())
     }
@@ -195,13 +218,18 @@ impl World {
         let mut host = self.host(id)?;
         let host = host.get()?;
         let closed = host.running.as_ref().map_or(Ok(()), |running| running.close());
-        host.was_closed = closed.is_ok() && host.running.is_some();
+        let kept = host.running.as_ref().is_some_and(|running| running.has_kept_all());
+        host.was_closed = closed.is_ok() && kept;
         self.end(id, host);
+        self.trace.hit(Mark::Stopped);
         self.log(format_args!("broker {id} stops"));
         closed
     }
 
     fn end(&self, id: BrokerId, host: &mut Host) {
+        if host.has_lost_power() {
+            self.lost_power(id);
+        }
         (host.paused, host.waits) = (None, false);
         host.disk.take_delay();
         if let Some(mut running) = host.running.take() {
@@ -217,6 +245,7 @@ impl World {
         let host = host.get()?;
         host.paused.get_or_insert_default();
         host.waits = false;
+        self.trace.hit(Mark::Paused);
         self.log(format_args!("broker {id} is paused"));
         Ok(())
     }
@@ -381,13 +410,49 @@ impl World {
             Ok(_) => {}
             Err(error) => return self.crash(id, host, &error),
         }
+        self.look(id, host);
+        // A machine without power does nothing more, whether it would have touched its disk or not.
+        if host.has_lost_power() {
+            return self.crash(id, host, &"its machine has lost power");
+        }
         self.wait_for_disk(id, host);
     }
 
-    /// A broker that cannot keep its metadata ends.
-    fn crash(&self, id: BrokerId, host: &mut Host, error: &Error) {
+    /// A broker ends whose disk refuses something, or whose machine is without power.
+    fn crash(&self, id: BrokerId, host: &mut Host, why: &dyn Display) {
+        let cut = host.has_lost_power();
         self.end(id, host);
-        self.log(format_args!("broker {id} ends: {error}"));
+        self.log(format_args!("broker {id} ends: {why}"));
+        if !cut {
+            self.trace.hit(Mark::DiskFailed);
+            return;
+        }
+        self.trace.hit(Mark::CrashInOperation);
+        let last = host.disk.operations().pop();
+        last.as_ref().and_then(crashed_in).into_iter().for_each(|mark| self.trace.hit(mark));
+    }
+
+    fn lost_power(&self, id: BrokerId) {
+        if let Some(checker) = &self.checker {
+            checker.lock().lost_power(id);
+        }
+    }
+
+    /// Has the checker look at a broker that something has happened to.
+    ///
+    /// # Panics
+    /// If an invariant does not hold: that is a bug of brooklet's.
+    fn look(&self, id: BrokerId, host: &Host) {
+        let (Some(checker), Some(running)) = (&self.checker, &host.running) else { return };
+        let mut checker = checker.lock();
+        if let Err(broken) = checker.look(id, running) {
+            let (seed, story) = (self.settings.seed, self.trace.snapshot());
+            let Broken { invariant, what } = broken;
+            panic!(
+                "an invariant is broken, {invariant}: {what}\nthe cluster's seed is {seed}; what happened:\n{story}"
+            );
+        }
+        checker.take_marks().into_iter().for_each(|mark| self.trace.hit(mark));
     }
 
     pub(super) fn ask(&self, to: BrokerId, request: ClientRequest) {
@@ -420,6 +485,17 @@ impl World {
         self.post.network(|network| network.isolate(broker));
         self.log(format_args!("broker {broker} is isolated"));
         Ok(())
+    }
+}
+
+/// What a disk was doing as its power went, from its last operation.
+fn crashed_in(last: &DiskOperation) -> Option<Mark> {
+    let path = last.path.to_string_lossy();
+    let of_segment = [".log", ".index", ".timeindex"].iter().any(|kind| path.ends_with(kind));
+    match last.op {
+        _ if path.contains("checkpoint") => Some(Mark::CrashInCheckpoint),
+        DiskOp::Open | DiskOp::SetLen | DiskOp::Reserve if of_segment => Some(Mark::CrashInRoll),
+        _ => None,
     }
 }
 

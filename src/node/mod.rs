@@ -56,9 +56,7 @@ mod verify;
 pub use self::metrics::{BrokerMetrics, TopicMetrics};
 pub(crate) use progress::OnProgress;
 pub use progress::Progress;
-#[cfg(test)]
-pub(crate) use replication::ReplicaView;
-pub(crate) use replication::{IsrProposal, Leadership, Replication};
+pub(crate) use replication::{CopyView, IsrProposal, Leadership, Replication};
 pub use report::{GroupBeyondEnd, PartitionRecovery, RecoveryReport};
 pub use verify::{PartitionVerification, VerifyReport};
 

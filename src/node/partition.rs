@@ -298,6 +298,12 @@ impl State {
         }
     }
 
+    /// What the broker is to the partition, with the log, if it is there to be read.
+    pub(super) fn role_and_log(&mut self) -> (&Role, Option<&mut Log>) {
+        let log = if let LogState::Open(log) = &mut self.log { Some(&mut **log) } else { None };
+        (&self.role, log)
+    }
+
     /// Whether there is something to flush, for which no flush is on its way yet.
     pub(super) fn arm_if_dirty(&mut self) -> bool {
         let dirty = matches!(&self.log, LogState::Open(log) if log.is_dirty());

@@ -162,7 +162,13 @@ impl Leader {
         true
     }
 
-    /// The controller does not make the ISR what it was asked for, or nobody knows whether it does: it may be asked again.
+    /// Whether the controller was asked for another ISR, and nobody knows yet what it has made of that.
+    pub(crate) fn has_proposed(&self) -> bool {
+        self.proposed.is_some()
+    }
+
+    /// The controller does not make the ISR what it was asked for, for sure: it may be asked for another one. (While nobody
+    /// knows, who was to join is counted: it may be in sync by the controller's word, and be elected.)
     pub(crate) fn refused(&mut self) {
         self.proposed = None;
     }

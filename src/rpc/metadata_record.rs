@@ -43,6 +43,14 @@ pub(crate) struct PartitionState {
     pub(crate) partition_epoch: PartitionEpoch,
 }
 
+impl PartitionState {
+    /// Whether somebody leads from now on who did not have, for all that is known, everything that was acknowledged.
+    pub(crate) fn is_unclean_behind(&self, before: &Self) -> bool {
+        let had_all = |leader: BrokerId| before.isr.contains(&leader) || before.elr.contains(&leader);
+        self.leader_epoch != before.leader_epoch && self.leader.is_some_and(|leader| !had_all(leader))
+    }
+}
+
 const MAGIC: &[u8; 8] = b"BROOKLET";
 const VERSION: u32 = 1;
 /// Magic, version, CRC and count.

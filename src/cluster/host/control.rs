@@ -3,6 +3,7 @@
 
 use super::{About, Active, Message, Question, ReplyTo, Running, Told};
 use crate::{
+    bugs::{self, Bug},
     controller::quorum::{Event, Index},
     env::{Storage, read_file, replace_file},
     error::{Error, Result},
@@ -75,11 +76,15 @@ impl Running {
 
     /// Asks the controller for the ISRs that leaders here want.
     pub(super) fn propose_isrs(&mut self, now: Instant) {
-        let (due, later) = std::mem::take(&mut self.proposals).into_iter().partition(|(at, _)| *at <= now);
-        self.proposals = later;
-        let due: Vec<(Instant, IsrProposal)> = due;
-        due.iter().for_each(|(_, failed)| self.node.proposal_failed(failed));
-        for proposal in self.node.take_proposals() {
+        if bugs::is(Bug::ForgetProposals) {
+            self.refused.append(&mut self.proposals);
+        }
+        let refused = self.refused.extract_if(.., |(at, _)| *at <= now);
+        refused.for_each(|(_, refused)| self.node.proposal_refused(&refused));
+        // Of these nobody knows whether the controller has taken them: they stand until it says.
+        let again = self.proposals.extract_if(.., |(at, _)| *at <= now).map(|(_, proposal)| proposal);
+        let again: Vec<IsrProposal> = again.filter(|proposal| self.node.stands_by(proposal)).collect();
+        for proposal in again.into_iter().chain(self.node.take_proposals()) {
             let (Some(controller), Some(broker_epoch)) = (self.quorum.leader(), self.epoch) else {
                 self.proposals.push((now.plus(self.timing.backoff), proposal));
                 continue;
@@ -155,6 +160,11 @@ impl Running {
                 }
                 Ok(())
             }
+            (About::AlterPartition(proposal), Told::Controlled(Err(Error::IneligibleReplica), _)) => {
+                self.refused.push((now.plus(self.timing.backoff), proposal));
+                Ok(())
+            }
+            // A controller that was asked before may have noted it, and not have had the time to say so.
             (About::AlterPartition(proposal), Told::Controlled(Err(_), _)) => {
                 self.proposals.push((now.plus(self.timing.backoff), proposal));
                 Ok(())

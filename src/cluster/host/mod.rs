@@ -8,9 +8,11 @@ mod metadata;
 mod producer_ids;
 
 use super::{
+    marks::Mark,
     metadata_log::MetadataLog,
-    post::{ClientRequest, Connection, Post},
+    post::{ClientRequest, Connection, OwnedProduce, Post},
     trace::Trace,
+    witness::{Answered, Witness},
 };
 use crate::{
     bugs::{self, Bug},
@@ -24,9 +26,10 @@ use crate::{
     prng::Prng,
     record::ValidBatch,
     rpc::{
-        Answer, ProduceRequest, ReplicaFetchRequest, ReplicaFetchResponse, Request, Response, Service, Ticket,
+        Answer, ProduceRequest, ProduceResponse, ReplicaFetchRequest, ReplicaFetchResponse, Request,
+        Response, Service, Ticket, metadata_record::MetadataRecord,
     },
-    types::{BrokerEpoch, BrokerId, Instant},
+    types::{Acks, BrokerEpoch, BrokerId, Instant},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -151,7 +154,9 @@ pub(super) struct Running {
     leaders: BTreeMap<BrokerId, Option<Instant>>,
     /// How often in a row something could not be copied from them.
     copy_failures: BTreeMap<BrokerId, u32>,
+    /// ISRs that the controller is asked for again, and those that it does not want, each with the time.
     proposals: Vec<(Instant, IsrProposal)>,
+    refused: Vec<(Instant, IsrProposal)>,
     producer_ids: producer_ids::ProducerIds,
     /// Answers for clients that wait until this broker knows, too, what they are told.
     unknown_yet: Vec<(Index, Ticket<Response>, Response)>,
@@ -160,6 +165,7 @@ pub(super) struct Running {
     early: Vec<Arc<early::EarlyWord>>,
     /// What its disk has refused: the process ends.
     failed: Option<Error>,
+    witness: Option<Arc<Witness>>,
 }
 
 /// What a process is started with.
@@ -177,8 +183,10 @@ pub(super) struct Start {
     /// Another one after each loss of power.
     pub(super) boot: u64,
     pub(super) node: Arc<Node>,
-    /// Whether the process before this one had ended in order.
+    /// Whether the process before this one had ended in order, with all that its broker ever had.
     pub(super) was_closed: bool,
+    /// Who is to know what clients are told.
+    pub(super) witness: Option<Arc<Witness>>,
 }
 
 impl Running {
@@ -223,10 +231,12 @@ impl Running {
             copy_failures: BTreeMap::new(),
             proposals: Vec::new(),
             producer_ids: producer_ids::ProducerIds::new(now),
+            refused: Vec::new(),
             unknown_yet: Vec::new(),
             connections: Vec::new(),
             early: Vec::new(),
             failed: None,
+            witness: start.witness,
         })
     }
 
@@ -236,6 +246,30 @@ impl Running {
 
     pub(super) fn image(&self) -> &Image {
         &self.image
+    }
+
+    /// How many entries of the metadata log are applied.
+    pub(super) fn applied(&self) -> u64 {
+        self.applied.0
+    }
+
+    /// The records of an entry.
+    pub(super) fn metadata_entry(&self, index: u64) -> &[MetadataRecord] {
+        self.quorum.entry(Index(index)).map_or(&[], |entry| &entry.payload)
+    }
+
+    pub(super) fn quorum(&self) -> &Quorum {
+        &self.quorum
+    }
+
+    /// The losses of power that its machine had before this process.
+    pub(super) fn boot(&self) -> u64 {
+        self.boot
+    }
+
+    /// Whether it has all that it had under its last registration. A process that found less, and has not said so yet, has not.
+    pub(super) fn has_kept_all(&self) -> bool {
+        self.previous_epoch.is_some()
     }
 
     /// Whether this broker is the active controller, with its term.
@@ -275,6 +309,7 @@ impl Running {
         self.connections.push(request.connection());
         match request {
             ClientRequest::Produce { request, ticket } => {
+                let note = self.note_produce(&request);
                 let mut bytes = request.batch;
                 let answer = match ValidBatch::validate(&mut bytes) {
                     Ok(mut batch) => self.node.produce(
@@ -289,11 +324,16 @@ impl Running {
                     ),
                     Err(error) => Answer::Ready(Err(Error::InvalidRecord(error.to_string()).into())),
                 };
-                self.reply(answer, ticket);
+                self.reply(answer, ticket, note);
             }
             ClientRequest::Fetch { request, ticket } => {
                 let answer = self.node.fetch(self.id, &request);
-                self.reply(answer, ticket);
+                let witness = self.witness.clone();
+                self.reply(answer, ticket, move |answer| {
+                    if let (Some(witness), Ok(response)) = (witness, answer) {
+                        witness.note_fetch(&request, response);
+                    }
+                });
             }
             ClientRequest::Call { request, ticket } if control::is_for_controller(&request) => {
                 self.forward(request, ticket);
@@ -309,18 +349,48 @@ impl Running {
                     self.make_offsets_topic();
                 }
                 let answer = self.node.call(self.id, request);
-                self.reply(answer, ticket);
+                self.reply(answer, ticket, |_| {});
             }
         }
     }
 
-    /// Who asks a broker whose disk refuses finds the connection broken.
-    fn reply<T: Send + 'static>(&mut self, answer: Answer<T>, ticket: Ticket<T>) {
+    /// Notes what becomes of a produce.
+    fn note_produce(&self, request: &OwnedProduce) -> impl FnOnce(&Result<ProduceResponse>) + Send + use<> {
+        let (trace, witness) = (Arc::clone(&self.trace), self.witness.clone());
+        let partition = (request.partition.topic_id, request.partition.partition);
+        let by_all = request.acks == Acks::All;
+        move |answer| match answer {
+            Ok(response) => {
+                if let Some(witness) = witness.filter(|_| by_all) {
+                    witness.note(Answered::Produced { partition, base: response.base_offset });
+                }
+            }
+            Err(Error::RequestTimedOut) => trace.hit(Mark::ProduceTimedOut),
+            Err(Error::NotEnoughReplicas { .. }) => trace.hit(Mark::ProduceRefused),
+            Err(Error::NotEnoughReplicasAfterAppend) => trace.hit(Mark::NotEnoughAfterAppend),
+            Err(_) => {}
+        }
+    }
+
+    /// Who asks a broker whose disk refuses finds the connection broken. What is answered is noted first.
+    fn reply<T: Send + 'static>(
+        &mut self,
+        answer: Answer<T>,
+        ticket: Ticket<T>,
+        note: impl FnOnce(&Result<T>) + Send + 'static,
+    ) {
         let (post, id) = (Arc::clone(&self.post), self.id);
         match answer {
             Answer::Ready(Err(error)) if error.is_of_the_disk() => self.failed = Some(*error),
-            Answer::Ready(answer) => post.answer(id, &ticket, answer.map_err(|error| *error)),
-            Answer::Parked(parked) => parked.on_fill(move |answer| post.answer(id, &ticket, answer)),
+            Answer::Ready(answer) => {
+                let answer = answer.map_err(|error| *error);
+                note(&answer);
+                post.answer(id, &ticket, answer);
+            }
+            Answer::Parked(parked) => parked.on_fill(move |answer| {
+                note(&answer);
+                post.answer(id, &ticket, answer);
+            }),
         }
     }
 
@@ -353,7 +423,7 @@ impl Running {
     fn next_deadline(&self) -> Instant {
         let questions = self.pending.values().map(|pending| pending.deadline);
         let leaders = self.leaders.values().filter_map(|at| *at);
-        let proposals = self.proposals.iter().map(|(at, _)| *at);
+        let proposals = self.proposals.iter().chain(&self.refused).map(|(at, _)| *at);
         let controller = self.active.iter().map(|active| active.controller.next_deadline());
         let all = questions.chain(leaders).chain(proposals).chain(controller).chain(self.node.next_timer());
         let own = [self.quorum.next_deadline(), self.control_at, self.producer_ids.next_deadline()];

@@ -7,11 +7,13 @@ mod role;
 mod serve;
 mod starts;
 mod topics;
+mod view;
 
 pub(super) use acks::Acknowledgements;
 pub(super) use role::{Followed, Role};
 pub(super) use serve::ParkedReplicaFetch;
 pub(super) use starts::Starts;
+pub(crate) use view::CopyView;
 
 use super::{Node, admin::OFFSETS_TOPIC, partition::Partition};
 use crate::{
@@ -176,8 +178,17 @@ impl Node {
         Ok(())
     }
 
-    /// The controller has not taken a proposal, or nobody knows whether it has: it may be made again.
-    pub(crate) fn proposal_failed(&self, proposal: &IsrProposal) {
+    /// Whether a leader here waits for what the controller says to a proposal.
+    pub(crate) fn stands_by(&self, proposal: &IsrProposal) -> bool {
+        let Ok(partition) = self.partition_by_id(proposal.partition) else { return false };
+        let state = partition.lock();
+        let Role::Leader(leader) = &state.role else { return false };
+        leader.has_proposed()
+            && (leader.epoch(), leader.partition_epoch()) == (proposal.leader_epoch, proposal.partition_epoch)
+    }
+
+    /// The controller has not taken a proposal, for sure: another one may be made.
+    pub(crate) fn proposal_refused(&self, proposal: &IsrProposal) {
         let Ok(partition) = self.partition_by_id(proposal.partition) else { return };
         {
             let mut state = partition.lock();
@@ -267,40 +278,5 @@ impl Node {
     pub(crate) fn leaders_followed(&self) -> BTreeSet<BrokerId> {
         let topics = self.topics.read();
         topics.partitions().filter_map(|partition| partition.lock().role.copies_from()).collect()
-    }
-}
-
-/// A copy of a partition, looked at from outside.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ReplicaView {
-    pub(crate) leads: bool,
-    pub(crate) epoch: LeaderEpoch,
-    pub(crate) isr: BTreeSet<BrokerId>,
-    pub(crate) high_watermark: Offset,
-    pub(crate) start: Offset,
-    pub(crate) end: Offset,
-}
-
-impl Node {
-    pub(crate) fn view(&self, of: (TopicId, i32)) -> Option<ReplicaView> {
-        let partition = self.partition_by_id(of).ok()?;
-        let mut state = partition.lock();
-        let (epoch, isr, leads) = match &state.role {
-            Role::Leader(leader) => (leader.epoch(), leader.isr().clone(), true),
-            other => (other.epoch(), BTreeSet::new(), false),
-        };
-        let log = state.log_if_any().ok().flatten()?;
-        let (high_watermark, start, end) = (partition.high_watermark(log), log.start(), log.end());
-        Some(ReplicaView { leads, epoch, isr, high_watermark, start, end })
-    }
-
-    /// The batches of a copy, byte for byte.
-    #[cfg(test)]
-    pub(crate) fn batches(&self, of: (TopicId, i32)) -> Vec<u8> {
-        let Ok(partition) = self.partition_by_id(of) else { return Vec::new() };
-        let mut state = partition.lock();
-        let Ok(Some(log)) = state.log_if_any() else { return Vec::new() };
-        let (start, end) = (log.start(), log.end());
-        log.read(start, end, usize::MAX, true).map(|bytes| bytes.to_vec()).unwrap_or_default()
     }
 }

@@ -141,7 +141,7 @@ impl Brokers {
     }
 
     fn bytes(&self, id: i32) -> Vec<u8> {
-        self.node(id).batches(PARTITION)
+        self.node(id).batches(PARTITION, Offset::ZERO).unwrap()
     }
 
     /// Has a follower copy until there is nothing new.

@@ -1,0 +1,199 @@
+//! One seed: a cluster of three brokers or five, producers and consumers, and faults, for at least a virtual minute. After every event
+//! the cluster checks its invariants itself; in the end all must have converged, and what the clients have seen must be possible.
+
+mod consumers;
+mod faults;
+mod history;
+mod producers;
+mod random;
+
+use brooklet::{Cluster, Mark, Timestamp, TopicConfig};
+use history::{History, Partition};
+use random::Random;
+use std::{collections::BTreeMap, fmt::Display, time::Duration};
+
+/// What a seed must come to before it ends.
+const LEAST_TIME: Duration = Duration::from_secs(60);
+const LEAST_ACKNOWLEDGED: u64 = 1000;
+const LEAST_FAULTS: u64 = 3;
+/// By then it must have come to that.
+const MOST_TIME: Duration = Duration::from_secs(3600);
+
+/// How long faults stay, at most.
+const MOST_BROKEN: Duration = Duration::from_secs(30);
+
+/// What a seed has come to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Report {
+    pub(crate) acknowledged: u64,
+    pub(crate) in_doubt: u64,
+    pub(crate) refused: u64,
+    pub(crate) polled: u64,
+    pub(crate) faults: u64,
+    pub(crate) virtual_time: Duration,
+    pub(crate) marks: BTreeMap<Mark, u64>,
+    /// Another one for another story.
+    pub(crate) hash: u64,
+}
+
+impl Report {
+    /// Takes in what another seed has come to.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.acknowledged += other.acknowledged;
+        self.in_doubt += other.in_doubt;
+        self.refused += other.refused;
+        self.polled += other.polled;
+        self.faults += other.faults;
+        self.virtual_time += other.virtual_time;
+        for (mark, count) in &other.marks {
+            *self.marks.entry(*mark).or_default() += count;
+        }
+    }
+}
+
+pub(crate) struct Run {
+    seed: u64,
+    random: Random,
+    cluster: Cluster,
+    begun: Timestamp,
+    partitions: Vec<Partition>,
+    /// How many brokers have a copy of each.
+    copies: usize,
+    /// Then all is healed: a cluster that does nothing finds nothing.
+    heal_at: Timestamp,
+    /// Whether so many machines may lose power that what was acknowledged is lost.
+    careless: bool,
+    producers: producers::Producers,
+    readers: Vec<consumers::Reader>,
+    /// Counts what was sent.
+    values: u64,
+    history: History,
+    report: Report,
+}
+
+/// Runs one seed, and gives what it has come to, and its story.
+///
+/// # Panics
+/// If something does not hold.
+pub(crate) fn run(seed: u64) -> (Report, String) {
+    let mut run = Run::new(seed);
+    while !run.is_enough() {
+        run.step();
+    }
+    run.finish();
+    let trace = run.cluster.trace();
+    run.report.marks = run.cluster.marks();
+    run.report.virtual_time = run.elapsed();
+    run.report.hash = trace.hash();
+    (run.report, trace.to_string())
+}
+
+impl Run {
+    fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let brokers = if random.once_in(4) { 5 } else { 3 };
+        let cluster = Cluster::builder()
+            .brokers(brokers)
+            .seed(seed)
+            .replica_lag_time_max(Duration::from_secs(2))
+            .check_invariants(true);
+        let safe = TopicConfig::new().replication_factor(3).min_insync_replicas(2).segment_bytes(4096);
+        let cluster = cluster
+            .topic("orders", safe.clone().partitions(2))
+            .topic("payments", safe)
+            .start()
+            .unwrap_or_else(|error| panic!("seed {seed}: a cluster does not start: {error}"));
+        let partitions = vec![("orders", 0), ("orders", 1), ("payments", 0)];
+        let mut history = History::default();
+        let made = producers::Producers::new(cluster.client())
+            .and_then(|made| Ok((made, consumers::readers(&cluster, &partitions, 2, &mut history)?)));
+        let (producers, readers) =
+            made.unwrap_or_else(|error| panic!("seed {seed}: there are no clients: {error}"));
+        let careless = random.once_in(8);
+        let (report, begun) = (Report::default(), cluster.now());
+        Self {
+            seed,
+            random,
+            cluster,
+            begun,
+            partitions,
+            copies: 3,
+            heal_at: begun + MOST_BROKEN,
+            careless,
+            producers,
+            readers,
+            values: 0,
+            history,
+            report,
+        }
+    }
+
+    fn fail(&self, what: impl Display) -> ! {
+        panic!("seed {}: {what}\n{}", self.seed, self.cluster.trace())
+    }
+
+    fn elapsed(&self) -> Duration {
+        let since = self.cluster.now().as_millis() - self.begun.as_millis();
+        Duration::from_millis(since.unsigned_abs())
+    }
+
+    fn is_enough(&self) -> bool {
+        let elapsed = self.elapsed();
+        if elapsed > MOST_TIME {
+            self.fail(format_args!("it does not come to enough: {:?}", self.report));
+        }
+        elapsed >= LEAST_TIME
+            && self.report.acknowledged >= LEAST_ACKNOWLEDGED
+            && self.report.faults >= LEAST_FAULTS
+    }
+
+    fn step(&mut self) {
+        match self.random.below(8) {
+            0..=3 => self.produce(),
+            4..=6 => self.read(),
+            _ => {
+                let pause = self.random.below(3000);
+                self.advance(Duration::from_millis(pause));
+            }
+        }
+        if self.cluster.now() >= self.heal_at {
+            self.recover();
+        } else if self.random.once_in(7) {
+            self.fault();
+        }
+    }
+
+    fn advance(&self, by: Duration) {
+        self.cluster.advance(by);
+    }
+
+    /// With faults healed all converges, and what was seen must be possible.
+    fn finish(&mut self) {
+        self.recover();
+        if self.cluster.run_until(Duration::from_secs(120), Cluster::has_converged).is_err() {
+            self.fail(format_args!("it does not converge: {:?}", self.cluster.unconverged()));
+        }
+        for partition in self.given_up() {
+            self.history.given_up(partition);
+        }
+        let logs = self.read_to_the_end();
+        let anomalies = self.history.anomalies(&logs);
+        if let Some(first) = anomalies.first() {
+            self.fail(format_args!("{first}, and {} more", anomalies.len() - 1));
+        }
+    }
+
+    /// The partitions that were led by who may have lacked something.
+    fn given_up(&self) -> Vec<Partition> {
+        let trace = self.cluster.trace();
+        let lacks = |(topic, number): &Partition| {
+            let name = format!(" {topic}-{number}: ");
+            trace.lines().iter().any(|line| line.contains(&name) && line.contains("who may lack"))
+        };
+        let given_up: Vec<Partition> = self.partitions.iter().copied().filter(lacks).collect();
+        if !given_up.is_empty() && !self.careless {
+            self.fail(format_args!("{given_up:?} may have lost records"));
+        }
+        given_up
+    }
+}

@@ -1,0 +1,152 @@
+//! What is known of the copies of a partition: where each ends, and its batches.
+
+use super::{Broken, broken};
+use crate::{
+    node::CopyView,
+    record::BatchHeader,
+    types::{BrokerId, LeaderEpoch, Offset},
+};
+use std::collections::BTreeSet;
+
+/// A batch, without its records: its checksum stands for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    pub(super) base: Offset,
+    /// The next batch's offset.
+    pub(super) next: Offset,
+    pub(super) epoch: LeaderEpoch,
+    crc: u32,
+    size: usize,
+    pub(super) producer: (i64, i16),
+    pub(super) sequence: i32,
+}
+
+impl Stamp {
+    pub(super) fn of(header: &BatchHeader) -> Self {
+        Self {
+            base: header.base_offset,
+            next: header.next_offset(),
+            epoch: header.leader_epoch,
+            crc: header.crc,
+            size: header.size,
+            producer: (header.producer_id, header.producer_epoch),
+            sequence: header.base_sequence,
+        }
+    }
+}
+
+/// How a copy was when it was looked at last.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct View {
+    pub(super) leads: bool,
+    pub(super) epoch: LeaderEpoch,
+    pub(super) isr: BTreeSet<BrokerId>,
+    pub(super) high_watermark: Offset,
+    pub(super) start: Offset,
+    pub(super) end: Offset,
+}
+
+/// A broker's copy of a partition, whether the broker runs or not.
+#[derive(Debug, Default)]
+pub(super) struct Copy {
+    pub(super) incarnation: u64,
+    pub(super) view: View,
+    /// In order, without gaps between them but where a cleaner was.
+    pub(super) batches: Vec<Stamp>,
+    /// Whether its machine's power went, and it may lack what it had, until it has all again.
+    pub(super) has_lost: bool,
+}
+
+/// What has become of a copy.
+#[derive(Debug, Default)]
+pub(super) struct Change {
+    /// It leads, and did not in this epoch and process.
+    pub(super) elected: bool,
+    /// Batches were cut off its end.
+    pub(super) cut: bool,
+    /// It was read from its disk by a new process.
+    pub(super) anew: bool,
+    /// How many batches at its end are new.
+    pub(super) new: usize,
+}
+
+impl Copy {
+    pub(super) fn lose(&mut self) {
+        self.has_lost = true;
+    }
+
+    /// Whether nothing has changed.
+    pub(super) fn is_as(&self, incarnation: u64, now: &CopyView<'_>) -> bool {
+        let View { leads, epoch, isr, high_watermark, start, end } = &self.view;
+        self.incarnation == incarnation
+            && (*leads, *epoch, *high_watermark, *start, *end)
+                == (now.leads, now.epoch, now.high_watermark, now.start, now.end)
+            && now.isr.is_none_or(|now| now == isr)
+    }
+
+    pub(super) fn end(&self) -> Offset {
+        self.batches.last().map_or(self.view.start, |last| last.next)
+    }
+
+    /// The batch that begins at an offset.
+    pub(super) fn at(&self, base: Offset) -> Option<&Stamp> {
+        let at = self.batches.binary_search_by_key(&base, |stamp| stamp.base).ok()?;
+        self.batches.get(at)
+    }
+
+    /// Takes in how it is now.
+    pub(super) fn update(
+        &mut self,
+        incarnation: u64,
+        now: &mut CopyView<'_>,
+        name: &dyn Fn() -> String,
+    ) -> Result<Change, Broken> {
+        let mut change = Change { anew: self.incarnation != incarnation, ..Change::default() };
+        if change.anew || now.start > self.end() {
+            self.batches.clear();
+        }
+        change.elected = now.leads && (change.anew || !self.view.leads || self.view.epoch != now.epoch);
+        self.cut(&mut change, now, name)?;
+        let known = if self.batches.is_empty() { now.start } else { self.end() };
+        let before = self.batches.len();
+        let batches = &mut self.batches;
+        // What a disk refuses its broker finds out.
+        let _ = now.batches(known, |batch| batches.push(Stamp::of(batch.header())));
+        change.new = self.batches.len().saturating_sub(before);
+        let gone = self.batches.partition_point(|stamp| stamp.next <= now.start);
+        self.batches.drain(..gone);
+        change.new = change.new.min(self.batches.len());
+        self.incarnation = incarnation;
+        self.view = View {
+            leads: now.leads,
+            epoch: now.epoch,
+            isr: now.isr.cloned().unwrap_or_default(),
+            high_watermark: now.high_watermark,
+            start: now.start,
+            end: now.end,
+        };
+        Ok(change)
+    }
+
+    fn cut(
+        &mut self,
+        change: &mut Change,
+        now: &CopyView<'_>,
+        name: &dyn Fn() -> String,
+    ) -> Result<(), Broken> {
+        if change.anew || now.end >= self.view.end {
+            return Ok(());
+        }
+        if now.leads && !change.elected {
+            let (from, to) = (self.view.end, now.end);
+            return Err(broken(
+                "log matching",
+                format_args!("{} leads, and is cut from {from} to {to}", name()),
+            ));
+        }
+        change.cut = true;
+        let left = self.batches.partition_point(|stamp| stamp.next <= now.end);
+        self.batches.truncate(left);
+        Ok(())
+    }
+}

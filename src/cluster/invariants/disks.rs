@@ -1,0 +1,39 @@
+//! Nothing acknowledged is given up while fewer than `min_insync_replicas` of those in sync lose what their disks had: only then
+//! does the controller, of itself, let somebody lead who may lack it.
+
+use super::{Held, broken};
+use crate::{rpc::metadata_record::PartitionState, types::BrokerId};
+use std::collections::BTreeSet;
+
+/// Who was in sync, lost power, and has not been in sync again since.
+#[derive(Debug, Default)]
+pub(super) struct Disks(BTreeSet<BrokerId>);
+
+impl Disks {
+    pub(super) fn lost_power(&mut self, id: BrokerId, state: &PartitionState) {
+        if state.isr.contains(&id) || state.elr.contains(&id) {
+            self.0.insert(id);
+        }
+    }
+
+    pub(super) fn changed(&mut self, before: &PartitionState, after: &PartitionState) {
+        let is_back = |id: &BrokerId| after.isr.contains(id) && !before.isr.contains(id);
+        self.0.retain(|id| !is_back(id));
+    }
+
+    /// An unclean election: nobody else is left, and enough disks are lost, or somebody has asked for it.
+    pub(super) fn check(
+        &self,
+        name: String,
+        needed: usize,
+        before: &PartitionState,
+        after: &PartitionState,
+    ) -> Held {
+        let asked_for = !before.isr.is_empty() || !before.elr.is_empty();
+        if asked_for || self.0.len() >= needed {
+            return Ok(());
+        }
+        let what = format_args!("{name}: {after:?} gives it up, and only {:?} lost their disks", self.0);
+        Err(broken("no acknowledged record lost", what))
+    }
+}

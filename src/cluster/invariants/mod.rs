@@ -1,0 +1,246 @@
+//! What holds in a cluster whatever happens, looked at after every event: a file for each, and the [`Checker`] that keeps what
+//! they go by.
+//!
+//! It looks at the broker that an event concerned, and there at the copies that have changed, and of these at the batches that are
+//! new. What it believes of brokers that do not run is what it saw last: a process that ends takes nothing with it, a loss of power
+//! does.
+
+mod acknowledged;
+mod committed;
+mod consistent_reads;
+mod copies;
+mod disks;
+mod high_watermark;
+mod leader_completeness;
+mod log_matching;
+mod metadata_log;
+mod one_controller;
+mod one_leader;
+mod sequences;
+
+use super::{
+    host::Running,
+    marks::Mark,
+    witness::{Answered, Witness},
+};
+use crate::{
+    controller::Image,
+    node::CopyView,
+    rpc::metadata_record::{MetadataRecord, PartitionState},
+    types::{BrokerId, TopicId},
+};
+use committed::Committed;
+use copies::{Change, Copy};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+    sync::Arc,
+};
+
+/// A partition.
+type Key = (TopicId, i32);
+
+/// What does not hold, and why.
+#[derive(Debug)]
+pub(super) struct Broken {
+    pub(super) invariant: &'static str,
+    pub(super) what: String,
+}
+
+type Held = Result<(), Broken>;
+
+/// Says that an invariant is broken.
+fn broken(invariant: &'static str, what: impl Display) -> Broken {
+    Broken { invariant, what: what.to_string() }
+}
+
+/// Looks at everything that is to hold, and remembers what it needs for that.
+#[derive(Debug, Default)]
+pub(super) struct Checker {
+    witness: Arc<Witness>,
+    controllers: one_controller::Controllers,
+    metadata: metadata_log::MetadataLogs,
+    leaders: one_leader::Leaders,
+    /// What is committed in the metadata log, as far as a broker has applied it.
+    image: Image,
+    applied: u64,
+    partitions: BTreeMap<Key, Partition>,
+    /// Topics whose batches may change or go.
+    compacted: BTreeSet<TopicId>,
+    marks: Vec<Mark>,
+}
+
+/// What is known of a partition.
+#[derive(Debug, Default)]
+struct Partition {
+    copies: BTreeMap<BrokerId, Copy>,
+    batches: log_matching::Batches,
+    committed: Committed,
+    sequences: sequences::Sequences,
+    disks: disks::Disks,
+}
+
+impl Checker {
+    pub(super) fn new(witness: Arc<Witness>) -> Self {
+        Self { witness, ..Self::default() }
+    }
+
+    /// What was come upon since this was asked last.
+    pub(super) fn take_marks(&mut self) -> Vec<Mark> {
+        std::mem::take(&mut self.marks)
+    }
+
+    /// Something has happened at a broker.
+    pub(super) fn look(&mut self, id: BrokerId, running: &Running) -> Held {
+        self.controllers.look(id, running.controls())?;
+        self.metadata.look(id, running.incarnation(), running.quorum())?;
+        self.learn(running)?;
+        let mut held = Ok(());
+        let incarnation = running.incarnation();
+        running.node.look_at_copies(|key, view| {
+            if held.is_ok() {
+                held = self.look_at_copy((id, incarnation), key, view);
+            }
+        });
+        held?;
+        self.witness.take().into_iter().try_for_each(|answered| self.answered(id, answered))
+    }
+
+    /// A machine has lost what it had not flushed.
+    pub(super) fn lost_power(&mut self, id: BrokerId) {
+        for (key, partition) in &mut self.partitions {
+            if let Some(copy) = partition.copies.get_mut(&id) {
+                copy.lose();
+            }
+            if let Some(state) = self.image.partition(key.0, key.1) {
+                partition.disks.lost_power(id, state);
+            }
+        }
+    }
+
+    /// Takes in what is committed in the metadata log since.
+    fn learn(&mut self, running: &Running) -> Held {
+        for index in self.applied + 1..=running.applied() {
+            for record in running.metadata_entry(index) {
+                if let MetadataRecord::Partition { topic, partition, state } = record {
+                    self.partition_changes((*topic, *partition), state)?;
+                }
+                self.image.apply(record);
+                if let MetadataRecord::Config { topic, .. } = record {
+                    self.note_compacted(*topic);
+                }
+            }
+            self.applied = index;
+        }
+        Ok(())
+    }
+
+    fn note_compacted(&mut self, id: TopicId) {
+        let settings = self.image.topic_by_id(id).and_then(|topic| topic.config.settings().ok());
+        if settings.is_some_and(|settings| settings.cleanup_policy.compacts()) {
+            self.compacted.insert(id);
+        }
+    }
+
+    /// What the controller says of a partition is another thing from now on.
+    fn partition_changes(&mut self, key: Key, after: &PartitionState) -> Held {
+        let Some(before) = self.image.partition(key.0, key.1) else { return Ok(()) };
+        let settings = self.image.topic_by_id(key.0).and_then(|topic| topic.config.settings().ok());
+        let needed = settings.map_or(1, |settings| settings.min_insync_replicas).min(after.replicas.len());
+        let partition = self.partitions.entry(key).or_default();
+        if after.is_unclean_behind(before) {
+            partition.disks.check(name(&self.image, key), needed, before, after)?;
+            partition.committed.forget_from(after.leader_epoch);
+        }
+        partition.disks.changed(before, after);
+        Ok(())
+    }
+
+    fn look_at_copy(&mut self, at: (BrokerId, u64), key: Key, mut view: CopyView<'_>) -> Held {
+        let partition = self.partitions.entry(key).or_default();
+        let known = partition.copies.get(&at.0);
+        if known.is_some_and(|known| known.is_as(at.1, &view)) {
+            return Ok(());
+        }
+        let compacted = self.compacted.contains(&key.0);
+        let name = || format!("{} of broker {}", name(&self.image, key), at.0);
+        if view.leads {
+            self.leaders.look(key, view.epoch, at.0, &name)?;
+        }
+        let copy = partition.copies.entry(at.0).or_default();
+        high_watermark::look(copy, at.1, &view, &name)?;
+        let change = copy.update(at.1, &mut view, &name)?;
+        if change.cut {
+            self.marks.push(Mark::Truncated);
+        }
+        if compacted {
+            return high_watermark::check_members(&partition.copies, at.0, &name);
+        }
+        partition.batches.look(copy, &change, &name)?;
+        partition.look(at.0, &change, &name)
+    }
+
+    /// A broker has answered a client.
+    fn answered(&self, by: BrokerId, answered: Answered) -> Held {
+        let key = answered.partition();
+        let Some(partition) = self.partitions.get(&key).filter(|_| !self.compacted.contains(&key.0)) else {
+            return Ok(());
+        };
+        let epoch = partition.copies.get(&by).map(|copy| copy.view.epoch);
+        // Of what an unclean election has given up nobody can promise anything.
+        if epoch.is_none_or(|epoch| partition.committed.is_given_up(epoch)) {
+            return Ok(());
+        }
+        let name = || format!("{} of broker {by}", name(&self.image, key));
+        match answered {
+            Answered::Produced { base, .. } => acknowledged::check(&partition.committed, base, &name),
+            Answered::Read { records, .. } => consistent_reads::check(&partition.committed, &records, &name),
+        }
+    }
+}
+
+impl Partition {
+    /// A copy has changed.
+    fn look(&mut self, id: BrokerId, change: &Change, name: &dyn Fn() -> String) -> Held {
+        let Some(copy) = self.copies.get(&id) else { return Ok(()) };
+        let counts = copy.view.leads && !self.committed.is_given_up(copy.view.epoch);
+        if counts {
+            if self.committed.settle(copy) {
+                self.sequences = sequences::Sequences::default();
+                self.sequences.take(self.committed.batches(), name)?;
+            }
+            if change.elected {
+                leader_completeness::check(&self.committed, copy, name)?;
+            }
+            let new = self.committed.advance(copy, name)?;
+            if new > 0 {
+                self.sequences.take(self.committed.last(new), name)?;
+                let later = |other: &&Copy| other.view.leads && other.view.epoch > copy.view.epoch;
+                self.copies.values().filter(later).try_for_each(|other| {
+                    leader_completeness::check_last(&self.committed, new, other, name)
+                })?;
+            }
+            high_watermark::check_members(&self.copies, id, name)?;
+        }
+        if change.cut || change.anew {
+            self.check_followed(id, name)?;
+        }
+        Ok(())
+    }
+
+    /// A copy has got shorter: it still has what those who lead believe that it has.
+    fn check_followed(&self, id: BrokerId, name: &dyn Fn() -> String) -> Held {
+        let leads = |(_, copy): &(&BrokerId, &Copy)| {
+            copy.view.leads && copy.view.isr.contains(&id) && !self.committed.is_given_up(copy.view.epoch)
+        };
+        self.copies
+            .iter()
+            .filter(leads)
+            .try_for_each(|(leader, _)| high_watermark::check_members(&self.copies, *leader, name))
+    }
+}
+
+fn name(image: &Image, key: Key) -> String {
+    let topic = image.topic_by_id(key.0).map_or_else(|| key.0.to_string(), |topic| topic.name.to_string());
+    format!("{topic}-{}", key.1)
+}

@@ -1,0 +1,54 @@
+//! What a run has come upon. A test over many seeds makes sure by them that it does not pass because nothing happens.
+
+/// Something that a cluster may come upon.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Mark {
+    /// A broker became the controller.
+    ControllerElected,
+    /// A partition got another leader.
+    LeaderElected,
+    /// Somebody who had left the ISR, and has all that was acknowledged, leads (KIP-966).
+    EligibleElected,
+    /// Nobody leads although somebody is there, who may lack what was acknowledged.
+    UncleanElectionRefused,
+    /// Somebody leads who may lack what was acknowledged.
+    UncleanElection,
+    /// A replica is not in sync any more.
+    IsrShrunk,
+    /// A replica is in sync again.
+    IsrGrown,
+    /// A broker was silent for too long.
+    BrokerFenced,
+    /// A copy was cut where its leader's log parts from it. Only with [`check_invariants`](crate::ClusterBuilder::check_invariants).
+    Truncated,
+    /// A produce waited for those in sync until its time was over, or its leader had gone.
+    ProduceTimedOut,
+    /// A produce was refused because too few are in sync.
+    ProduceRefused,
+    /// Those in sync became too few while a produce waited.
+    NotEnoughAfterAppend,
+    /// A process was killed.
+    Killed,
+    /// A process ended in order.
+    Stopped,
+    /// A machine lost power.
+    PowerCut,
+    /// A machine lost power in the middle of something that it did to its disk.
+    CrashInOperation,
+    /// The same, as it closed a segment and began another one.
+    CrashInRoll,
+    /// The same, as it wrote a checkpoint.
+    CrashInCheckpoint,
+    /// A disk refused something, and the process ended.
+    DiskFailed,
+    /// A process was halted for a while.
+    Paused,
+    /// A broker was cut off from everybody.
+    Isolated,
+    /// A link between brokers was cut.
+    LinkBlocked,
+    /// Messages were lost, doubled or overtook each other.
+    MessagesDisturbed,
+}
