@@ -17,7 +17,9 @@ impl Disks {
     }
 
     pub(super) fn changed(&mut self, before: &PartitionState, after: &PartitionState) {
-        let is_back = |id: &BrokerId| after.isr.contains(id) && !before.isr.contains(id);
+        // A leader takes in who has caught up; who is elected need not have: it may have lost power, and not have said so yet.
+        let same_leader = after.leader_epoch == before.leader_epoch;
+        let is_back = |id: &BrokerId| same_leader && after.isr.contains(id) && !before.isr.contains(id);
         self.0.retain(|id| !is_back(id));
     }
 
