@@ -64,7 +64,7 @@ impl Time {
     pub(super) fn run_until(&self, within: Duration, holds: impl FnMut() -> bool) -> bool {
         match self {
             Self::Virtual(clock) => clock.run_until(within, holds),
-            Self::Wall(wall) => wall.wait_until(within, holds),
+            Self::Wall(wall) => wall.holds_within(within, holds),
         }
     }
 
@@ -94,7 +94,7 @@ impl Wall {
         }
     }
 
-    fn wait_until(&self, within: Duration, mut holds: impl FnMut() -> bool) -> bool {
+    fn holds_within(&self, within: Duration, mut holds: impl FnMut() -> bool) -> bool {
         let clock = self.world.post.clock();
         let deadline: Instant = clock.now().plus(within);
         loop {

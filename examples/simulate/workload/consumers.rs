@@ -1,6 +1,4 @@
 //! Consumers without a group, which read from the beginning, go back now and then, and must have been given everything in the end.
-//!
-//! Consumers of groups would be another file like this one: a reader is a group, and its generations are told apart.
 
 use super::{
     Run,
@@ -42,7 +40,10 @@ impl Reader {
 }
 
 /// The records of a poll by their partitions, each an offset and a value.
-fn by_partition(partitions: &[Partition], records: &Records) -> BTreeMap<Partition, Vec<(i64, u64)>> {
+pub(crate) fn by_partition(
+    partitions: &[Partition],
+    records: &Records,
+) -> BTreeMap<Partition, Vec<(i64, u64)>> {
     let mut found: BTreeMap<Partition, Vec<(i64, u64)>> = BTreeMap::new();
     for record in records {
         let is = |of: &&Partition| (of.0, of.1) == (record.topic(), record.partition());

@@ -72,7 +72,10 @@ impl Run {
         if self.careless {
             return runs(broker);
         }
-        self.partitions.iter().all(all) && cluster.brokers().into_iter().all(runs)
+        // So is what groups have committed, once there is a topic for it.
+        let of_groups =
+            |n: i32| cluster.isr("__consumer_offsets", n).map_or(true, |isr| isr.len() == self.copies);
+        self.partitions.iter().all(all) && (0..2).all(of_groups) && cluster.brokers().into_iter().all(runs)
     }
 
     fn power_cut(&mut self, broker: BrokerId) -> brooklet::Result<()> {

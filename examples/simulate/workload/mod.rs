@@ -3,6 +3,7 @@
 
 mod consumers;
 mod faults;
+mod groups;
 mod history;
 mod producers;
 mod random;
@@ -65,6 +66,7 @@ pub(crate) struct Run {
     careless: bool,
     producers: producers::Producers,
     readers: Vec<consumers::Reader>,
+    group: groups::Group,
     /// Counts what was sent.
     values: u64,
     history: History,
@@ -96,9 +98,12 @@ impl Run {
             .brokers(brokers)
             .seed(seed)
             .replica_lag_time_max(Duration::from_secs(2))
+            .offsets_topic_partitions(2)
             .check_invariants(true);
         let safe = TopicConfig::new().replication_factor(3).min_insync_replicas(2).segment_bytes(4096);
+        // The topic of groups is as safe as the others.
         let cluster = cluster
+            .topic_defaults(TopicConfig::new().replication_factor(3).min_insync_replicas(2))
             .topic("orders", safe.clone().partitions(2))
             .topic("payments", safe)
             .start()
@@ -122,6 +127,7 @@ impl Run {
             careless,
             producers,
             readers,
+            group: groups::Group::default(),
             values: 0,
             history,
             report,
@@ -148,9 +154,10 @@ impl Run {
     }
 
     fn step(&mut self) {
-        match self.random.below(8) {
+        match self.random.below(10) {
             0..=3 => self.produce(),
             4..=6 => self.read(),
+            7 | 8 => self.go_on_as_group(),
             _ => {
                 let pause = self.random.below(3000);
                 self.advance(Duration::from_millis(pause));
@@ -176,6 +183,7 @@ impl Run {
         for partition in self.given_up() {
             self.history.given_up(partition);
         }
+        self.read_to_the_end_as_group();
         let logs = self.read_to_the_end();
         let anomalies = self.history.anomalies(&logs);
         if let Some(first) = anomalies.first() {
