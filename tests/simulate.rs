@@ -37,6 +37,8 @@ const MARKS: &[Mark] = &[
     Mark::IsrGrown,
     Mark::BrokerFenced,
     Mark::Truncated,
+    Mark::CoordinatorElected,
+    Mark::Duplicate,
     Mark::ProduceTimedOut,
     Mark::ProduceRefused,
     Mark::Killed,

@@ -29,6 +29,10 @@ pub enum Mark {
     ProduceRefused,
     /// Those in sync became too few while a produce waited.
     NotEnoughAfterAppend,
+    /// A producer's batch was there already, and was answered as it was the first time.
+    Duplicate,
+    /// Groups got another coordinator.
+    CoordinatorElected,
     /// A process was killed.
     Killed,
     /// A process ended in order.

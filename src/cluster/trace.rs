@@ -141,6 +141,9 @@ impl Trace {
     }
 }
 
+/// The topic whose partitions' leaders keep groups.
+const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
 /// What a record shows that a cluster has come upon.
 fn hits(record: &MetadataRecord, image: &Image) -> Vec<Mark> {
     let (topic, partition, after) = match record {
@@ -154,6 +157,8 @@ fn hits(record: &MetadataRecord, image: &Image) -> Vec<Mark> {
     let moved = after.leader_epoch != before.leader_epoch;
     let elected = after.leader.filter(|_| moved);
     hit(Mark::LeaderElected, elected.is_some());
+    let keeps_groups = image.topic_by_id(topic).is_some_and(|topic| &*topic.name == OFFSETS_TOPIC);
+    hit(Mark::CoordinatorElected, keeps_groups && elected.is_some());
     hit(
         Mark::EligibleElected,
         elected.is_some_and(|id| !before.isr.contains(&id) && before.elr.contains(&id)),

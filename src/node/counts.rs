@@ -63,6 +63,8 @@ pub(super) struct Requests {
     pub(super) produce_failures: Count,
     /// Those among them that were appended, and could not be flushed.
     pub(super) appended_failures: Count,
+    /// Those that were in the log already.
+    pub(super) duplicates: Count,
     pub(super) fetches: Count,
     pub(super) fetch_failures: Count,
     pub(super) offset_commits: Count,

@@ -98,6 +98,7 @@ impl Node {
             && let Some(known) = state.log_to_append(partition)?.find_duplicate(batch.header())?
         {
             drop(state);
+            self.requests.duplicates.up();
             return self.appended_before(partition, &known, by_broker, durability);
         }
         // Under the lock, so that times do not go back within a log.

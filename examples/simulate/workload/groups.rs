@@ -25,6 +25,8 @@ pub(crate) struct Group {
     committed: BTreeMap<Partition, Vec<i64>>,
     /// Counts the times that a member went on with a partition.
     stretches: u32,
+    /// Stretches that began elsewhere than where the group had committed, and why that must not be.
+    suspects: BTreeMap<u32, String>,
 }
 
 #[derive(Debug)]
@@ -96,21 +98,15 @@ impl Run {
     }
 
     fn begin_stretch(&mut self, partition: Partition, first: i64) -> u32 {
+        self.group.stretches += 1;
         let beginning = vec![0];
         let places = self.group.committed.get(&partition).unwrap_or(&beginning);
-        if !places.contains(&first) && !self.may_lose_commits() {
-            self.fail(format_args!(
-                "the group goes on at {partition:?} {first}, and not at one of {places:?}"
-            ));
+        if !places.contains(&first) && !self.careless {
+            let why = format!("the group goes on at {partition:?} {first}, and not at one of {places:?}");
+            self.group.suspects.insert(self.group.stretches, why);
         }
-        self.group.stretches += 1;
         self.history.moved((READER, self.group.stretches), partition, Some(first));
         self.group.stretches
-    }
-
-    /// Whether somebody has kept the group who may lack something, or the records themselves may have gone.
-    fn may_lose_commits(&self) -> bool {
-        self.careless
     }
 
     fn commit(&mut self, at: usize, records: &Records) {
@@ -120,6 +116,12 @@ impl Run {
             .collect();
         let committed: Result<()> = self.group.members[at].consumer.commit_offsets(records);
         for (partition, end) in ends {
+            let stretch = self.group.members[at].next.get(&partition).map(|(_, stretch)| *stretch);
+            let suspect = stretch.and_then(|stretch| self.group.suspects.get(&stretch));
+            // One that the group has gone on without goes on where it was, and does not commit.
+            if let Some(why) = suspect.filter(|_| committed.is_ok()) {
+                self.fail(why);
+            }
             let places = self.group.committed.entry(partition).or_insert_with(|| vec![0]);
             if committed.is_ok() {
                 places.clear();

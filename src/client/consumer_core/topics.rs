@@ -201,6 +201,8 @@ impl Partition {
         let (reference, leader, leader_epoch) = (there.partition, there.leader, there.leader_epoch);
         let paused = known.as_ref().is_some_and(|known| known.paused);
         match known.filter(|known| known.reference.topic_id == reference.topic_id) {
+            // A broker that is cut off from the others tells of leaders of long ago.
+            Some(known) if leader_epoch < known.leader_epoch => Self { reference, ..known },
             Some(known) => {
                 let place = match known.place {
                     // A new leader may not have what was read last (KIP-320).

@@ -239,9 +239,16 @@ impl NetworkClient {
         }
     }
 
-    pub(super) fn told(&self, mut attempt: Attempt, by: BrokerId, answer: Result<Told>) {
-        if let Ok(Told::Called(Response::Metadata(metadata))) = &answer {
-            self.state.lock().leaders.learn(metadata);
+    pub(super) fn told(&self, mut attempt: Attempt, by: BrokerId, mut answer: Result<Told>) {
+        if let Ok(Told::Called(Response::Metadata(metadata))) = &mut answer {
+            let was_old = {
+                let mut state = self.state.lock();
+                state.leaders.learn(metadata);
+                state.leaders.correct(metadata)
+            };
+            if was_old {
+                self.avoid(by);
+            }
         }
         if let (Some(partition), Some(sequenced)) = (attempt.partition(), attempt.sequenced()) {
             let answer = match answer {
@@ -297,7 +304,7 @@ impl NetworkClient {
         let told = move |answer: Result<Response>| {
             let (Some(client), Some((attempt, to))) = (me.upgrade(), sent.take()) else { return };
             match answer {
-                Ok(Response::Metadata(metadata)) => client.learned(attempt, &metadata),
+                Ok(Response::Metadata(metadata)) => client.learned(attempt, to, &metadata),
                 Ok(_) => client.told(attempt, to, Err(Error::LeaderNotAvailable)),
                 Err(error) => {
                     client.avoid(to);
@@ -312,10 +319,19 @@ impl NetworkClient {
         }
     }
 
-    fn learned(&self, attempt: Attempt, metadata: &MetadataResponse) {
-        self.state.lock().leaders.learn(metadata);
+    fn learned(&self, attempt: Attempt, by: BrokerId, metadata: &MetadataResponse) {
         let Some(partition) = attempt.partition() else { return };
-        match leader_of(&partition, metadata) {
+        let is_old = {
+            let mut state = self.state.lock();
+            state.leaders.learn(metadata);
+            state.leaders.is_old(&partition, metadata)
+        };
+        if is_old {
+            self.avoid(by);
+        }
+        match leader_of(&partition, metadata)
+            .and_then(|leader| if is_old { Err(Error::LeaderNotAvailable) } else { Ok(leader) })
+        {
             Ok(leader) => self.send(attempt, leader),
             Err(error) => {
                 let error = attempt.last.clone().filter(|_| has_moved(&error)).unwrap_or(error);

@@ -311,6 +311,7 @@ impl Running {
             ClientRequest::Produce { request, ticket } => {
                 let note = self.note_produce(&request);
                 let mut bytes = request.batch;
+                let before = self.node.duplicates();
                 let answer = match ValidBatch::validate(&mut bytes) {
                     Ok(mut batch) => self.node.produce(
                         self.id,
@@ -324,6 +325,9 @@ impl Running {
                     ),
                     Err(error) => Answer::Ready(Err(Error::InvalidRecord(error.to_string()).into())),
                 };
+                if self.node.duplicates() > before {
+                    self.trace.hit(Mark::Duplicate);
+                }
                 self.reply(answer, ticket, note);
             }
             ClientRequest::Fetch { request, ticket } => {

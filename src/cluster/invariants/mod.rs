@@ -149,7 +149,10 @@ impl Checker {
         let needed = settings.map_or(1, |settings| settings.min_insync_replicas).min(after.replicas.len());
         let partition = self.partitions.entry(key).or_default();
         if after.is_unclean_behind(before) {
-            partition.disks.check(name(&self.image, key), needed, before, after)?;
+            // Where nothing was acknowledged nothing is lost: it may be for brokers that lost power before there was the topic.
+            if !partition.committed.batches().is_empty() {
+                partition.disks.check(name(&self.image, key), needed, before, after)?;
+            }
             partition.committed.forget_from(after.leader_epoch);
         }
         partition.disks.changed(before, after);

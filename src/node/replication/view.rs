@@ -63,6 +63,11 @@ impl CopyView<'_> {
 }
 
 impl Node {
+    /// How many batches of producers were in the log already when they came.
+    pub(crate) fn duplicates(&self) -> u64 {
+        self.requests.duplicates.get()
+    }
+
     /// Has a look at each copy here that has a log. Nothing of the broker may be asked meanwhile.
     pub(crate) fn look_at_copies(&self, mut look: impl FnMut((TopicId, i32), CopyView<'_>)) {
         let topics = self.topics.read();
