@@ -81,6 +81,10 @@ bugs! {
     ActBeforeRegistered,
     /// An epoch in which a copy led and took nothing counts against its leader's records.
     KeepEmptyEpochs,
+    /// A new coordinator does not read what its groups have committed.
+    ForgetGroups,
+    /// A member of an old generation may commit.
+    CommitFencedGeneration,
     /// A follower that has parted from its leader appends behind what the leader does not have.
     SkipDivergence,
     /// A leader appends a producer's batch whatever its sequence.

@@ -44,6 +44,8 @@ const FOUND_BY: &[(&str, &str, &str)] = &[
     ("TrustLostData", "brooklet", "cluster::tests::the_last_one_in_sync_that_lost_power"),
     ("ActBeforeRegistered", "simulate", CLUSTER),
     ("KeepEmptyEpochs", "brooklet", "node::tests::replication::an_epoch_in_which_a_copy_led"),
+    ("ForgetGroups", "simulate", CLUSTER),
+    ("CommitFencedGeneration", "brooklet", "group::tests::offsets::rule_44_first_who"),
     ("SkipDivergence", "simulate", CLUSTER),
     ("SkipSequenceCheck", "simulate", CLUSTER),
     ("ForgetDedupWindow", "simulate", CLUSTER),

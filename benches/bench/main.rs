@@ -13,6 +13,8 @@
 #[cfg(target_os = "linux")]
 mod append;
 #[cfg(target_os = "linux")]
+mod cluster;
+#[cfg(target_os = "linux")]
 mod durable;
 #[cfg(target_os = "linux")]
 mod group_commit;
@@ -60,6 +62,7 @@ fn main() {
         threads::run(&mut bench);
         wake::run(&mut bench);
         groups::run(&mut bench);
+        cluster::run(&mut bench);
         durable::run(&mut bench);
         group_commit::run(&mut bench);
         start::run(&mut bench);

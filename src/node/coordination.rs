@@ -10,12 +10,16 @@ use super::{
     partition::Partition,
 };
 use crate::{
+    bugs::{self, Bug},
     error::{Error, Result},
     group::{Event, Group, RequestId, Write, partition_for_group},
     rpc::{Answer, FindCoordinatorRequest, FindCoordinatorResponse, Response, Ticket},
     types::{BrokerId, Instant, LeaderEpoch, Offset, check_group_id},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// A partition of `__consumer_offsets` whose groups are known here.
 #[derive(Debug, Clone, Copy)]
@@ -144,7 +148,8 @@ impl Node {
     /// The members live, as far as anybody knows: their sessions begin anew.
     fn take_up(&self, groups: &mut Groups, partition: &Partition, epoch: LeaderEpoch) -> Result<()> {
         let now = self.clock.now();
-        for id in self.replay(groups, partition)? {
+        let ids = if bugs::is(Bug::ForgetGroups) { BTreeSet::new() } else { self.replay(groups, partition)? };
+        for id in ids {
             let Some(group) = groups.by_id.get_mut(&id) else { continue };
             if group.is_known() {
                 group.take_up(now);

@@ -75,7 +75,21 @@ impl Run {
         // So is what groups have committed, once there is a topic for it.
         let of_groups =
             |n: i32| cluster.isr("__consumer_offsets", n).map_or(true, |isr| isr.len() == self.copies);
-        self.partitions.iter().all(all) && (0..2).all(of_groups) && cluster.brokers().into_iter().all(runs)
+        self.partitions.iter().all(all)
+            && (0..2).all(of_groups)
+            && cluster.brokers().into_iter().all(runs)
+            && self.are_registered()
+    }
+
+    /// Whether the controller knows of each broker's last start: before, it counts one as in sync that has lost what it had.
+    fn are_registered(&self) -> bool {
+        let trace = self.cluster.trace();
+        self.cluster.brokers().into_iter().all(|id| {
+            let (starts, registered) =
+                (format!(" broker {id} starts"), format!(" broker {id} is registered"));
+            let told = |line: &&String| line.ends_with(&starts) || line.contains(&registered);
+            trace.lines().iter().rev().find(told).is_some_and(|line| !line.ends_with(&starts))
+        })
     }
 
     fn power_cut(&mut self, broker: BrokerId) -> brooklet::Result<()> {

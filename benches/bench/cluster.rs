@@ -1,0 +1,115 @@
+//! What a cluster costs: to start it, to get over a dead member, and records by the wall clock. Raw: the same of an embedded broker.
+
+use crate::{
+    harness::{Bench, Unit, rate},
+    store::{TOPIC, open, scratch},
+};
+use brooklet::{
+    Acks, Broker, Cluster, ConsumerConfig, ManualClock, ProducerConfig, Record, SimDisk, TopicConfig,
+};
+use std::time::{Duration, Instant};
+
+/// A producer's batches, in bytes.
+const BATCH: usize = 1 << 20;
+
+pub fn run(bench: &mut Bench) {
+    start(bench);
+    dead_member(bench);
+    replicated(bench);
+}
+
+fn safe() -> TopicConfig {
+    TopicConfig::new().replication_factor(3).min_insync_replicas(2)
+}
+
+/// Three brokers, their controller, and a topic; raw: a broker on a simulated disk, and a topic.
+fn start(bench: &mut Bench) {
+    let name = "3 brokers start, elect and make a topic; raw: 1 embedded";
+    let raw = || {
+        let begun = Instant::now();
+        let broker =
+            Broker::builder().disk(&SimDisk::new(1)).clock(&ManualClock::new()).open("data").unwrap();
+        broker.create_topic(TOPIC, TopicConfig::new()).unwrap();
+        let took = begun.elapsed().as_secs_f64();
+        drop(broker);
+        took
+    };
+    let mut seed = 0;
+    let cluster = || {
+        seed += 1;
+        let begun = Instant::now();
+        let cluster = Cluster::builder().brokers(3).seed(seed).topic(TOPIC, safe()).start().unwrap();
+        let took = begun.elapsed().as_secs_f64();
+        drop(cluster);
+        took
+    };
+    bench.compare(name, (Unit::Seconds, "<= 1 ms", 101), raw, cluster);
+}
+
+/// From a member's death to the others having its partitions, on virtual time: past its session.
+fn dead_member(bench: &mut Bench) {
+    let name = "a dead member's partitions to the other, cluster; raw: embedded";
+    let raw = || {
+        let clock = ManualClock::new();
+        let broker = Broker::builder().disk(&SimDisk::new(1)).clock(&clock).open("data").unwrap();
+        broker.create_topic(TOPIC, TopicConfig::new().partitions(4)).unwrap();
+        take_over(broker.client())
+    };
+    let mut seed = 0;
+    let cluster = || {
+        seed += 1;
+        let builder = Cluster::builder().seed(seed).offsets_topic_partitions(1);
+        let cluster = builder.topic(TOPIC, safe().partitions(4)).start().unwrap();
+        take_over(cluster.client())
+    };
+    bench.compare(name, (Unit::Seconds, "<= 2 ms", 31), raw, cluster);
+}
+
+fn take_over(client: &brooklet::Client) -> f64 {
+    let config = || ConsumerConfig::new("g").session_timeout(Duration::from_secs(6));
+    let mut lives = client.consumer(config()).subscribe(TOPIC).unwrap();
+    let mut dies = client.consumer(config()).subscribe(TOPIC).unwrap();
+    while lives.assignment().len() != 2 || dies.assignment().len() != 2 {
+        lives.poll(Duration::from_millis(100)).unwrap();
+        dies.poll(Duration::from_millis(100)).unwrap();
+    }
+    let begun = Instant::now();
+    dies.abandon();
+    while lives.assignment().len() != 4 {
+        lives.poll(Duration::from_secs(1)).unwrap();
+    }
+    begun.elapsed().as_secs_f64()
+}
+
+/// Records of 100 bytes in batches to three brokers that all have them, by the wall clock; raw: to the embedded one, by the same producer.
+fn replicated(bench: &mut Bench) {
+    let count = bench.scaled(500_000);
+    let name = "100 B in batches to 3 brokers, acks all, wall clock; raw: embedded";
+    let row = (Unit::PerSecond, ">= 20 %", 5);
+    let raw = || {
+        let dir = scratch();
+        let broker = open(dir.path(), true);
+        send(broker.client(), count)
+    };
+    let cluster = || {
+        let cluster = Cluster::builder().wall_clock().topic(TOPIC, safe()).start().unwrap();
+        let rate = send(cluster.client(), count);
+        cluster.close().unwrap();
+        rate
+    };
+    bench.compare(name, row, raw, cluster);
+}
+
+fn send(client: &brooklet::Client, count: usize) -> f64 {
+    let config = ProducerConfig::new().acks(Acks::All).batch_size(BATCH).linger(Duration::from_millis(5));
+    let producer = client.producer(config).unwrap();
+    let value = [b'v'; 100];
+    let begun = Instant::now();
+    for _ in 0..count {
+        drop(producer.send(Record::to(TOPIC).value(&value)).unwrap());
+    }
+    producer.flush().unwrap();
+    let rate = rate(count, begun);
+    producer.close().unwrap();
+    rate
+}
