@@ -50,7 +50,7 @@ const FOUND_BY: &[(&str, &str, &str)] = &[
     ("SkipSequenceCheck", "simulate", CLUSTER),
     ("ForgetDedupWindow", "simulate", CLUSTER),
     ("AnswerDuplicateAtOnce", "simulate", CLUSTER),
-    ("RestampInDoubt", "simulate", CLUSTER),
+    ("RestampInDoubt", "brooklet", "client::network::sequences::tests::simulation"),
 ];
 
 const QUORUM: &str = "controller::quorum::tests::simulation";
