@@ -492,6 +492,20 @@ impl Error {
         )
     }
 
+    /// [`NotEnoughReplicas`](Self::NotEnoughReplicas), to inject it: `in_sync` replicas are, and `needed` have to be.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().topic("orders", TopicConfig::new()).start()?;
+    /// cluster.intercept(ApiKey::Produce).times(2).fail(Error::not_enough_replicas(("orders", 0), 1, 2));
+    /// cluster.produce(Record::to("orders").value("tried again inside"))?;
+    /// # Ok(()) }
+    /// ```
+    pub fn not_enough_replicas(partition: impl Into<TopicPartition>, in_sync: usize, needed: usize) -> Self {
+        Self::NotEnoughReplicas { partition: partition.into(), in_sync, needed }
+    }
+
     /// Whether the caller's place in its group is gone, and what it has read may be another's by now: it must not go on with
     /// that. The next poll joins the group anew, unless the error is [`FencedInstanceId`](Self::FencedInstanceId).
     ///

@@ -48,7 +48,7 @@ const MAX_FAILED: usize = 100;
 /// to nobody: [`close`](Self::close) it.
 ///
 /// On a [`ManualClock`](crate::ManualClock) the linger passes when the time is moved. Over a [`Cluster`](crate::Cluster) up to 5
-/// batches of a partition are under way at once, or one without [`Acks::All`](crate::Acks::All).
+/// batches of a partition are under way at once, or one without [`Acks::All`].
 ///
 /// ```
 /// use brooklet::{Broker, ProducerConfig, Record, TopicConfig};
