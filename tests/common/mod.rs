@@ -151,9 +151,10 @@ impl Backend {
         self.metrics().logs_cleaned
     }
 
-    /// How many segments the first topic by its name has.
+    /// How many segments the first topic by its name has; of a cluster the topic `t`.
     pub(crate) fn segments(&self) -> u64 {
-        self.metrics().topics[0].segments
+        let is_wanted = |topic: &&brooklet::TopicMetrics| self.cluster.is_none() || topic.topic == "t";
+        self.metrics().topics.iter().find(is_wanted).unwrap().segments
     }
 
     /// What the broker counts, or the one of the cluster's that leads the topic `t`.
