@@ -41,6 +41,8 @@ pub(super) struct World {
     pub(super) rules: Arc<Rules<ApiKey>>,
     /// Whether all has ended for good.
     closed: AtomicBool,
+    /// Whether an invariant was found broken: nothing happens any more, also not to clients that are dropped in the panic.
+    broken: AtomicBool,
     settings: Settings,
     /// What brokers tell clients, and who looks at it and at them after every event.
     witness: Option<Arc<Witness>>,
@@ -107,6 +109,7 @@ impl World {
             trace: Arc::default(),
             rules: Arc::default(),
             closed: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
             settings,
             witness,
             checker,
@@ -128,7 +131,8 @@ impl World {
 
     /// Refuses what comes after the end.
     pub(super) fn check_open(&self) -> Result<()> {
-        if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
+        let ended = self.closed.load(Ordering::Acquire) || self.broken.load(Ordering::Acquire);
+        if ended { Err(Error::Closed) } else { Ok(()) }
     }
 
     fn host(&self, id: BrokerId) -> Result<HostGuard<'_>> {
@@ -445,7 +449,11 @@ impl World {
     fn look(&self, id: BrokerId, host: &Host) {
         let (Some(checker), Some(running)) = (&self.checker, &host.running) else { return };
         let mut checker = checker.lock();
+        if self.broken.load(Ordering::Acquire) {
+            return;
+        }
         if let Err(broken) = checker.look(id, running) {
+            self.broken.store(true, Ordering::Release);
             let (seed, story) = (self.settings.seed, self.trace.snapshot());
             let Broken { invariant, what } = broken;
             panic!(
@@ -518,7 +526,9 @@ impl Driver for World {
 
     fn fire(&self, now: Instant) {
         while let Some(event) = self.post.pop(now) {
-            self.carry_out(event);
+            if !self.broken.load(Ordering::Acquire) {
+                self.carry_out(event);
+            }
         }
     }
 }
