@@ -53,7 +53,7 @@ pub(crate) struct NetworkClient {
 
 /// Whether a leader does not know a topic, or not so many partitions of it.
 fn is_unknown(result: &Result<Fetched, Error>) -> bool {
-    matches!(result, Err(Error::UnknownTopicId { .. } | Error::UnknownTopicOrPartition { .. }))
+    result.as_ref().is_err_and(lane::is_unknown_topic)
 }
 
 #[derive(Debug)]
@@ -207,10 +207,7 @@ impl Service for NetworkClient {
                     Next::Tell(whole) => client.fetched(&gathered, whole),
                 }
             };
-            match self.transport.fetch(leader, &part) {
-                Answer::Ready(answer) => answered(answer.map_err(|error| *error)),
-                Answer::Parked(parked) => parked.on_fill(answered),
-            }
+            self.transport.fetch(leader, &part).on_answer(answered);
         }
         Answer::Parked(ticket)
     }
@@ -278,10 +275,7 @@ impl NetworkClient {
             }
             client.tell_fetched(&asked, whole);
         };
-        match self.transport.call(self.any(), MetadataRequest { topics: None }.into()) {
-            Answer::Ready(answer) => told(answer.map_err(|error| *error)),
-            Answer::Parked(ticket) => ticket.on_fill(told),
-        }
+        self.transport.call(self.any(), MetadataRequest { topics: None }.into()).on_answer(told);
     }
 
     fn tell_fetched(&self, asked: &Gathered, whole: FetchResponse) {

@@ -156,9 +156,7 @@ impl Client {
         durability: Durability,
         acks: Acks,
     ) -> Answer<ProduceResponse> {
-        let timeout = super::REQUEST_TIMEOUT;
-        let request = ProduceRequest { partition: &route.partition, acks, timeout, durability, batch };
-        match self.service.produce(route.leader, request) {
+        match self.put(route, batch, durability, acks) {
             Answer::Ready(Err(error)) if matches!(*error, Error::UnknownTopicId { .. }) => {
                 self.forget(topic);
                 Answer::Ready(self.send_again(route, topic, batch, durability, acks).map_err(Box::new))
@@ -227,6 +225,19 @@ impl Client {
         self.producer.version.change();
     }
 
+    #[inline]
+    fn put(
+        &self,
+        route: &Route,
+        batch: &mut ValidBatch<'_>,
+        durability: Durability,
+        acks: Acks,
+    ) -> Answer<ProduceResponse> {
+        let timeout = super::REQUEST_TIMEOUT;
+        let request = ProduceRequest { partition: &route.partition, acks, timeout, durability, batch };
+        self.service.produce(route.leader, request)
+    }
+
     fn send(
         &self,
         route: &Route,
@@ -234,9 +245,7 @@ impl Client {
         durability: Durability,
         acks: Acks,
     ) -> Result<ProduceResponse, Box<Error>> {
-        let timeout = super::REQUEST_TIMEOUT;
-        let request = ProduceRequest { partition: &route.partition, acks, timeout, durability, batch };
-        let answer = self.service.produce(route.leader, request);
+        let answer = self.put(route, batch, durability, acks);
         let clock = self.service.clock();
         Ok(match answer {
             Answer::Ready(response) => response?,

@@ -5,7 +5,7 @@ use crate::{
     controller::Image,
     rpc::metadata_record::{MetadataRecord, PartitionState},
     sync::Mutex,
-    types::{BrokerId, Instant, TopicId},
+    types::{BrokerId, Instant, OFFSETS_TOPIC, TopicId},
 };
 use std::{
     collections::BTreeMap,
@@ -140,9 +140,6 @@ impl Trace {
         }
     }
 }
-
-/// The topic whose partitions' leaders keep groups.
-const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
 /// What a record shows that a cluster has come upon.
 fn hits(record: &MetadataRecord, image: &Image) -> Vec<Mark> {

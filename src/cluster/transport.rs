@@ -18,39 +18,36 @@ use std::sync::{Arc, Weak};
 #[derive(Debug)]
 pub(super) struct Transport(pub(super) Arc<World>);
 
+impl Transport {
+    fn ask<T>(&self, to: BrokerId, request: impl FnOnce(Ticket<T>) -> ClientRequest) -> Answer<T> {
+        if let Err(closed) = self.0.check_open() {
+            return Answer::Ready(Err(closed.into()));
+        }
+        let ticket = Ticket::new(Slot::new());
+        self.0.ask(to, request(Arc::clone(&ticket)));
+        Answer::Parked(ticket)
+    }
+}
+
 impl Service for Transport {
     fn clock(&self) -> &Clock {
         self.0.post.clock()
     }
 
     fn produce(&self, to: BrokerId, request: ProduceRequest<'_, '_>) -> Answer<ProduceResponse> {
-        if let Err(closed) = self.0.check_open() {
-            return Answer::Ready(Err(closed.into()));
-        }
-        let ticket = Ticket::new(Slot::new());
         let ProduceRequest { partition, acks, timeout, durability, batch } = request;
         let batch = batch.bytes().to_vec();
         let request = OwnedProduce { partition: *partition, acks, timeout, durability, batch };
-        self.0.ask(to, ClientRequest::Produce { request, ticket: Arc::clone(&ticket) });
-        Answer::Parked(ticket)
+        self.ask(to, |ticket| ClientRequest::Produce { request, ticket })
     }
 
     fn fetch(&self, to: BrokerId, request: &FetchRequest) -> Answer<FetchResponse> {
-        if let Err(closed) = self.0.check_open() {
-            return Answer::Ready(Err(closed.into()));
-        }
-        let ticket = Ticket::new(Slot::new());
-        self.0.ask(to, ClientRequest::Fetch { request: request.clone(), ticket: Arc::clone(&ticket) });
-        Answer::Parked(ticket)
+        let request = request.clone();
+        self.ask(to, |ticket| ClientRequest::Fetch { request, ticket })
     }
 
     fn call(&self, to: BrokerId, request: Request) -> Answer<Response> {
-        if let Err(closed) = self.0.check_open() {
-            return Answer::Ready(Err(closed.into()));
-        }
-        let ticket = Ticket::new(Slot::new());
-        self.0.ask(to, ClientRequest::Call { request, ticket: Arc::clone(&ticket) });
-        Answer::Parked(ticket)
+        self.ask(to, |ticket| ClientRequest::Call { request, ticket })
     }
 
     fn schedule(&self, at: Instant, task: Weak<dyn Timed>) {

@@ -17,12 +17,9 @@ use crate::{
         OffsetForLeaderEpochResponse,
     },
     trace,
-    types::{IsolationLevel, Offset, OffsetSpec, TopicId, check_topic_name},
+    types::{IsolationLevel, OFFSETS_TOPIC, Offset, OffsetSpec, TopicId, check_topic_name},
 };
 use std::sync::Arc;
-
-/// The topic that committed offsets are kept in.
-pub(super) const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
 /// The topics that Kafka keeps for itself.
 const INTERNAL_TOPICS: [&str; 3] = [OFFSETS_TOPIC, "__transaction_state", "__share_group_state"];

@@ -3,7 +3,7 @@
 
 use super::{
     Node,
-    admin::{OFFSETS_PARTITIONS, OFFSETS_TOPIC},
+    admin::OFFSETS_PARTITIONS,
     checkpoints::Checkpoints,
     directory::{partition_of_dir, read_partition_metadata},
     topics::{METADATA_FILE, TopicEntry},
@@ -13,7 +13,7 @@ use crate::{
     env::{Entry, read_file},
     error::{Error, Result},
     log::{PARTITION_METADATA, base_of_log},
-    types::{Offset, TopicId, TopicPartition},
+    types::{OFFSETS_TOPIC, Offset, TopicId, TopicPartition},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -3,18 +3,13 @@
 //!
 //! A broker on its own leads every partition, replays one when a group of it is first asked for, and has at once what it writes.
 
-use super::{
-    Node, Task,
-    admin::{OFFSETS_PARTITIONS, OFFSETS_TOPIC},
-    groups::Groups,
-    partition::Partition,
-};
+use super::{Node, Task, admin::OFFSETS_PARTITIONS, groups::Groups, partition::Partition};
 use crate::{
     bugs::{self, Bug},
     error::{Error, Result},
     group::{Event, Group, RequestId, Write, partition_for_group},
     rpc::{Answer, FindCoordinatorRequest, FindCoordinatorResponse, Response, Ticket},
-    types::{BrokerId, Instant, LeaderEpoch, Offset, check_group_id},
+    types::{BrokerId, Instant, LeaderEpoch, OFFSETS_TOPIC, Offset, check_group_id},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},

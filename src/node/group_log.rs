@@ -1,12 +1,12 @@
 //! Groups in `__consumer_offsets`: how their records get there, and how they are read back when one of a partition's groups is
 //! first asked for.
 
-use super::{Node, admin::OFFSETS_TOPIC, groups::Groups, partition::Partition, produce::Produced};
+use super::{Node, groups::Groups, partition::Partition, produce::Produced};
 use crate::{
     error::{Error, Result},
     group::{CommitRecord, GroupRecord, Limits, partition_for_group},
     record::{Batch, BatchWriter, MAX_INFLATED},
-    types::{Acks, Durability, Offset},
+    types::{Acks, Durability, OFFSETS_TOPIC, Offset},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},

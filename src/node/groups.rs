@@ -1,9 +1,7 @@
 //! The group coordinator's shell: it finds a group, gives it the event, appends the records that come out to
 //! `__consumer_offsets`, tells the group when they are there, and hands the answers out.
 
-use super::{
-    Node, Task, admin::OFFSETS_TOPIC, coordination::Loaded, report::GroupBeyondEnd, topics::TopicEntry,
-};
+use super::{Node, Task, coordination::Loaded, report::GroupBeyondEnd, topics::TopicEntry};
 use crate::{
     env::Slot,
     error::{Error, Result},
@@ -13,7 +11,7 @@ use crate::{
         OffsetFetchRequest, OffsetFetchResponse, Response, SyncGroupRequest, Ticket,
     },
     trace,
-    types::{Instant, LeaderEpoch, TopicId, TopicPartition, check_group_id},
+    types::{Instant, LeaderEpoch, OFFSETS_TOPIC, TopicId, TopicPartition, check_group_id},
 };
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},

@@ -1,6 +1,7 @@
 //! What a broker tells of itself in numbers. Nothing is kept for it but [`Counts`]; the rest is looked up when somebody asks.
 
-use super::{Node, admin::OFFSETS_TOPIC, counts::Counts, partition::Partition, topics::Topics};
+use super::{Node, counts::Counts, partition::Partition, topics::Topics};
+use crate::types::OFFSETS_TOPIC;
 use std::{sync::Arc, time::Duration};
 
 /// What a broker has done, and what it holds, from [`Broker::metrics`](crate::Broker::metrics).

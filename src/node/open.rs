@@ -2,7 +2,6 @@
 
 use super::{
     DirectoryLock, Node, NodeConfig,
-    admin::OFFSETS_TOPIC,
     adopt::{MADE_BY_BROOKLET, META_PROPERTIES},
     background::Background,
     checkpoints::{Checkpoints, Written, noted_start},
@@ -25,7 +24,7 @@ use crate::{
     log::{Extent, LoadedFrom, Log, LogConfig, bytes_to_scan},
     sync::{AtomicBool, AtomicI64, Mutex, RwLock, Version},
     trace,
-    types::{Offset, TopicId},
+    types::{OFFSETS_TOPIC, Offset, TopicId},
 };
 use std::{
     collections::BTreeSet,

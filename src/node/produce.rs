@@ -3,7 +3,6 @@
 
 use super::{
     Node, Task,
-    admin::OFFSETS_TOPIC,
     background::Job,
     partition::{Partition, State},
     topics::with_partition,
@@ -17,7 +16,7 @@ use crate::{
     rpc::{Answer, ProduceRequest, ProduceResponse},
     sync::{MutexGuard, Ordering},
     trace,
-    types::{Acks, Durability, Offset, Timestamp, TimestampType, millis},
+    types::{Acks, Durability, OFFSETS_TOPIC, Offset, Timestamp, TimestampType, millis},
 };
 use std::{sync::Arc, time::Duration};
 

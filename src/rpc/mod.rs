@@ -69,6 +69,14 @@ pub(crate) enum Answer<T> {
 }
 
 impl<T> Answer<T> {
+    /// Gives the answer to `then`: now, if it is there, or else in the thread that has it.
+    pub(crate) fn on_answer(self, then: impl FnOnce(Result<T>) + Send + 'static) {
+        match self {
+            Self::Ready(answer) => then(answer.map_err(|error| *error)),
+            Self::Parked(ticket) => ticket.on_fill(then),
+        }
+    }
+
     /// The answer, waited for until `deadline`; [`Error::Timeout`] then.
     pub(crate) fn wait(self, clock: &Clock, deadline: Instant) -> Result<T> {
         match self {

@@ -182,6 +182,9 @@ impl fmt::Debug for TopicId {
 /// The longest topic name, in bytes.
 pub(crate) const MAX_TOPIC_NAME: usize = 249;
 
+/// The topic that groups, and what they have committed, are kept in.
+pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
 /// Rule 21: `[a-zA-Z0-9._-]`, 1 to 249 bytes, not `.` or `..`. (Kafka: `Topic`)
 pub(crate) fn check_topic_name(name: &str) -> Result<()> {
     let refuse =

@@ -10,7 +10,7 @@ mod timestamp;
 pub use choices::{Acks, CleanupPolicy, Compression, IsolationLevel, TimestampType};
 pub use group_state::GroupState;
 pub use ids::{BrokerId, TopicId, TopicPartition};
-pub(crate) use ids::{check_group_id, check_topic_name};
+pub(crate) use ids::{OFFSETS_TOPIC, check_group_id, check_topic_name};
 pub(crate) use numbers::{BrokerEpoch, Generation, LeaderEpoch, Offset, PartitionEpoch};
 pub use offsets::{OffsetAndMetadata, OffsetSpec, Offsets};
 pub(crate) use timestamp::{Instant, millis};

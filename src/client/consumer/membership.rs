@@ -6,8 +6,8 @@ use crate::{
     config::ConsumerConfig,
     error::{Error, Result},
     rpc::{
-        Answer, HeartbeatRequest, JoinGroupResponse, LeaveGroupRequest, MemberIdentity, Notify, Request,
-        Response, Ticket, Timed,
+        HeartbeatRequest, JoinGroupResponse, LeaveGroupRequest, MemberIdentity, Notify, Request, Response,
+        Ticket, Timed,
     },
     sync::{AtomicBool, AtomicU64, Ordering},
     types::{Generation, Instant},
@@ -211,14 +211,14 @@ impl Shared {
 
     /// Takes in how a heartbeat was answered, unless the member has moved on since, or is about to: then the answer to what it
     /// has sent tells it more.
-    fn beaten(&self, by: &MemberIdentity, result: Result<Response, Box<Error>>) {
+    fn beaten(&self, by: &MemberIdentity, result: Result<Response>) {
         let Err(error) = result else { return };
         {
             let mut identity = self.identity.lock();
             if identity.member.as_ref() != Some(by) || identity.sent.under_way {
                 return;
             }
-            match *error {
+            match error {
                 Error::RebalanceInProgress { .. } => identity.sent.hear(News::Rebalance),
                 error if error.is_fenced() => identity.lose(error),
                 // The next one may come through.
@@ -261,18 +261,13 @@ impl Timed for Shared {
         match (beat, self.group.clone()) {
             (Beat::Heartbeat(member), Some(group)) => {
                 let request = HeartbeatRequest { group, member: member.clone() };
-                match self.client.service.call(self.coordinator, request.into()) {
-                    Answer::Ready(result) => self.beaten(&member, result),
-                    // Whoever takes long to answer is asked again.
-                    Answer::Parked(ticket) => {
-                        let me = Weak::clone(&self.me);
-                        ticket.on_fill(move |answer| {
-                            if let Some(me) = me.upgrade() {
-                                me.beaten(&member, answer.map_err(Box::new));
-                            }
-                        });
+                let me = Weak::clone(&self.me);
+                // Whoever takes long to answer is asked again.
+                self.client.service.call(self.coordinator, request.into()).on_answer(move |answer| {
+                    if let Some(me) = me.upgrade() {
+                        me.beaten(&member, answer);
                     }
-                }
+                });
             }
             (Beat::Leave(member), _) => self.expire(member),
             _ => {}

@@ -1,5 +1,6 @@
 //! Which topics a consumer reads.
 
+use crate::types::OFFSETS_TOPIC;
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
 /// The topics that a consumer reads: `"orders"`, or `["orders", "payments"]`, or all that a function
@@ -27,7 +28,7 @@ pub(in crate::client) enum Topics {
 pub(in crate::client) struct Pattern(Arc<dyn Fn(&str) -> bool + Send + Sync>);
 
 /// What no pattern matches: as Kafka's `exclude.internal.topics` has it.
-const INTERNAL_TOPICS: [&str; 2] = ["__consumer_offsets", "__transaction_state"];
+const INTERNAL_TOPICS: [&str; 2] = [OFFSETS_TOPIC, "__transaction_state"];
 
 impl Pattern {
     pub(in crate::client) fn matches(&self, topic: &str) -> bool {

@@ -219,14 +219,8 @@ impl NetworkClient {
             }
         };
         match answer {
-            Reply::Produce(Answer::Ready(answer)) => told(answer.map(Told::Produced).map_err(|error| *error)),
-            Reply::Produce(Answer::Parked(ticket)) => {
-                ticket.on_fill(move |answer| told(answer.map(Told::Produced)))
-            }
-            Reply::Call(Answer::Ready(answer)) => told(answer.map(Told::Called).map_err(|error| *error)),
-            Reply::Call(Answer::Parked(ticket)) => {
-                ticket.on_fill(move |answer| told(answer.map(Told::Called)))
-            }
+            Reply::Produce(answer) => answer.on_answer(move |answer| told(answer.map(Told::Produced))),
+            Reply::Call(answer) => answer.on_answer(move |answer| told(answer.map(Told::Called))),
         }
     }
 
@@ -313,10 +307,7 @@ impl NetworkClient {
                 }
             }
         };
-        match self.transport.call(to, MetadataRequest { topics: None }.into()) {
-            Answer::Ready(answer) => told(answer.map_err(|error| *error)),
-            Answer::Parked(ticket) => ticket.on_fill(told),
-        }
+        self.transport.call(to, MetadataRequest { topics: None }.into()).on_answer(told);
     }
 
     fn learned(&self, attempt: Attempt, by: BrokerId, metadata: &MetadataResponse) {

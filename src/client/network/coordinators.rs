@@ -7,7 +7,7 @@ use super::{
 use crate::{
     env::Slot,
     error::{Error, Result},
-    rpc::{Answer, FindCoordinatorRequest, Request, Response},
+    rpc::{FindCoordinatorRequest, Request, Response},
     types::BrokerId,
 };
 use std::sync::{Arc, Weak};
@@ -53,10 +53,7 @@ impl NetworkClient {
                 client.coordinator_found(attempt, to, group, answer);
             }
         };
-        match self.transport.call(to, request.into()) {
-            Answer::Ready(answer) => told(answer.map_err(|error| *error)),
-            Answer::Parked(ticket) => ticket.on_fill(told),
-        }
+        self.transport.call(to, request.into()).on_answer(told);
     }
 
     fn coordinator_found(&self, attempt: Attempt, by: BrokerId, group: String, answer: Result<Response>) {

@@ -4,19 +4,16 @@ use super::{BACKOFF, Later, NetworkClient, REQUEST_TIMEOUT, SILENCE};
 use crate::{
     error::{Error, Result},
     rpc::{
-        Answer, DescribeLogDirsResponse, ListGroupsResponse, MetadataRequest, MetadataResponse, Request,
-        Response, Ticket,
+        DescribeLogDirsResponse, ListGroupsResponse, MetadataRequest, MetadataResponse, Request, Response,
+        Ticket,
     },
     sync::Mutex,
-    types::{BrokerId, Instant},
+    types::{BrokerId, Instant, OFFSETS_TOPIC},
 };
 use std::{
     collections::BTreeSet,
     sync::{Arc, Weak},
 };
-
-/// The topic whose partitions' leaders keep groups.
-const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
 /// A question, and who wants to know.
 #[derive(Debug)]
@@ -157,10 +154,7 @@ impl NetworkClient {
                 }
             }
         };
-        match self.transport.call(to, request) {
-            Answer::Ready(answer) => told(answer.map_err(|error| *error)),
-            Answer::Parked(ticket) => ticket.on_fill(told),
-        }
+        self.transport.call(to, request).on_answer(told);
     }
 
     /// A try has failed, or nobody has answered.

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    rpc::{Answer, InitProducerIdRequest, PartitionRef, ProduceResponse, Response, Service},
+    rpc::{InitProducerIdRequest, PartitionRef, ProduceResponse, Response, Service},
     types::{BrokerId, Instant},
 };
 use std::{sync::Weak, time::Duration};
@@ -95,10 +95,7 @@ impl NetworkClient {
             };
             client.sequence(|sequences| sequences.id_came(id, now));
         };
-        match self.call(BrokerId::NOBODY, InitProducerIdRequest.into()) {
-            Answer::Ready(answer) => told(answer.map_err(|error| *error)),
-            Answer::Parked(ticket) => ticket.on_fill(told),
-        }
+        self.call(BrokerId::NOBODY, InitProducerIdRequest.into()).on_answer(told);
     }
 }
 

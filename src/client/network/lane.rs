@@ -103,7 +103,7 @@ impl Batch {
     }
 }
 
-fn is_unknown_topic(error: &Error) -> bool {
+pub(super) fn is_unknown_topic(error: &Error) -> bool {
     matches!(error, Error::UnknownTopicId { .. } | Error::UnknownTopicOrPartition { .. })
 }
 

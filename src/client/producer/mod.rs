@@ -442,15 +442,9 @@ impl Inner {
         let records = usize::try_from(sending.written.record_count()).unwrap_or_default();
         let (answer, bytes) = self.transmit(&mut sending);
         let Sending { key, batch, .. } = sending;
-        match (answer, self.me.upgrade()) {
-            (Answer::Ready(outcome), _) => {
-                self.delivered(key, &batch, (records, bytes), outcome.map_err(|error| *error));
-            }
-            (Answer::Parked(ticket), Some(me)) => {
-                ticket.on_fill(move |outcome| me.delivered(key, &batch, (records, bytes), outcome));
-            }
-            // Whoever is asked is there.
-            (Answer::Parked(_), None) => {}
+        // Whoever is asked is there.
+        if let Some(me) = self.me.upgrade() {
+            answer.on_answer(move |outcome| me.delivered(key, &batch, (records, bytes), outcome));
         }
     }
 

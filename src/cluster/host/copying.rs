@@ -3,7 +3,7 @@
 use super::{About, Message, Question, Running, Told};
 use crate::{
     error::Result,
-    rpc::{Answer, ReplicaFetchRequest, ReplicaFetchResponse},
+    rpc::{ReplicaFetchRequest, ReplicaFetchResponse},
     types::{BrokerId, Instant},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -64,9 +64,6 @@ impl Running {
         let tell = move |answer: Result<ReplicaFetchResponse>| {
             post.send(from, to, &Message::Answer { id, answer: Told::Copied(answer) });
         };
-        match self.node.replica_fetch(request) {
-            Answer::Ready(answer) => tell(answer.map_err(|error| *error)),
-            Answer::Parked(ticket) => ticket.on_fill(tell),
-        }
+        self.node.replica_fetch(request).on_answer(tell);
     }
 }

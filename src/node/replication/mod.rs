@@ -15,14 +15,14 @@ pub(super) use serve::ParkedReplicaFetch;
 pub(super) use starts::Starts;
 pub(crate) use view::CopyView;
 
-use super::{Node, admin::OFFSETS_TOPIC, partition::Partition};
+use super::{Node, partition::Partition};
 use crate::{
     bugs::{self, Bug},
     error::{Error, Result},
     replica::{Leader, LeaderState, News},
     rpc::PartitionRef,
     sync::{AtomicI64, Mutex, Ordering},
-    types::{BrokerId, LeaderEpoch, Offset, TopicId},
+    types::{BrokerId, LeaderEpoch, OFFSETS_TOPIC, Offset, TopicId},
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 

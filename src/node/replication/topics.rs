@@ -5,10 +5,10 @@ use crate::{
     error::{Error, Result},
     node::{
         Node,
-        admin::{Creation, OFFSETS_TOPIC, check_not_internal},
+        admin::{Creation, check_not_internal},
     },
     rpc::{AlterConfigsRequest, CreatePartitionsRequest, CreateTopicRequest, DeleteTopicRequest, Request},
-    types::TopicId,
+    types::{OFFSETS_TOPIC, TopicId},
 };
 
 impl Node {
