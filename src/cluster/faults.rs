@@ -8,6 +8,9 @@ use crate::{
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+/// How long a controlled shutdown may take.
+const STOPS_WITHIN: Duration = Duration::from_secs(5);
+
 impl Cluster {
     fn hit(&self, mark: Mark) {
         self.inner.world.trace.hit(mark);
@@ -66,7 +69,11 @@ impl Cluster {
         self.inner.world.power_cut(broker.into())
     }
 
-    /// Ends a broker's process in order: all is flushed, and its directory is marked as closed.
+    /// Ends a broker's process in order: the controller moves the partitions that it leads to others, then all is flushed, and its
+    /// directory is marked as closed. (A controlled shutdown.)
+    ///
+    /// It waits until all the others know who leads instead, at most 5 s. Where most of the brokers are not there it does not
+    /// wait: nobody could decide.
     ///
     /// # Errors
     /// [`Error::IllegalState`](crate::Error::IllegalState) if there is no such broker; the disk's.
@@ -75,11 +82,19 @@ impl Cluster {
     /// # use brooklet::*;
     /// # fn main() -> Result<()> {
     /// let cluster = Cluster::builder().brokers(3).start()?;
-    /// cluster.stop(3)?;
+    /// let cluster = Cluster::builder().brokers(3).topic("orders", TopicConfig::new()).start()?;
+    /// let leader = cluster.leader("orders", 0)?;
+    /// cluster.stop(leader)?;
+    /// assert_ne!(cluster.leader("orders", 0)?, leader); // at once
     /// # Ok(()) }
     /// ```
     pub fn stop(&self, broker: impl Into<BrokerId>) -> Result<()> {
-        self.inner.world.stop(broker.into())
+        let (world, broker) = (&self.inner.world, broker.into());
+        if world.begin_stop(broker)? {
+            // Who is not let go by then goes nevertheless.
+            self.inner.time.run_until(STOPS_WITHIN, || world.may_stop(broker));
+        }
+        world.stop(broker)
     }
 
     /// Halts a broker's process, as a debugger or a long garbage collection does: what arrives waits until it

@@ -80,6 +80,11 @@ struct Host {
 }
 
 impl Host {
+    /// Whether its process runs, and is not paused.
+    fn is_at_work(&self) -> bool {
+        self.running.is_some() && (self.paused.is_none() || self.waits)
+    }
+
     /// Whether its disk has lost power under the process that runs.
     fn has_lost_power(&self) -> bool {
         self.running.as_ref().is_some_and(|running| running.boot() != self.disk.power_cuts())
@@ -215,6 +220,29 @@ impl World {
         self.lost_power(id);
         self.log(format_args!("broker {id} loses power"));
         Ok(())
+    }
+
+    /// Has a process prepare its end. `false`: there is nobody to hand over to, or it cannot ask.
+    pub(super) fn begin_stop(&self, id: BrokerId) -> Result<bool> {
+        let mut host = self.host(id)?;
+        let voters = host.hosts.len();
+        let at_work = host.hosts.values().filter(|host| host.is_at_work()).count();
+        let now = self.now();
+        let host = host.get()?;
+        if at_work <= voters / 2 || !host.is_at_work() {
+            return Ok(false);
+        }
+        self.log(format_args!("broker {id} shuts down"));
+        host.running.iter_mut().for_each(|running| running.want_shutdown(now));
+        self.settle(id, host);
+        Ok(true)
+    }
+
+    /// Whether a process that prepares its end is ready for it, or does not get there any more.
+    pub(super) fn may_stop(&self, id: BrokerId) -> bool {
+        let hosts = self.hosts.lock();
+        let running = hosts.get(&id).filter(|host| host.paused.is_none() || host.waits);
+        running.and_then(|host| host.running.as_ref()).is_none_or(|running| running.may_shut_down())
     }
 
     /// Ends a process in order.

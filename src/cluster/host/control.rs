@@ -1,7 +1,7 @@
 //! What a broker has to do with the controller: it registers, says that it is there, asks for other ISRs, and hands clients'
 //! requests on. And what the controller does, if it is here.
 
-use super::{About, Active, Message, Question, ReplyTo, Running, Told};
+use super::{About, Active, Message, Question, ReplyTo, Running, Shutdown, Told};
 use crate::{
     bugs::{self, Bug},
     controller::quorum::{Event, Index},
@@ -67,11 +67,24 @@ impl Running {
             Some(epoch) => {
                 let caught_up_to = Offset::new(self.applied.0 as i64);
                 let id = self.id;
-                let request = BrokerHeartbeatRequest { id, epoch, caught_up_to, wants_shutdown: false };
+                let wants_shutdown = self.shutdown != Shutdown::No;
+                let request = BrokerHeartbeatRequest { id, epoch, caught_up_to, wants_shutdown };
                 (request.into(), About::Heartbeat)
             }
         };
         self.ask(controller, Question::Control(request), about, now.plus(self.timing.patience));
+    }
+
+    /// Has the controller move what it leads to others.
+    pub(in crate::cluster) fn want_shutdown(&mut self, now: Instant) {
+        if self.shutdown == Shutdown::No {
+            (self.shutdown, self.control_at) = (Shutdown::Wanted, now);
+        }
+    }
+
+    /// Whether it may end, so that nobody waits for it.
+    pub(in crate::cluster) fn may_shut_down(&self) -> bool {
+        self.shutdown == Shutdown::Granted
     }
 
     /// Asks the controller for the ISRs that leaders here want.
@@ -155,7 +168,10 @@ impl Running {
                 Ok(())
             }
             (About::Heartbeat, Told::Controlled(Ok(Response::BrokerHeartbeat(answer)), _)) => {
-                if answer.fenced {
+                if answer.may_shut_down && self.shutdown == Shutdown::Wanted {
+                    self.shutdown = Shutdown::Granted;
+                }
+                if answer.fenced || self.shutdown == Shutdown::Wanted {
                     self.control_at = self.control_at.min(now.plus(self.timing.backoff));
                 }
                 Ok(())

@@ -122,6 +122,16 @@ struct ReplyTo {
     id: u64,
 }
 
+/// Whether a broker wants to end in order. (`controlled.shutdown.enable`)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shutdown {
+    No,
+    /// The controller is asked to move its leaders.
+    Wanted,
+    /// They are moved, and all others know.
+    Granted,
+}
+
 #[derive(Debug)]
 pub(super) struct Running {
     id: BrokerId,
@@ -163,6 +173,8 @@ pub(super) struct Running {
     connections: Vec<Connection>,
     /// Members of groups that are kept here.
     early: Vec<Arc<early::EarlyWord>>,
+    /// Whether it is to end in order, and how far that is.
+    shutdown: Shutdown,
     /// What its disk has refused: the process ends.
     failed: Option<Error>,
     witness: Option<Arc<Witness>>,
@@ -235,6 +247,7 @@ impl Running {
             unknown_yet: Vec::new(),
             connections: Vec::new(),
             early: Vec::new(),
+            shutdown: Shutdown::No,
             failed: None,
             witness: start.witness,
         })
