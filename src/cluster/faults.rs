@@ -293,8 +293,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Says what is to become of clients' requests of a kind: refused, lost, or late. At first of all of them, from now on;
-    /// [`heal`](Self::heal) ends it.
+    /// Says what is to become of requests of a kind, of clients or of brokers: refused, lost, or late. At first of all of them, from
+    /// now on; [`heal`](Self::heal) ends it.
     ///
     /// ```
     /// # use brooklet::*;

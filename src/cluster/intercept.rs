@@ -1,6 +1,9 @@
 //! Requests that are refused, lost or held up on purpose.
 
-use super::post::ClientRequest;
+use super::{
+    host::{Message, Question},
+    post::ClientRequest,
+};
 use crate::{
     env::{Fault, Intercept, Rules, What},
     error::Error,
@@ -31,12 +34,14 @@ macro_rules! api_keys {
 }
 
 api_keys! {
-    /// A client's, of any kind. For [`Cluster::intercept`](crate::Cluster::intercept) only.
+    /// A client's, of any kind: none that a broker asks another one. For [`Cluster::intercept`](crate::Cluster::intercept) only.
     Any,
     /// Records for a partition.
     Produce,
-    /// A consumer asks for records. What brokers copy from each other is not meant.
+    /// A consumer asks for records.
     Fetch,
+    /// A follower asks a leader for records. (A `Fetch`, too; this is how Kafka's metrics tell them apart.)
+    FetchFollower,
     /// A client asks which topics there are, and who leads their partitions.
     Metadata,
     /// The first or last offset of a partition, or that of a time.
@@ -81,6 +86,14 @@ api_keys! {
     InitProducerId,
     /// A leader is elected by hand.
     ElectLeaders,
+    /// A broker tells the active controller that its process has begun.
+    BrokerRegistration,
+    /// A broker tells the active controller that it lives, or that it wants to shut down.
+    BrokerHeartbeat,
+    /// A leader asks the active controller for another ISR.
+    AlterPartition,
+    /// A broker asks the active controller for producer ids to give out.
+    AllocateProducerIds,
 }
 
 /// Which requests of a kind.
@@ -207,7 +220,11 @@ pub(super) fn fate(
     request: &ClientRequest,
     name: impl Fn(TopicId) -> Option<String>,
 ) -> Option<(ApiKey, Fate)> {
-    let key = key(request);
+    let key = match request {
+        ClientRequest::Produce { .. } => ApiKey::Produce,
+        ClientRequest::Fetch { .. } => ApiKey::Fetch,
+        ClientRequest::Call { request, .. } => key(request),
+    };
     let matches = |what: ApiKey, which: &Requests| {
         (what == key || what == ApiKey::Any)
             && which.broker.is_none_or(|broker| broker == at)
@@ -216,12 +233,45 @@ pub(super) fn fate(
     rules.first(matches).map(|fate| (key, fate))
 }
 
-fn key(request: &ClientRequest) -> ApiKey {
-    let request = match request {
-        ClientRequest::Produce { .. } => return ApiKey::Produce,
-        ClientRequest::Fetch { .. } => return ApiKey::Fetch,
-        ClientRequest::Call { request, .. } => request,
+/// What the rules say of a message that arrives at a broker, where that is a request of another one's.
+pub(super) fn fate_of_message(
+    rules: &Rules<ApiKey>,
+    at: BrokerId,
+    message: &Message,
+    name: impl Fn(TopicId) -> Option<String>,
+) -> Option<(ApiKey, Fate)> {
+    let Message::Question { question, .. } = message else { return None };
+    let key = match question {
+        Question::Copy(_) => ApiKey::FetchFollower,
+        Question::Control(request) => key(request),
     };
+    let is_brokers_own = matches!(
+        key,
+        ApiKey::FetchFollower
+            | ApiKey::AlterPartition
+            | ApiKey::BrokerRegistration
+            | ApiKey::BrokerHeartbeat
+            | ApiKey::AllocateProducerIds
+    );
+    // A client's was intercepted where it came in.
+    if !is_brokers_own {
+        return None;
+    }
+    let topics = || match question {
+        Question::Copy(request) => {
+            request.partitions.iter().filter_map(|wanted| name(wanted.partition.topic_id)).collect()
+        }
+        Question::Control(request) => topics_of(request, &name),
+    };
+    let matches = |what: ApiKey, which: &Requests| {
+        what == key
+            && which.broker.is_none_or(|broker| broker == at)
+            && which.topic.as_ref().is_none_or(|topic| topics().contains(topic))
+    };
+    rules.first(matches).map(|fate| (key, fate))
+}
+
+fn key(request: &Request) -> ApiKey {
     match request {
         Request::Metadata(_) => ApiKey::Metadata,
         Request::CreateTopic(_) => ApiKey::CreateTopics,
@@ -245,11 +295,10 @@ fn key(request: &ClientRequest) -> ApiKey {
         Request::OffsetDelete(_) => ApiKey::OffsetDelete,
         Request::ElectLeaders(_) => ApiKey::ElectLeaders,
         Request::InitProducerId(_) => ApiKey::InitProducerId,
-        // Brokers say these to their controller.
-        Request::RegisterBroker(_)
-        | Request::BrokerHeartbeat(_)
-        | Request::AlterPartition(_)
-        | Request::AllocateProducerIds(_) => ApiKey::Any,
+        Request::RegisterBroker(_) => ApiKey::BrokerRegistration,
+        Request::BrokerHeartbeat(_) => ApiKey::BrokerHeartbeat,
+        Request::AlterPartition(_) => ApiKey::AlterPartition,
+        Request::AllocateProducerIds(_) => ApiKey::AllocateProducerIds,
     }
 }
 
@@ -263,6 +312,11 @@ fn topics(request: &ClientRequest, name: impl Fn(TopicId) -> Option<String>) -> 
         }
         ClientRequest::Call { request, .. } => request,
     };
+    topics_of(request, name)
+}
+
+fn topics_of(request: &Request, name: impl Fn(TopicId) -> Option<String>) -> BTreeSet<String> {
+    let one = |partition: &PartitionRef| name(partition.topic_id).into_iter().collect();
     match request {
         Request::Metadata(request) => request.topics.iter().flatten().cloned().collect(),
         Request::CreateTopic(request) => [request.name.clone()].into(),
@@ -270,6 +324,7 @@ fn topics(request: &ClientRequest, name: impl Fn(TopicId) -> Option<String>) -> 
         Request::AlterConfigs(request) => [request.topic.clone()].into(),
         Request::DeleteTopic(request) => [request.name.clone()].into(),
         Request::ElectLeaders(request) => [request.topic.clone()].into(),
+        Request::AlterPartition(request) => name(request.topic_id).into_iter().collect(),
         Request::DeleteRecords(request) => one(&request.partition),
         Request::ListOffsets(request) => one(&request.partition),
         Request::OffsetForLeaderEpoch(request) => one(&request.partition),

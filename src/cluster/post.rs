@@ -23,6 +23,8 @@ pub(super) enum Event {
     Asked { to: BrokerId, request: ClientRequest },
     /// One that was held up arrives.
     Late { to: BrokerId, request: ClientRequest },
+    /// A broker's message that was held up arrives.
+    LateMessage { from: BrokerId, to: BrokerId, message: Message },
     /// Something is due at a broker; nothing, if that process has ended.
     Wake { broker: BrokerId, incarnation: u64 },
     /// A broker's process has waited for its disk.
@@ -36,7 +38,9 @@ pub(super) enum Event {
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Message { from, to, message } => write!(f, "{from} -> {to}: {message:?}"),
+            Self::Message { from, to, message } | Self::LateMessage { from, to, message } => {
+                write!(f, "{from} -> {to}: {message:?}")
+            }
             Self::Asked { to, request } | Self::Late { to, request } => {
                 write!(f, "client -> {to}: {request:?}")
             }

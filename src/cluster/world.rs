@@ -7,7 +7,7 @@
 
 use super::{
     ApiKey,
-    host::{Running, Start, Timing},
+    host::{Message, Running, Start, Timing},
     intercept::{self, Fate},
     invariants::{Broken, Checker},
     marks::Mark,
@@ -357,9 +357,10 @@ impl World {
                     self.post.push(next, Event::Task(task));
                 }
             }
-            Event::Message { to, .. } | Event::Asked { to, .. } | Event::Late { to, .. } => {
-                self.deliver(to, event)
-            }
+            Event::Message { to, .. }
+            | Event::LateMessage { to, .. }
+            | Event::Asked { to, .. }
+            | Event::Late { to, .. } => self.deliver(to, event),
             Event::Waited { broker, incarnation } => self.waited(broker, incarnation),
             Event::Wake { broker, .. } => self.deliver(broker, event),
         }
@@ -380,7 +381,8 @@ impl World {
             return;
         };
         let taken = match event {
-            Event::Message { from, message, .. } => running.receive(from, message),
+            Event::Message { from, message, .. } => self.receive((from, to), running, message),
+            Event::LateMessage { from, message, .. } => running.receive(from, message),
             Event::Asked { request, .. } => {
                 self.asked(to, running, request);
                 Ok(())
@@ -399,6 +401,37 @@ impl World {
             Ok(()) => self.settle(to, host),
             Err(error) => self.crash(to, host, &error),
         }
+    }
+
+    /// A broker's message arrives, unless it was to fare otherwise.
+    fn receive(
+        &self,
+        (from, at): (BrokerId, BrokerId),
+        running: &mut Running,
+        message: Message,
+    ) -> Result<()> {
+        let name = |id| running.image().topic_by_id(id).map(|topic| topic.name.to_string());
+        let Some((key, fate)) = intercept::fate_of_message(&self.rules, at, &message, name) else {
+            return running.receive(from, message);
+        };
+        match fate {
+            Fate::Fail(error) => {
+                self.log(format_args!("broker {at} refuses {key:?} of broker {from}: {error}"));
+                message.refusal(error).into_iter().for_each(|answer| self.post.send(at, from, &answer));
+            }
+            Fate::LoseRequest => {
+                self.log(format_args!("{key:?} of broker {from} does not reach broker {at}"));
+            }
+            Fate::LoseAnswer => {
+                self.log(format_args!("broker {at}'s answer to {key:?} of broker {from} is lost"));
+                return running.receive(from, message.without_answer());
+            }
+            Fate::Delay(by) => {
+                self.log(format_args!("{key:?} of broker {from} reaches broker {at} {by:?} later"));
+                self.post.push(self.now().plus(by), Event::LateMessage { from, to: at, message });
+            }
+        }
+        Ok(())
     }
 
     /// A client's request arrives, unless it was to fare otherwise.

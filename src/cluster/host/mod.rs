@@ -61,6 +61,26 @@ pub(super) enum Told {
     Controlled(Result<Response>, Index),
 }
 
+impl Message {
+    /// The same, but that its answer does not get to anybody.
+    pub(super) fn without_answer(self) -> Self {
+        match self {
+            Self::Question { question, .. } => Self::Question { id: u64::MAX, question },
+            other => other,
+        }
+    }
+
+    /// That a question was refused.
+    pub(super) fn refusal(&self, error: Error) -> Option<Self> {
+        let Self::Question { id, question } = self else { return None };
+        let answer = match question {
+            Question::Copy(_) => Told::Copied(Err(error)),
+            Question::Control(_) => Told::Controlled(Err(error), Index::default()),
+        };
+        Some(Self::Answer { id: *id, answer })
+    }
+}
+
 /// A question that is not answered yet.
 #[derive(Debug)]
 struct Pending {

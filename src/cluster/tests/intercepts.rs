@@ -90,3 +90,54 @@ fn a_full_disk_ends_its_broker_and_no_record() {
     values.dedup();
     assert_eq!(values, ["a", "b"]);
 }
+
+#[test]
+fn what_brokers_ask_each_other_may_be_refused_lost_or_late() {
+    let cluster = three(6);
+    let of = |key| cluster.intercept(key);
+    let beats = of(ApiKey::BrokerHeartbeat).times(2).fail(Error::NotController);
+    let lost = of(ApiKey::FetchFollower).topic("t").times(2).drop_request();
+    let answers = of(ApiKey::FetchFollower).topic("t").skip(2).times(2).drop_response();
+    let late = of(ApiKey::FetchFollower).topic("t").skip(4).times(1).delay(Duration::from_millis(300));
+    let elsewhere = of(ApiKey::FetchFollower).topic("u").drop_request();
+    let all = of(ApiKey::Any).skip(1_000_000).fail(Error::NotController);
+    for n in 0..10 {
+        put(&cluster, &n.to_string()).unwrap();
+    }
+    cluster.advance(Duration::from_secs(1));
+    let hits = [&beats, &lost, &answers, &late, &elsewhere].map(|fault| fault.hits());
+    assert_eq!(hits, [2, 2, 2, 1, 0], "{}", cluster.trace());
+    assert_eq!(all.hits(), 0);
+    assert_eq!(read(&cluster).len(), 10);
+    cluster.run_until(Duration::from_secs(30), Cluster::has_converged).unwrap();
+}
+
+/// The controller has noted it, and the leader does not hear of it: it asks again.
+#[test]
+fn an_isr_change_whose_answer_is_lost_is_asked_for_again() {
+    let cluster = three(7);
+    let leader = cluster.leader("t", 0).unwrap();
+    let other = BrokerId::from(leader.get() % 3 + 1);
+    let lost = cluster.intercept(ApiKey::AlterPartition).topic("t").times(1).drop_response();
+    cluster.kill(other).unwrap();
+    put(&cluster, "without it").unwrap();
+    cluster.restart(other).unwrap();
+    cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
+    assert_eq!(lost.hits(), 1);
+}
+
+/// So a broker that is let start stays out of its place, and comes in when it is heard.
+#[test]
+fn a_registration_that_is_refused_is_tried_again() {
+    let cluster = three(8);
+    let other = BrokerId::from(cluster.leader("t", 0).unwrap().get() % 3 + 1);
+    cluster.kill(other).unwrap();
+    cluster.advance(Duration::from_secs(5));
+    let refused = cluster.intercept(ApiKey::BrokerRegistration).fail(Error::NotController);
+    cluster.restart(other).unwrap();
+    refused.wait().unwrap();
+    cluster.advance(Duration::from_secs(5));
+    assert_eq!(cluster.isr("t", 0).unwrap().len(), 2);
+    refused.remove();
+    cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
+}
