@@ -4,7 +4,7 @@ use super::{
     Cluster,
     host::Timing,
     time::Time,
-    world::{Settings, World},
+    world::{MAX_BROKERS, Settings, World},
 };
 use crate::{
     config::TopicConfig,
@@ -12,9 +12,6 @@ use crate::{
     error::{Error, Result},
 };
 use std::time::Duration;
-
-/// The most brokers that a cluster may have.
-const MAX_BROKERS: u16 = 100;
 
 /// How long a start may take: an election, and a registration of each broker.
 const STARTS_WITHIN: Duration = Duration::from_secs(60);

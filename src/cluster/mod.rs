@@ -10,6 +10,7 @@ mod marks;
 mod metadata_log;
 mod network;
 mod post;
+mod scale;
 #[cfg(test)]
 mod tests;
 mod time;

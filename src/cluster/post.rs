@@ -136,8 +136,6 @@ impl ClientRequest {
 #[derive(Debug)]
 pub(super) struct Post {
     clock: Clock,
-    /// What brokers have to wait for before they go on.
-    disks: BTreeMap<BrokerId, SimDisk>,
     state: Mutex<State>,
     /// Wakes whoever drives by the wall clock.
     alarm: Alarm,
@@ -147,12 +145,26 @@ pub(super) struct Post {
 struct State {
     events: TimerQueue<Event>,
     network: Network,
+    /// What brokers have to wait for before they go on.
+    disks: BTreeMap<BrokerId, SimDisk>,
+}
+
+impl State {
+    /// When something leaves a broker that is sent by what it does now.
+    fn leaves(&self, from: BrokerId, now: Instant) -> Instant {
+        now.plus(self.disks.get(&from).map_or(Duration::ZERO, SimDisk::delay))
+    }
 }
 
 impl Post {
-    pub(super) fn new(clock: Clock, network: Network, disks: BTreeMap<BrokerId, SimDisk>) -> Arc<Self> {
-        let state = State { events: TimerQueue::default(), network };
-        Arc::new(Self { clock, disks, state: Mutex::new(state), alarm: Alarm::default() })
+    pub(super) fn new(clock: Clock, network: Network) -> Arc<Self> {
+        let state = State { events: TimerQueue::default(), network, disks: BTreeMap::new() };
+        Arc::new(Self { clock, state: Mutex::new(state), alarm: Alarm::default() })
+    }
+
+    /// There is another broker, with this disk.
+    pub(super) fn add_broker(&self, id: BrokerId, disk: SimDisk) {
+        self.state.lock().disks.insert(id, disk);
     }
 
     pub(super) fn clock(&self) -> &Clock {
@@ -194,15 +206,10 @@ impl Post {
         self.state.lock().events.pop(now)
     }
 
-    /// When something leaves a broker that is sent by what it does now.
-    fn leaves(&self, from: BrokerId) -> Instant {
-        self.clock.now().plus(self.disks.get(&from).map_or(Duration::ZERO, SimDisk::delay))
-    }
-
     /// Sends a message from one broker to another. It may be lost, come twice, or late.
     pub(super) fn send(&self, from: BrokerId, to: BrokerId, message: &Message) {
-        let now = self.leaves(from);
         let mut state = self.state.lock();
+        let now = state.leaves(from, self.clock.now());
         for at in state.network.arrivals(Some(from), Some(to), now) {
             state.events.push(at, Event::Message { from, to, message: message.clone() });
         }
@@ -237,8 +244,8 @@ impl Post {
 
     /// Has something happen at a client when a broker's message has come there, if it does.
     pub(super) fn tell_client(&self, from: BrokerId, then: impl FnOnce() + Send + 'static) {
-        let now = self.leaves(from);
         let mut state = self.state.lock();
+        let now = state.leaves(from, self.clock.now());
         let arrival = state.network.arrivals(Some(from), None, now).into_iter().next();
         if let Some(at) = arrival {
             state.events.push(at, Event::Answered(Box::new(then)));

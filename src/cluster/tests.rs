@@ -4,6 +4,7 @@ mod groups;
 mod histories;
 mod idempotent;
 mod intercepts;
+mod scale;
 mod shutdown;
 mod wall_clock;
 

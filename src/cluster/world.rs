@@ -33,6 +33,9 @@ use std::{
     time::Duration,
 };
 
+/// The most brokers that a cluster may have.
+pub(super) const MAX_BROKERS: u16 = 100;
+
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) post: Arc<Post>,
@@ -93,23 +96,12 @@ impl Host {
 
 impl World {
     pub(super) fn new(clock: Clock, settings: Settings) -> Arc<Self> {
-        let prng = Prng::new(settings.seed);
-        let host = |id: u16| {
-            let disk = SimDisk::new(prng.fork(&format!("disk {id}")).next_u64());
-            let (wake_at, was_closed, waits) = (Instant::MAX, false, false);
-            let paused = None;
-            (
-                BrokerId::from(i32::from(id)),
-                Host { disk, running: None, paused, waits, incarnations: 0, was_closed, wake_at },
-            )
-        };
-        let hosts: BTreeMap<BrokerId, Host> = (1..=settings.brokers).map(host).collect();
-        let disks = hosts.iter().map(|(id, host)| (*id, host.disk.clone())).collect();
-        let network = super::network::Network::new(prng.fork("network"));
-        let post = Post::new(clock, network, disks);
+        let network = super::network::Network::new(Prng::new(settings.seed).fork("network"));
+        let post = Post::new(clock, network);
         let witness = settings.check_invariants.then(Arc::<Witness>::default);
         let checker = witness.as_ref().map(|witness| Mutex::new(Checker::new(Arc::clone(witness))));
-        Arc::new(Self {
+        let brokers = settings.brokers;
+        let world = Self {
             post,
             trace: Arc::default(),
             rules: Arc::default(),
@@ -118,8 +110,43 @@ impl World {
             settings,
             witness,
             checker,
-            hosts: Mutex::new(hosts),
-        })
+            hosts: Mutex::default(),
+        };
+        (1..=brokers).for_each(|id| world.add_host(BrokerId::from(i32::from(id))));
+        Arc::new(world)
+    }
+
+    /// Another machine; its process does not run yet.
+    fn add_host(&self, id: BrokerId) {
+        let host = Host {
+            disk: SimDisk::new(Prng::new(self.settings.seed).fork(&format!("disk {id}")).next_u64()),
+            running: None,
+            paused: None,
+            waits: false,
+            incarnations: 0,
+            was_closed: false,
+            wake_at: Instant::MAX,
+        };
+        self.post.add_broker(id, host.disk.clone());
+        self.hosts.lock().insert(id, host);
+    }
+
+    /// Another broker, which starts. It has no vote on who the controller is.
+    pub(super) fn add_broker(&self) -> Result<BrokerId> {
+        self.check_open()?;
+        let last = self.hosts.lock().keys().next_back().copied();
+        let id = BrokerId::from(last.map_or(1, |last| last.get() + 1));
+        if id.get() > i32::from(MAX_BROKERS) {
+            return Err(Error::IllegalState(format!("a cluster has at most {MAX_BROKERS} brokers")));
+        }
+        self.add_host(id);
+        self.start(id)?;
+        Ok(id)
+    }
+
+    /// Who has a vote on who the controller is: those whom the cluster began with.
+    fn voters(&self) -> impl Iterator<Item = BrokerId> {
+        (1..=self.settings.brokers).map(|id| BrokerId::from(i32::from(id)))
     }
 
     pub(super) fn ids(&self) -> Vec<BrokerId> {
@@ -183,11 +210,10 @@ impl World {
             replication: Some(Replication::new(self.settings.max_lag, self.settings.offsets_partitions)),
             on_progress: OnProgress::default(),
         })?;
-        let ids = (1..=self.settings.brokers).map(|id| BrokerId::from(i32::from(id)));
         Running::start(Start {
             id,
             incarnation: host.incarnations,
-            voters: ids.collect(),
+            voters: self.voters().collect(),
             post: Arc::clone(&self.post),
             trace: Arc::clone(&self.trace),
             timing: self.settings.timing,
@@ -225,11 +251,12 @@ impl World {
     /// Has a process prepare its end. `false`: there is nobody to hand over to, or it cannot ask.
     pub(super) fn begin_stop(&self, id: BrokerId) -> Result<bool> {
         let mut host = self.host(id)?;
-        let voters = host.hosts.len();
-        let at_work = host.hosts.values().filter(|host| host.is_at_work()).count();
+        let voters: Vec<BrokerId> = self.voters().collect();
+        let at_work =
+            voters.iter().filter_map(|id| host.hosts.get(id)).filter(|host| host.is_at_work()).count();
         let now = self.now();
         let host = host.get()?;
-        if at_work <= voters / 2 || !host.is_at_work() {
+        if at_work <= voters.len() / 2 || !host.is_at_work() {
             return Ok(false);
         }
         self.log(format_args!("broker {id} shuts down"));

@@ -127,7 +127,6 @@ impl Image {
     }
 
     /// By number.
-    #[cfg(test)]
     pub(crate) fn brokers(&self) -> &BTreeMap<BrokerId, RegisteredBroker> {
         &self.brokers
     }

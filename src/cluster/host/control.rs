@@ -12,7 +12,7 @@ use crate::{
         AlterPartitionRequest, BrokerHeartbeatRequest, RegisterBrokerRequest, Request, Response, Ticket,
         metadata_record::MetadataRecord,
     },
-    types::{BrokerEpoch, Instant, Offset, PartitionEpoch},
+    types::{BrokerEpoch, BrokerId, Instant, Offset, PartitionEpoch},
 };
 use std::path::Path;
 
@@ -57,7 +57,7 @@ impl Running {
             return;
         }
         self.control_at = now.plus(self.timing.heartbeat);
-        let Some(controller) = self.quorum.leader() else { return };
+        let Some(controller) = self.controller_to_ask() else { return };
         let (request, about) = match self.epoch {
             None => {
                 let (id, incarnation, previous_epoch) = (self.id, self.incarnation, self.previous_epoch);
@@ -73,6 +73,33 @@ impl Running {
             }
         };
         self.ask(controller, Question::Control(request), about, now.plus(self.timing.patience));
+    }
+
+    /// Who has no vote may not have heard of the controller, or of another one since: then it tries one voter after the other.
+    fn controller_to_ask(&self) -> Option<BrokerId> {
+        let known = self.quorum.leader();
+        if self.quorum.votes() || (known.is_some() && self.missed == 0) {
+            return known;
+        }
+        let voters = self.quorum.voters();
+        voters.iter().nth(self.missed as usize % voters.len().max(1)).copied()
+    }
+
+    /// Whoever is asked may not be the controller, or not be reached.
+    fn missed_controller(&mut self, now: Instant) {
+        self.missed = self.missed.wrapping_add(1);
+        if !self.quorum.votes() {
+            self.control_at = self.control_at.min(now.plus(self.timing.backoff));
+        }
+    }
+
+    /// Registered brokers that have no vote get the metadata log, too.
+    pub(super) fn tell_observers(&mut self, now: Instant) -> Result<()> {
+        if !std::mem::take(&mut self.brokers_changed) {
+            return Ok(());
+        }
+        let observers: Vec<BrokerId> = self.image.brokers().keys().copied().collect();
+        self.step_quorum(Event::SetObservers(observers), now)
     }
 
     /// Has the controller move what it leads to others.
@@ -159,15 +186,17 @@ impl Running {
             (About::Register, Told::Controlled(Ok(Response::RegisterBroker(answer)), _)) => {
                 self.write_registration(answer.epoch)?;
                 (self.epoch, self.previous_epoch) = (Some(answer.epoch), Some(answer.epoch));
+                self.missed = 0;
                 self.node.set_broker_epoch(answer.epoch.0);
                 self.control_at = now;
                 Ok(())
             }
             (About::Heartbeat, Told::Controlled(Err(Error::StaleBrokerEpoch), _)) => {
-                (self.epoch, self.control_at) = (None, now);
+                (self.epoch, self.control_at, self.missed) = (None, now, 0);
                 Ok(())
             }
             (About::Heartbeat, Told::Controlled(Ok(Response::BrokerHeartbeat(answer)), _)) => {
+                self.missed = 0;
                 if answer.may_shut_down && self.shutdown == Shutdown::Wanted {
                     self.shutdown = Shutdown::Granted;
                 }
@@ -201,9 +230,11 @@ impl Running {
                 self.leaders.insert(leader, Some(now.plus(self.timing.backoff)));
                 Ok(())
             }
-            (About::Register | About::Heartbeat | About::AlterPartition(_) | About::OffsetsTopic, _) => {
+            (About::Register | About::Heartbeat, _) => {
+                self.missed_controller(now);
                 Ok(())
             }
+            (About::AlterPartition(_) | About::OffsetsTopic, _) => Ok(()),
             (About::ProducerIds, Told::Copied(_)) => {
                 self.producer_ids_failed(now);
                 Ok(())
@@ -227,7 +258,8 @@ impl Running {
             About::ProducerIds => self.producer_ids_failed(now),
             // Nobody knows whether the controller has done it.
             About::Forwarded(ticket) => self.post.answer(self.id, &ticket, Err(Error::RequestTimedOut)),
-            About::Register | About::Heartbeat | About::OffsetsTopic => {}
+            About::Register | About::Heartbeat => self.missed_controller(now),
+            About::OffsetsTopic => {}
         }
     }
 

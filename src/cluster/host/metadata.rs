@@ -69,6 +69,7 @@ impl Running {
             let Some(entry) = self.quorum.entry(next) else { break };
             for record in entry.payload.iter() {
                 changes.note(record);
+                self.brokers_changed |= matches!(record, MetadataRecord::RegisterBroker { .. });
                 self.trace.applied(now, (self.id, next.0), record, &self.image);
                 self.image.apply(record);
             }

@@ -180,6 +180,10 @@ pub(super) struct Running {
     questions: u64,
     /// When it registers, or says that it is there, next.
     control_at: Instant,
+    /// How often in a row it did not reach the active controller.
+    missed: u32,
+    /// Whether brokers were registered, or are no more, since the quorum was told of them.
+    brokers_changed: bool,
     /// Whose logs are copied here, and when each is asked next; `None`: it was asked.
     leaders: BTreeMap<BrokerId, Option<Instant>>,
     /// How often in a row something could not be copied from them.
@@ -259,6 +263,8 @@ impl Running {
             // Another process's answers, which may come twice, are none of this one's.
             questions: start.incarnation << 32,
             control_at: now,
+            missed: 0,
+            brokers_changed: false,
             leaders: BTreeMap::new(),
             copy_failures: BTreeMap::new(),
             proposals: Vec::new(),
@@ -448,6 +454,7 @@ impl Running {
         if self.quorum.next_deadline() <= now {
             self.step_quorum(quorum::Event::Tick, now)?;
         }
+        self.tell_observers(now)?;
         self.tick_controller(now)?;
         self.expire_questions(now)?;
         self.propose_isrs(now);

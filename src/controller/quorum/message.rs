@@ -114,7 +114,6 @@ pub(crate) enum Event {
     /// Each becomes an entry, in this order. Who is not the leader does nothing: ask for its role before.
     Propose(Vec<Payload>),
     /// Who, beside the voters, gets the entries from now on. Every voter is told, since each may come to lead.
-    #[cfg_attr(not(test), expect(dead_code, reason = "clusters do not grow yet"))]
     SetObservers(Vec<BrokerId>),
 }
 

@@ -162,6 +162,15 @@ impl Quorum {
         }
     }
 
+    /// Whether it has a vote.
+    pub(crate) fn votes(&self) -> bool {
+        self.voters.contains(&self.id)
+    }
+
+    pub(crate) fn voters(&self) -> &BTreeSet<BrokerId> {
+        &self.voters
+    }
+
     pub(crate) fn term(&self) -> Term {
         self.term
     }
