@@ -77,6 +77,10 @@ bugs! {
     ForgetProposals,
     /// A broker whose power went claims to have all that it had.
     TrustLostData,
+    /// A partition's old copies go before the new ones have all.
+    RemoveReplicasEarly,
+    /// A new controller does not know that partitions are on their way.
+    ForgetReassignments,
     /// A broker does what the controller said before it was registered.
     ActBeforeRegistered,
     /// An epoch in which a copy led and took nothing counts against its leader's records.

@@ -203,6 +203,18 @@ pub enum Error {
     /// The replica that is preferred as the leader is not in sync, or its broker is not there.
     #[error("the preferred leader is not available")]
     PreferredLeaderNotAvailable,
+    /// The brokers that were named cannot be a partition's replicas.
+    #[error("{partition} cannot have these replicas: {reason}")]
+    #[non_exhaustive]
+    InvalidReplicaAssignment {
+        /// The partition.
+        partition: TopicPartition,
+        /// Why.
+        reason: String,
+    },
+    /// The partition's replicas do not change just now.
+    #[error("no reassignment of the partition is going on")]
+    NoReassignmentInProgress,
     /// No replica that may lead is there.
     #[error("no replica that may lead is available")]
     EligibleLeadersNotAvailable,
@@ -577,6 +589,7 @@ impl Error {
             Self::TopicAlreadyExists { .. } => 36,
             Self::InvalidPartitions { .. } => 37,
             Self::InvalidReplicationFactor { .. } => 38,
+            Self::InvalidReplicaAssignment { .. } => 39,
             Self::InvalidConfig { .. } => 40,
             Self::NotController => 41,
             Self::PolicyViolation { .. } => 44,
@@ -595,6 +608,7 @@ impl Error {
             Self::FencedInstanceId { .. } => 82,
             Self::EligibleLeadersNotAvailable => 83,
             Self::ElectionNotNeeded => 84,
+            Self::NoReassignmentInProgress => 85,
             Self::InvalidRecord(_) => 87,
             Self::InvalidUpdateVersion => 95,
             Self::UnknownTopicId { .. } => 100,
@@ -619,6 +633,7 @@ impl Error {
             | Self::InvalidProducerEpoch { partition, .. }
             | Self::CommitFailed { partition }
             | Self::UnsupportedCompressionType { partition, .. }
+            | Self::InvalidReplicaAssignment { partition, .. }
             | Self::CorruptMessage { partition, .. } => Some(partition),
             Self::KafkaStorageError { partition, .. } => partition.as_ref(),
             _ => None,

@@ -163,8 +163,9 @@ pub use bugs::BUGS;
 pub use client::{
     Admin, Client, Consumer, ConsumerBuilder, ConsumerHandle, ConsumerMetrics, ConsumerPartitionMetrics,
     ConsumerRecord, Delivery, GroupDescription, GroupPartition, LogDescription, MemberDescription,
-    OffsetTracker, OwnedRecord, PartitionDescription, PendingCommit, Producer, ProducerMetrics,
-    RebalanceConsumer, RebalanceListener, Records, RecordsIter, SharedBytes, Subscription, TopicDescription,
+    OffsetTracker, OwnedRecord, PartitionDescription, PartitionReassignment, PendingCommit, Producer,
+    ProducerMetrics, RebalanceConsumer, RebalanceListener, Records, RecordsIter, SharedBytes, Subscription,
+    TopicDescription,
 };
 #[doc(hidden)]
 pub use cluster::Mark;
@@ -180,7 +181,7 @@ pub use node::{
 pub use prng::seeds;
 pub use record::{Header, HeaderIter, Headers, Record};
 pub use types::{
-    Acks, BrokerId, CleanupPolicy, Compression, Durability, GroupState, IsolationLevel, OffsetAndMetadata,
-    OffsetSpec, Offsets, ParseTimestampError, RecordMetadata, Timestamp, TimestampType, TopicId,
-    TopicPartition,
+    Acks, BrokerId, CleanupPolicy, Compression, Durability, ElectionType, GroupState, IsolationLevel,
+    OffsetAndMetadata, OffsetSpec, Offsets, ParseTimestampError, RecordMetadata, Timestamp, TimestampType,
+    TopicId, TopicPartition,
 };

@@ -42,6 +42,8 @@ const FOUND_BY: &[(&str, &str, &str)] = &[
     ("ForgetJoiners", "brooklet", "replica::leader::tests::rule_54_one_who_is_about_to_join"),
     ("ForgetProposals", "simulate", "a_replica_that_may_have_joined"),
     ("TrustLostData", "brooklet", "cluster::tests::the_last_one_in_sync_that_lost_power"),
+    ("RemoveReplicasEarly", "brooklet", "controller::tests::reassignment::the_old_replicas_stay"),
+    ("ForgetReassignments", "brooklet", "cluster::tests::scale::a_move_outlives"),
     ("ActBeforeRegistered", "simulate", CLUSTER),
     ("KeepEmptyEpochs", "brooklet", "node::tests::replication::an_epoch_in_which_a_copy_led"),
     ("ForgetGroups", "simulate", CLUSTER),

@@ -4,9 +4,11 @@ mod configs;
 mod groups;
 mod log_dirs;
 mod partitions;
+mod reassignments;
 
 pub use groups::{GroupDescription, GroupPartition, MemberDescription};
 pub use log_dirs::LogDescription;
+pub use reassignments::PartitionReassignment;
 
 use super::Client;
 use crate::{

@@ -398,9 +398,10 @@ impl ConsumerCore {
         matches!(self.wanted, Wanted::Topics(_) | Wanted::Matching(_))
     }
 
-    /// Has the broker asked again for the topics, if what is known of them is not what holds now. `true`: it has to be.
+    /// Has a broker asked again for the topics, if there is something newer than what is known of them. `true`: it has to be. (Of a
+    /// cluster's brokers some may be behind.)
     pub(super) fn check_version(&mut self, now: u64) -> bool {
-        if now == self.metadata_version || !self.wants_all() {
+        if now <= self.metadata_version || !self.wants_all() {
             return false;
         }
         match &self.wanted {

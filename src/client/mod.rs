@@ -17,7 +17,7 @@ mod routing;
 
 pub use admin::{
     Admin, GroupDescription, GroupPartition, LogDescription, MemberDescription, PartitionDescription,
-    TopicDescription,
+    PartitionReassignment, TopicDescription,
 };
 pub use consumer::{
     Consumer, ConsumerBuilder, ConsumerHandle, PendingCommit, RebalanceConsumer, RebalanceListener,

@@ -63,6 +63,8 @@ struct State {
     /// The one among them that is asked now.
     preferred: usize,
     leaders: KnownLeaders,
+    /// The newest version of the metadata that a broker has told of.
+    newest_metadata: u64,
     /// Who keeps which group.
     coordinators: BTreeMap<String, BrokerId>,
     /// Of what is produced for all replicas in sync.
@@ -97,6 +99,7 @@ impl NetworkClient {
             brokers,
             preferred: 0,
             leaders: KnownLeaders::default(),
+            newest_metadata: 0,
             coordinators: BTreeMap::new(),
             sequences: Sequences::default(),
             produces: BTreeMap::new(),
@@ -127,6 +130,24 @@ impl NetworkClient {
         if state.brokers.get(state.preferred) == Some(&failed) {
             state.preferred = (state.preferred + 1) % state.brokers.len().max(1);
         }
+    }
+
+    /// Takes in which version of the metadata a broker has, and asks another one the next time if it is behind.
+    fn note_version(&self, version: u64, by: BrokerId) {
+        let is_behind = {
+            let mut state = self.state.lock();
+            state.newest_metadata = state.newest_metadata.max(version);
+            version < state.newest_metadata
+        };
+        if is_behind {
+            self.avoid(by);
+        }
+    }
+
+    /// A cluster has these brokers now.
+    pub(crate) fn set_brokers(&self, brokers: Vec<BrokerId>) {
+        let mut state = self.state.lock();
+        (state.brokers, state.preferred) = (brokers, 0);
     }
 
     fn start(&self, outgoing: Outgoing, within: Duration) {
@@ -248,6 +269,7 @@ impl NetworkClient {
     /// Gives a consumer what leaders have answered. That a partition has moved it learns a moment later: the new leader may not be
     /// known yet; but records that came with it are not kept from it.
     fn fetched(&self, asked: &Arc<Gathered>, whole: FetchResponse) {
+        self.note_version(whole.metadata_version, BrokerId::NOBODY);
         if whole.partitions.iter().any(is_unknown) {
             self.ask_what_is_gone(asked, whole);
         } else {

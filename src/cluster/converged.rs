@@ -11,7 +11,7 @@ type Key = (TopicId, i32);
 
 impl Cluster {
     /// Whether all is as it should be: there is a controller, all brokers run and are registered, each partition has a leader and all its
-    /// replicas in sync, and these are alike, batch for batch, from where the last of them begins.
+    /// replicas in sync, none is on its way to other brokers, and these are alike, batch for batch, from where the last of them begins.
     ///
     /// ```
     /// # use brooklet::*;
@@ -35,7 +35,9 @@ impl Cluster {
             return Some("not every broker is there".to_owned());
         }
         let is_well = |state: &PartitionState| {
-            state.leader.is_some() && state.replicas.iter().all(|id| state.isr.contains(id))
+            state.leader.is_some()
+                && !state.is_reassigning()
+                && state.replicas.iter().all(|id| state.isr.contains(id))
         };
         let known = self.inner.world.survey(|_, running| {
             let topics = running.image().topics().values();
@@ -44,8 +46,17 @@ impl Cluster {
         });
         match known.into_iter().flatten().next() {
             Some(state) => Some(format!("a partition has no leader, or not all in sync: {state:?}")),
-            None => self.different(),
+            None => self.versions().or_else(|| self.different()),
         }
+    }
+
+    /// Brokers that tell clients of another version of the same metadata: those would ask again and again.
+    fn versions(&self) -> Option<String> {
+        let applied = |_, running: &Running| (running.applied(), running.node.metadata_version());
+        let all = self.inner.world.survey(applied);
+        let differ =
+            all.iter().zip(all.iter().skip(1)).any(|(one, other)| one.0 == other.0 && one.1 != other.1);
+        differ.then(|| format!("the metadata has several versions: {all:?}"))
     }
 
     /// A partition whose copies are not alike.

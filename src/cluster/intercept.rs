@@ -86,6 +86,10 @@ api_keys! {
     InitProducerId,
     /// A leader is elected by hand.
     ElectLeaders,
+    /// A partition is to be had by other brokers.
+    AlterPartitionReassignments,
+    /// Which partitions move.
+    ListPartitionReassignments,
     /// A broker tells the active controller that its process has begun.
     BrokerRegistration,
     /// A broker tells the active controller that it lives, or that it wants to shut down.
@@ -294,6 +298,8 @@ fn key(request: &Request) -> ApiKey {
         Request::DeleteGroup(_) => ApiKey::DeleteGroups,
         Request::OffsetDelete(_) => ApiKey::OffsetDelete,
         Request::ElectLeaders(_) => ApiKey::ElectLeaders,
+        Request::AlterPartitionReassignments(_) => ApiKey::AlterPartitionReassignments,
+        Request::ListPartitionReassignments(_) => ApiKey::ListPartitionReassignments,
         Request::InitProducerId(_) => ApiKey::InitProducerId,
         Request::RegisterBroker(_) => ApiKey::BrokerRegistration,
         Request::BrokerHeartbeat(_) => ApiKey::BrokerHeartbeat,
@@ -324,6 +330,7 @@ fn topics_of(request: &Request, name: impl Fn(TopicId) -> Option<String>) -> BTr
         Request::AlterConfigs(request) => [request.topic.clone()].into(),
         Request::DeleteTopic(request) => [request.name.clone()].into(),
         Request::ElectLeaders(request) => [request.topic.clone()].into(),
+        Request::AlterPartitionReassignments(request) => [request.partition.topic().to_owned()].into(),
         Request::AlterPartition(request) => name(request.topic_id).into_iter().collect(),
         Request::DeleteRecords(request) => one(&request.partition),
         Request::ListOffsets(request) => one(&request.partition),

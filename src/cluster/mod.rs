@@ -90,7 +90,7 @@ struct Inner {
     time: Time,
     client: Client,
     /// Keeps what clients know of the brokers.
-    _network: Arc<NetworkClient>,
+    network: Arc<NetworkClient>,
     seed: u64,
 }
 
@@ -112,7 +112,7 @@ impl Cluster {
         let network = NetworkClient::new(transport, world.ids());
         let service: Arc<dyn Service> = Arc::<NetworkClient>::clone(&network);
         let client = Client::new(service, BrokerId::NOBODY, Prng::new(seed).fork("client"));
-        Ok(Self { inner: Arc::new(Inner { world, time, client, _network: network, seed }) })
+        Ok(Self { inner: Arc::new(Inner { world, time, client, network, seed }) })
     }
 
     /// A cluster in the making.
@@ -203,6 +203,22 @@ impl Cluster {
     /// ```
     pub fn isr(&self, topic: &str, partition: i32) -> Result<Vec<BrokerId>> {
         Ok(self.partition_state(topic, partition)?.isr.into_iter().collect())
+    }
+
+    /// Who has a partition, or is to get it, as the newest word of the controller says. The first one is preferred as the leader.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTopicOrPartition`].
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(3).topic("orders", TopicConfig::new()).start()?;
+    /// assert_eq!(cluster.leader("orders", 0)?, cluster.replicas("orders", 0)?[0]);
+    /// # Ok(()) }
+    /// ```
+    pub fn replicas(&self, topic: &str, partition: i32) -> Result<Vec<BrokerId>> {
+        Ok(self.partition_state(topic, partition)?.replicas)
     }
 
     /// How far a partition may be read, exclusive: what all replicas in sync have, as the leader knows it.

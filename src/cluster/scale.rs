@@ -29,6 +29,7 @@ impl Cluster {
     /// ```
     pub fn add_broker(&self) -> Result<BrokerId> {
         let id = self.inner.world.add_broker()?;
+        self.inner.network.set_brokers(self.brokers());
         self.run_until(JOINS_WITHIN, |cluster| cluster.is_in_place(id))?;
         Ok(id)
     }

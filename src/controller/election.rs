@@ -1,6 +1,7 @@
 //! Who leads a partition, and who is in sync, when something about it has changed. (Kafka: `PartitionChangeBuilder`)
 
 use crate::{
+    bugs::{self, Bug},
     rpc::metadata_record::PartitionState,
     types::{BrokerId, LeaderEpoch, PartitionEpoch},
 };
@@ -17,9 +18,19 @@ pub(super) enum Election {
     Unclean,
 }
 
+/// Who is to have a partition: see [`PartitionState`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Assignment {
+    pub(super) replicas: Vec<BrokerId>,
+    pub(super) adding: BTreeSet<BrokerId>,
+    pub(super) removing: BTreeSet<BrokerId>,
+}
+
 /// What has changed about a partition.
 pub(super) struct Change<'a> {
     pub(super) before: &'a PartitionState,
+    /// Who is to have it, where that is somebody else.
+    pub(super) assignment: Option<Assignment>,
     /// Who is to be in sync.
     pub(super) isr: BTreeSet<BrokerId>,
     /// Who has not got any more what it had.
@@ -45,14 +56,20 @@ impl Change<'_> {
     /// How the partition is then; `None`: as it was.
     pub(super) fn apply(self) -> Option<PartitionState> {
         let before = self.before;
-        let mut after = PartitionState { isr: self.in_sync(), ..before.clone() };
-        after.elr = self.eligible(&after.isr);
+        let mut after = before.clone();
+        if let Some(Assignment { replicas, adding, removing }) = &self.assignment {
+            (after.replicas, after.adding) = (replicas.clone(), adding.clone());
+            after.removing.clone_from(removing);
+        }
+        after.isr = self.in_sync(&after.replicas);
+        self.complete(&mut after);
+        after.elr = self.eligible(&after);
         match self.elect(&after) {
             Leader::InSync(leader) => after.leader = Some(leader),
             Leader::Eligible(leader) => {
                 // Nobody in sync is there. They have all that was acknowledged, as it has.
                 after.isr = [leader].into();
-                after.elr = self.eligible(&after.isr);
+                after.elr = self.eligible(&after);
                 after.leader = Some(leader);
             }
             Leader::Unclean(leader) => {
@@ -68,7 +85,9 @@ impl Change<'_> {
         if after == *before {
             return None;
         }
-        if after.leader != before.leader {
+        // Who has it no more is fenced, so that it cannot be taken for one that has.
+        let is_gone = |broker: &BrokerId| !after.replicas.contains(broker);
+        if after.leader != before.leader || before.replicas.iter().any(is_gone) {
             after.leader_epoch = LeaderEpoch(before.leader_epoch.0 + 1);
         }
         after.partition_epoch = PartitionEpoch(before.partition_epoch.0 + 1);
@@ -80,22 +99,41 @@ impl Change<'_> {
     }
 
     /// The last one stays, so that it is known who had everything.
-    fn in_sync(&self) -> BTreeSet<BrokerId> {
+    fn in_sync(&self, replicas: &[BrokerId]) -> BTreeSet<BrokerId> {
         let all_of = |isr: &BTreeSet<BrokerId>| -> BTreeSet<BrokerId> {
-            isr.iter().copied().filter(|broker| self.has_not_lost(broker)).collect()
+            let stays = |broker: &BrokerId| self.has_not_lost(broker) && replicas.contains(broker);
+            isr.iter().copied().filter(stays).collect()
         };
         let isr = all_of(&self.isr);
         if isr.is_empty() { all_of(&self.before.isr) } else { isr }
     }
 
+    /// A reassignment has come to its end when all that it adds are in sync, and somebody is who stays. (KIP-455)
+    fn complete(&self, after: &mut PartitionState) {
+        if !after.is_reassigning() {
+            return;
+        }
+        let stays: BTreeSet<BrokerId> = after.isr.difference(&after.removing).copied().collect();
+        let have_all = after.adding.is_subset(&after.isr) || bugs::is(Bug::RemoveReplicasEarly);
+        if have_all && stays.iter().any(|broker| (self.is_active)(*broker)) {
+            after.replicas = after.target();
+            after.isr = stays;
+            after.adding.clear();
+            after.removing.clear();
+        }
+    }
+
     /// Who has all that was acknowledged without being in sync: while fewer than the topic's minimum are in sync, nothing more
     /// is, so whoever left then, or by leaving made it so, has it.
-    fn eligible(&self, isr: &BTreeSet<BrokerId>) -> BTreeSet<BrokerId> {
-        if isr.len() >= self.min_insync_replicas.min(self.before.replicas.len()) {
+    fn eligible(&self, after: &PartitionState) -> BTreeSet<BrokerId> {
+        if after.isr.len() >= self.min_insync_replicas.min(after.replicas.len()) {
             return BTreeSet::new();
         }
-        let before = self.before.elr.iter().chain(&self.before.isr).copied();
-        before.filter(|broker| self.has_not_lost(broker) && !isr.contains(broker)).collect()
+        let had_all = self.before.elr.iter().chain(&self.before.isr).copied();
+        let is_one = |broker: &BrokerId| {
+            self.has_not_lost(broker) && !after.isr.contains(broker) && after.replicas.contains(broker)
+        };
+        had_all.filter(is_one).collect()
     }
 
     fn elect(&self, with: &PartitionState) -> Leader {
@@ -106,7 +144,7 @@ impl Change<'_> {
         if let Some(leader) = in_order.copied().find(may_lead) {
             return Leader::InSync(leader);
         }
-        let mut replicas = with.replicas.iter().copied().filter(is_active);
+        let replicas = with.replicas.iter().copied().filter(is_active);
         if let Some(leader) = replicas.clone().find(|broker| with.elr.contains(broker)) {
             return Leader::Eligible(leader);
         }
@@ -114,11 +152,14 @@ impl Change<'_> {
         let last = self.before.leader.or(self.before.last_known_leader);
         if with.isr.is_empty()
             && with.elr.is_empty()
-            && let Some(leader) = last.filter(is_active)
+            && let Some(leader) = last.filter(|last| with.replicas.contains(last) && is_active(last))
         {
             return Leader::Unclean(leader);
         }
         let unclean = self.unclean_allowed || self.election == Election::Unclean;
-        replicas.next().filter(|_| unclean).map_or(Leader::Nobody, Leader::Unclean)
+        // One that has only begun to copy has the least.
+        let (mut new, mut old): (Vec<_>, Vec<_>) = replicas.partition(|broker| with.adding.contains(broker));
+        old.append(&mut new);
+        old.first().copied().filter(|_| unclean).map_or(Leader::Nobody, Leader::Unclean)
     }
 }

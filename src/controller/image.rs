@@ -126,6 +126,14 @@ impl Image {
         }
     }
 
+    /// As if they were over: for a bug on purpose.
+    pub(super) fn forget_reassignments(&mut self) {
+        for state in self.topics.values_mut().flat_map(|topic| topic.partitions.values_mut()) {
+            state.adding.clear();
+            state.removing.clear();
+        }
+    }
+
     /// By number.
     pub(crate) fn brokers(&self) -> &BTreeMap<BrokerId, RegisteredBroker> {
         &self.brokers

@@ -9,6 +9,7 @@ mod image;
 mod partitions;
 mod placement;
 pub(crate) mod quorum;
+mod reassignment;
 #[cfg(test)]
 mod tests;
 mod topics;
@@ -16,12 +17,13 @@ mod topics;
 pub(crate) use image::Image;
 
 use crate::{
+    bugs::{self, Bug},
     error::{Error, Result},
     prng::Prng,
     rpc::{Request, Response, metadata_record::MetadataRecord},
     types::{BrokerId, Instant, Offset, TopicId},
 };
-use election::{Change, Election};
+use election::{Assignment, Change, Election};
 use quorum::Index;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -70,7 +72,16 @@ struct Session {
 impl Controller {
     /// Of a member that was just elected: `image` has all of its log, `next` is the index of the next entry. Every broker that
     /// is not fenced gets a whole session: it had no chance to be heard here.
-    pub(crate) fn new(image: Image, next: Index, config: ControllerConfig, prng: Prng, now: Instant) -> Self {
+    pub(crate) fn new(
+        mut image: Image,
+        next: Index,
+        config: ControllerConfig,
+        prng: Prng,
+        now: Instant,
+    ) -> Self {
+        if bugs::is(Bug::ForgetReassignments) {
+            image.forget_reassignments();
+        }
         let unfenced = image.brokers.iter().filter(|(_, broker)| !broker.fenced);
         let session = Session {
             ends: now.plus(config.session_timeout),
@@ -93,6 +104,12 @@ impl Controller {
             Request::AlterPartition(request) => self.alter_partition(request).map(Response::AlterPartition),
             Request::AllocateProducerIds(request) => {
                 self.allocate_producer_ids(request).map(Response::AllocateProducerIds)
+            }
+            Request::AlterPartitionReassignments(request) => {
+                self.reassign(request).map(Response::AlterPartitionReassignments)
+            }
+            Request::ListPartitionReassignments(_) => {
+                Ok(Response::ListPartitionReassignments(self.list_reassignments()))
             }
             Request::ElectLeaders(request) => self.elect_leaders(request).map(Response::ElectLeaders),
             Request::CreateTopic(request) => self.create_topic(request).map(Response::CreateTopic),
@@ -150,10 +167,23 @@ impl Controller {
         lost: Option<BrokerId>,
         election: Election,
     ) {
+        self.change((topic, partition), None, isr, lost, election);
+    }
+
+    /// As `change_partition`, with the brokers that are to have the partition, where they are others.
+    fn change(
+        &mut self,
+        (topic, partition): (TopicId, i32),
+        assignment: Option<Assignment>,
+        isr: Option<BTreeSet<BrokerId>>,
+        lost: Option<BrokerId>,
+        election: Election,
+    ) {
         let Some(settings) = self.image.topics.get(&topic) else { return };
         let Some(before) = settings.partitions.get(&partition) else { return };
         let change = Change {
             before,
+            assignment,
             isr: isr.unwrap_or_else(|| before.isr.clone()),
             lost,
             election,

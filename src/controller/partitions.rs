@@ -3,8 +3,8 @@
 use super::{Controller, Election};
 use crate::{
     error::{Error, Result},
-    rpc::{AlterPartitionRequest, Done, ElectLeadersRequest, ElectionType, metadata_record::PartitionState},
-    types::{BrokerEpoch, BrokerId, TopicId},
+    rpc::{AlterPartitionRequest, Done, ElectLeadersRequest, metadata_record::PartitionState},
+    types::{BrokerEpoch, BrokerId, ElectionType, TopicId},
 };
 use std::collections::BTreeSet;
 
@@ -33,17 +33,24 @@ impl Controller {
         image.partitions.get(&partition).ok_or_else(unknown)
     }
 
+    pub(super) fn partition_of(
+        &self,
+        topic: &str,
+        partition: i32,
+    ) -> Result<((TopicId, i32), &PartitionState)> {
+        let unknown = |partition| Error::UnknownTopicOrPartition { topic: topic.to_owned(), partition };
+        let (id, image) = self.image.topic(topic).ok_or_else(|| unknown(None))?;
+        let state = image.partitions.get(&partition).ok_or_else(|| unknown(Some(partition)))?;
+        Ok(((id, partition), state))
+    }
+
     fn is_eligible(&self, id: BrokerId, epoch: Option<BrokerEpoch>) -> bool {
         let broker = self.image.broker(id).filter(|broker| broker.is_active());
         broker.is_some_and(|broker| epoch.is_none_or(|epoch| epoch == broker.epoch))
     }
 
     pub(super) fn elect_leaders(&mut self, request: &ElectLeadersRequest) -> Result<Done> {
-        let topic = &request.topic;
-        let unknown = |partition| Error::UnknownTopicOrPartition { topic: topic.clone(), partition };
-        let (id, image) = self.image.topic(topic).ok_or_else(|| unknown(None))?;
-        let at = (id, request.partition);
-        let state = image.partitions.get(&at.1).ok_or_else(|| unknown(Some(at.1)))?;
+        let (at, state) = self.partition_of(&request.topic, request.partition)?;
         let preferred = state.replicas.first().copied();
         let (election, is_needed) = match request.election {
             ElectionType::Preferred => (Election::Preferred, state.leader != preferred),

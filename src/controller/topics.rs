@@ -62,6 +62,8 @@ impl Controller {
         for (partition, replicas) in partitions.clone().zip(place(brokers, replicas, start, partitions)) {
             let state = PartitionState {
                 isr: replicas.iter().copied().collect(),
+                adding: BTreeSet::new(),
+                removing: BTreeSet::new(),
                 elr: BTreeSet::new(),
                 leader: replicas.first().copied(),
                 last_known_leader: None,
@@ -96,7 +98,7 @@ impl Controller {
         }
         let config = TopicConfig::from_stored(total, topic.config.values().clone());
         config.partition_count().map_err(|error| invalid(error.to_string()))?;
-        let first = topic.partitions.get(&0).map(|state| state.replicas.clone()).unwrap_or_default();
+        let first = topic.partitions.get(&0).map(PartitionState::target).unwrap_or_default();
         let brokers = self.active_brokers();
         let factor = i16::try_from(first.len()).unwrap_or(i16::MAX);
         let replicas = TopicConfig::new().replication_factor(factor).replicas(brokers.len())?;

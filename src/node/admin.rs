@@ -122,7 +122,7 @@ impl Node {
                     return Err(error);
                 }
             }
-            self.metadata.change();
+            self.metadata_changed();
         }
         self.tell_of_topics();
         Ok(id)
@@ -218,7 +218,7 @@ impl Node {
             let unknown = || Error::UnknownTopicOrPartition { topic: name.clone(), partition: None };
             let topic = topics.remove(name).ok_or_else(unknown)?;
             topics.removed.push(TopicEntry { removed: true, ..topic.entry.clone() });
-            self.metadata.change();
+            self.metadata_changed();
             topic
         };
         // From here on there is no way back, whatever fails: the metadata file may say so already, and what the topic

@@ -123,13 +123,18 @@ impl Node {
 
     /// Takes removed topics out of the file that says how far logs were cleaned.
     pub(super) fn forget_cleaned(&self, removed: &[TopicEntry]) -> Result<()> {
+        self.forget_cleaned_of(|of| removed.iter().any(|entry| *entry.name == *of.topic()))
+    }
+
+    /// As `forget_cleaned`, of the partitions of which this holds.
+    pub(super) fn forget_cleaned_of(&self, removed: impl Fn(&TopicPartition) -> bool) -> Result<()> {
         let mut written = self.checkpoint.lock();
         written.cleaned = None;
         let path = self.dir.join(CLEANED);
         // What is no checkpoint says nothing of a topic.
         let Ok(mut cleaned) = read_checkpoint(&*self.storage, &path) else { return Ok(()) };
         let there = cleaned.len();
-        cleaned.retain(|of, _| !removed.iter().any(|entry| *entry.name == *of.topic()));
+        cleaned.retain(|of, _| !removed(of));
         if cleaned.len() == there { Ok(()) } else { write_checkpoint(&*self.storage, &path, &cleaned) }
     }
 

@@ -108,7 +108,7 @@ impl Node {
         let bytes: usize = response.partitions.iter().flatten().map(|fetched| fetched.records.len()).sum();
         bytes >= request.min_bytes
             || response.partitions.iter().any(Result::is_err)
-            || request.metadata_version.is_some_and(|known| known != response.metadata_version)
+            || request.metadata_version.is_some_and(|known| known < response.metadata_version)
     }
 
     /// What there is now.

@@ -65,7 +65,7 @@ impl Node {
         {
             let mut topics = self.topics.write();
             topics.grow(entry, made);
-            self.metadata.change();
+            self.metadata_changed();
         }
         self.tell_of_topics();
     }

@@ -20,6 +20,7 @@
 
 mod admin;
 mod adopt;
+mod alone;
 mod background;
 mod checkpoints;
 mod cleaner;
@@ -339,13 +340,19 @@ impl Node {
             Request::ListGroups(_) => Response::ListGroups(self.handle_list_groups()?),
             Request::DescribeGroup(request) => Response::DescribeGroup(self.handle_describe_group(&request)?),
             Request::OffsetFetch(request) => Response::OffsetFetch(self.handle_offset_fetch(&request)?),
+            Request::ElectLeaders(request) => Response::ElectLeaders(self.handle_elect_leaders(&request)?),
+            Request::AlterPartitionReassignments(request) => {
+                Response::AlterPartitionReassignments(self.handle_reassign(&request)?)
+            }
+            Request::ListPartitionReassignments(_) => {
+                Response::ListPartitionReassignments(Default::default())
+            }
             // What a cluster's brokers say to their controller, or answer with its help.
             Request::RegisterBroker(_)
             | Request::BrokerHeartbeat(_)
             | Request::AlterPartition(_)
             | Request::AllocateProducerIds(_)
-            | Request::InitProducerId(_)
-            | Request::ElectLeaders(_) => return Err(Error::NotController),
+            | Request::InitProducerId(_) => return Err(Error::NotController),
             // What may be answered later.
             Request::DeleteRecords(_)
             | Request::JoinGroup(_)

@@ -109,11 +109,12 @@ impl Parked {
         self.fetches.lock().by_id.values().filter(|(fetch, _)| !fetch.ticket.is_filled()).count()
     }
 
-    /// Those that wait for another version of the metadata than `known`, too.
-    pub(super) fn who_watches(&self, known: u64) -> Vec<Arc<ParkedFetch>> {
+    /// Those that wait for newer metadata than they know of, too, which is at `version` now.
+    pub(super) fn who_watches(&self, version: u64) -> Vec<Arc<ParkedFetch>> {
         let fetches = self.fetches.lock();
         let waiting = fetches.by_id.values().map(|(fetch, _)| fetch);
-        let watches = |fetch: &&Arc<ParkedFetch>| fetch.request.metadata_version.is_some_and(|v| v != known);
+        let watches =
+            |fetch: &&Arc<ParkedFetch>| fetch.request.metadata_version.is_some_and(|known| known < version);
         waiting.filter(watches).cloned().collect()
     }
 

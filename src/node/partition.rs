@@ -104,6 +104,12 @@ impl Partition {
         })
     }
 
+    /// The same partition without a log: what is known of this one's is another's matter.
+    pub(super) fn anew(&self) -> Arc<Self> {
+        let config = self.lock().config.clone();
+        Self::new((&self.storage, &self.clock), self.topic_id, config, None)
+    }
+
     pub(super) fn name(&self) -> &TopicPartition {
         &self.name
     }
@@ -287,6 +293,11 @@ impl State {
             self.log = LogState::Open(Box::new(log));
         }
         self.log_if_any()?.ok_or(Error::Closed)
+    }
+
+    /// Whether there is a log.
+    pub(super) fn has_log(&self) -> bool {
+        matches!(self.log, LogState::Open(_))
     }
 
     /// The log, to be read; `None` where nothing was ever appended.

@@ -139,6 +139,22 @@ impl Topics {
         Some(topic)
     }
 
+    /// Puts another one in a partition's place.
+    pub(super) fn replace(&mut self, with: &Arc<Partition>) {
+        let Some(topic) = self.names.get(&with.topic_id).and_then(|name| self.by_name.get_mut(name)) else {
+            return;
+        };
+        let Ok(number) = usize::try_from(with.name().partition()) else { return };
+        let (Some(there), Some(slot)) = (topic.partitions.get_mut(number), topic.slots.get(number)) else {
+            return;
+        };
+        self.gone.leaving.push(std::mem::replace(there, Arc::clone(with)));
+        if let Some(kept) = self.slots.get_mut(*slot as usize) {
+            *kept = Some(Arc::clone(with));
+        }
+        self.version.change();
+    }
+
     /// What was done in topics that were removed.
     pub(super) fn gone(&self) -> Gone {
         self.gone.clone()

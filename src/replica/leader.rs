@@ -158,6 +158,12 @@ impl Leader {
         if said.partition_epoch > self.state.partition_epoch {
             self.proposed = None;
         }
+        self.followers.retain(|id, _| said.replicas.contains(id));
+        for id in said.replicas.iter().filter(|id| **id != self.me) {
+            // One that is new was never in sync.
+            let (caught_up, fetched) = (Instant::default(), (Instant::default(), Offset::ZERO));
+            self.followers.entry(*id).or_insert(Follower { end: None, caught_up, fetched, broker_epoch: -1 });
+        }
         self.state = said.clone();
         true
     }

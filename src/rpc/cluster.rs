@@ -1,6 +1,8 @@
 //! What a cluster's brokers say to its active controller.
 
-use crate::types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch, TopicId};
+use crate::types::{
+    BrokerEpoch, BrokerId, ElectionType, LeaderEpoch, Offset, PartitionEpoch, TopicId, TopicPartition,
+};
 
 /// A broker's process has begun, or the controller does not know it any more. It is fenced until it has caught up.
 #[derive(Debug, Clone, Copy)]
@@ -59,17 +61,36 @@ pub(crate) struct AllocateProducerIdsResponse {
     pub(crate) count: i64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ElectionType {
-    /// The first replica is to lead, if it may.
-    Preferred,
-    /// Where nobody leads, any replica that lives is to, also one that may lack records.
-    Unclean,
-}
-
 #[derive(Debug, Clone)]
 pub(crate) struct ElectLeadersRequest {
     pub(crate) topic: String,
     pub(crate) partition: i32,
     pub(crate) election: ElectionType,
+}
+
+/// Which brokers are to have a partition.
+#[derive(Debug, Clone)]
+pub(crate) struct AlterPartitionReassignmentsRequest {
+    pub(crate) partition: TopicPartition,
+    /// In order of preference as leaders; `None`: those that had it before the reassignment that goes on.
+    pub(crate) replicas: Option<Vec<BrokerId>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ListPartitionReassignmentsRequest;
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ListPartitionReassignmentsResponse {
+    /// In order of the partitions.
+    pub(crate) reassignments: Vec<Reassignment>,
+}
+
+/// A partition whose replicas change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reassignment {
+    pub(crate) partition: TopicPartition,
+    /// All that have a copy, or are to have one.
+    pub(crate) replicas: Vec<BrokerId>,
+    pub(crate) adding: Vec<BrokerId>,
+    pub(crate) removing: Vec<BrokerId>,
 }

@@ -31,7 +31,12 @@ pub(crate) enum MetadataRecord {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PartitionState {
     /// Who is to have a copy; the first one is preferred as the leader.
+    /// While partitions are reassigned it is also who has yet to get one, and who still has one.
     pub(crate) replicas: Vec<BrokerId>,
+    /// Of the replicas: those that were not before the reassignment that goes on.
+    pub(crate) adding: BTreeSet<BrokerId>,
+    /// Of the replicas: those that are not when it has come to its end.
+    pub(crate) removing: BTreeSet<BrokerId>,
     /// Who is in sync. Never empty, unless the last one has lost its data.
     pub(crate) isr: BTreeSet<BrokerId>,
     /// Who left the ISR since that is too small, and so has all that was ever acknowledged, too (KIP-966).
@@ -44,6 +49,21 @@ pub(crate) struct PartitionState {
 }
 
 impl PartitionState {
+    /// Whether its replicas are on their way from some brokers to others.
+    pub(crate) fn is_reassigning(&self) -> bool {
+        !self.adding.is_empty() || !self.removing.is_empty()
+    }
+
+    /// The replicas as they are to be when that has come to its end.
+    pub(crate) fn target(&self) -> Vec<BrokerId> {
+        self.replicas.iter().copied().filter(|broker| !self.removing.contains(broker)).collect()
+    }
+
+    /// The replicas as they were before.
+    pub(crate) fn origin(&self) -> Vec<BrokerId> {
+        self.replicas.iter().copied().filter(|broker| !self.adding.contains(broker)).collect()
+    }
+
     /// Whether somebody leads from now on who did not have, for all that is known, everything that was acknowledged.
     pub(crate) fn is_unclean_behind(&self, before: &Self) -> bool {
         let had_all = |leader: BrokerId| before.isr.contains(&leader) || before.elr.contains(&leader);
@@ -119,6 +139,8 @@ fn put_of_cluster(payload: &mut Vec<u8>, record: &MetadataRecord) -> u8 {
             payload.extend(topic.to_bytes());
             payload.extend(partition.to_be_bytes());
             put_brokers(payload, state.replicas.iter());
+            put_brokers(payload, state.adding.iter());
+            put_brokers(payload, state.removing.iter());
             put_brokers(payload, state.isr.iter());
             put_brokers(payload, state.elr.iter());
             for broker in [state.leader, state.last_known_leader] {
@@ -251,6 +273,8 @@ impl<'a> Input<'a> {
     fn partition(&mut self) -> Option<PartitionState> {
         Some(PartitionState {
             replicas: self.brokers()?,
+            adding: self.brokers()?.into_iter().collect(),
+            removing: self.brokers()?.into_iter().collect(),
             isr: self.brokers()?.into_iter().collect(),
             elr: self.brokers()?.into_iter().collect(),
             leader: self.broker()?,
@@ -298,6 +322,8 @@ mod tests {
     fn partition() -> PartitionState {
         PartitionState {
             replicas: [3, 1, 2].map(BrokerId::from).to_vec(),
+            adding: [3].map(BrokerId::from).into(),
+            removing: [1, 2].map(BrokerId::from).into(),
             isr: [1].map(BrokerId::from).into(),
             elr: [2, 3].map(BrokerId::from).into(),
             leader: None,

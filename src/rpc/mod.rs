@@ -5,7 +5,6 @@
 //! can be put under them. `produce` and `fetch` borrow their requests: they are the hot path.
 
 mod admin;
-#[cfg_attr(not(test), expect(dead_code, reason = "the cluster will use it"))]
 mod cluster;
 mod fetch;
 mod group;
@@ -21,9 +20,10 @@ pub(crate) use admin::{
     TopicMetadata,
 };
 pub(crate) use cluster::{
-    AllocateProducerIdsRequest, AllocateProducerIdsResponse, AlterPartitionRequest, BrokerHeartbeatRequest,
-    BrokerHeartbeatResponse, ElectLeadersRequest, ElectionType, RegisterBrokerRequest,
-    RegisterBrokerResponse,
+    AllocateProducerIdsRequest, AllocateProducerIdsResponse, AlterPartitionReassignmentsRequest,
+    AlterPartitionRequest, BrokerHeartbeatRequest, BrokerHeartbeatResponse, ElectLeadersRequest,
+    ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse, Reassignment,
+    RegisterBrokerRequest, RegisterBrokerResponse,
 };
 pub(crate) use fetch::{AbortedTransaction, FetchPartition, FetchRequest, FetchResponse, Fetched};
 pub(crate) use group::{
@@ -186,5 +186,7 @@ calls! {
     AlterPartition(AlterPartitionRequest) -> PartitionState,
     AllocateProducerIds(AllocateProducerIdsRequest) -> AllocateProducerIdsResponse,
     ElectLeaders(ElectLeadersRequest) -> Done,
+    AlterPartitionReassignments(AlterPartitionReassignmentsRequest) -> Done,
+    ListPartitionReassignments(ListPartitionReassignmentsRequest) -> ListPartitionReassignmentsResponse,
     InitProducerId(InitProducerIdRequest) -> InitProducerIdResponse,
 }

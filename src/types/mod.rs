@@ -1,6 +1,7 @@
 //! Words that every layer shares: what is counted, where, and when.
 
 mod choices;
+mod election;
 mod group_state;
 mod ids;
 mod numbers;
@@ -8,6 +9,7 @@ mod offsets;
 mod timestamp;
 
 pub use choices::{Acks, CleanupPolicy, Compression, IsolationLevel, TimestampType};
+pub use election::ElectionType;
 pub use group_state::GroupState;
 pub use ids::{BrokerId, TopicId, TopicPartition};
 pub(crate) use ids::{OFFSETS_TOPIC, check_group_id, check_topic_name};

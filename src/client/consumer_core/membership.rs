@@ -442,7 +442,7 @@ impl ConsumerCore {
 
     /// Takes in what a broker says of topics, and joins anew if that changes what there is to divide.
     pub(super) fn learn_as_member(&mut self, metadata: MetadataResponse) {
-        self.metadata_version = metadata.version;
+        self.metadata_version = self.metadata_version.max(metadata.version);
         let gone = std::mem::take(&mut self.gone);
         let Some(membership) = &mut self.membership else { return };
         let topics = metadata.topics.into_iter().map(|topic| (topic.name.to_string(), topic));

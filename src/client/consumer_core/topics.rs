@@ -69,7 +69,9 @@ impl ConsumerCore {
                 let pattern = pattern.clone();
                 return self.learn_matching(&pattern, &metadata);
             }
-            Wanted::Topics(topics) if *topics == self.unresolved => self.metadata_version = metadata.version,
+            Wanted::Topics(topics) if *topics == self.unresolved => {
+                self.metadata_version = self.metadata_version.max(metadata.version);
+            }
             _ => {}
         }
         let mut told = None;
@@ -91,7 +93,8 @@ impl ConsumerCore {
 
     /// Reads all that matches, of all topics that there are.
     fn learn_matching(&mut self, pattern: &Pattern, metadata: &MetadataResponse) -> Result<()> {
-        (self.relist, self.metadata_version) = (false, metadata.version);
+        self.relist = false;
+        self.metadata_version = self.metadata_version.max(metadata.version);
         let matching: Vec<&TopicMetadata> =
             metadata.topics.iter().filter(|topic| pattern.matches(&topic.name)).collect();
         self.partitions.retain(|of, _| matching.iter().any(|topic| *topic.name == *of.topic()));

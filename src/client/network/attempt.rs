@@ -234,7 +234,11 @@ impl NetworkClient {
     }
 
     pub(super) fn told(&self, mut attempt: Attempt, by: BrokerId, mut answer: Result<Told>) {
+        if let Ok(Told::Called(Response::ListOffsets(listed))) = &answer {
+            self.note_version(listed.metadata_version, BrokerId::NOBODY);
+        }
         if let Ok(Told::Called(Response::Metadata(metadata))) = &mut answer {
+            self.note_version(metadata.version, by);
             let was_old = {
                 let mut state = self.state.lock();
                 state.leaders.learn(metadata);

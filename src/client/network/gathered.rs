@@ -64,9 +64,8 @@ impl Gathered {
         let mut tells = state.waiting == 0;
         match answer {
             Ok(response) => {
-                tells |=
-                    self.request.metadata_version.is_some_and(|known| known != response.metadata_version);
-                state.metadata_version = response.metadata_version;
+                tells |= self.request.metadata_version.is_some_and(|known| known < response.metadata_version);
+                state.metadata_version = state.metadata_version.max(response.metadata_version);
                 for (place, result) in places.iter().zip(response.partitions) {
                     tells |= result.as_ref().map_or(true, |fetched| !fetched.records.is_empty());
                     put(&mut state.results, *place, result);

@@ -28,6 +28,8 @@ pub(super) fn is_for_controller(request: &Request) -> bool {
             | Request::CreatePartitions(_)
             | Request::AlterConfigs(_)
             | Request::ElectLeaders(_)
+            | Request::AlterPartitionReassignments(_)
+            | Request::ListPartitionReassignments(_)
     )
 }
 

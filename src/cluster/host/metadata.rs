@@ -68,7 +68,7 @@ impl Running {
             let next = Index(self.applied.0 + 1);
             let Some(entry) = self.quorum.entry(next) else { break };
             for record in entry.payload.iter() {
-                changes.note(record);
+                changes.note(record, next);
                 self.brokers_changed |= matches!(record, MetadataRecord::RegisterBroker { .. });
                 self.trace.applied(now, (self.id, next.0), record, &self.image);
                 self.image.apply(record);
@@ -115,7 +115,7 @@ impl Running {
             self.node.take_leadership((id, number), &said)?;
         }
         if !brokers_only {
-            self.node.set_metadata_version(self.applied.0);
+            self.node.set_metadata_version(changes.version.0);
             self.follow_anew(now);
         }
         Ok(())
@@ -144,10 +144,12 @@ pub(super) struct Changes {
     partitions: BTreeSet<(TopicId, i32)>,
     /// Whether a broker came, or was fenced, or is not fenced any more.
     brokers: bool,
+    /// The last entry that changes topics or partitions: on every broker that has applied as much it is the same one.
+    version: Index,
 }
 
 impl Changes {
-    fn note(&mut self, record: &MetadataRecord) {
+    fn note(&mut self, record: &MetadataRecord, index: Index) {
         match record {
             MetadataRecord::Topic { id, .. } | MetadataRecord::RemoveTopic { id } => {
                 self.topics.insert(*id);
@@ -159,9 +161,11 @@ impl Changes {
                 self.partitions.insert((*topic, *partition));
             }
             MetadataRecord::RegisterBroker { .. } | MetadataRecord::BrokerChange { .. } => {
-                self.brokers = true
+                self.brokers = true;
+                return;
             }
-            _ => {}
+            _ => return,
         }
+        self.version = index;
     }
 }

@@ -229,6 +229,7 @@ impl Running {
     pub(super) fn start(start: Start) -> Result<Self> {
         let now = start.post.clock().now();
         let (log, restored) = MetadataLog::open(&start.storage, &start.dir.join("metadata"))?;
+        start.node.set_metadata_version(0);
         let last = control::read_registration(&*start.storage, &start.dir)?;
         let kept = |boot: u64| boot == start.boot || start.was_closed || bugs::is(Bug::TrustLostData);
         let previous_epoch = last.filter(|(_, boot)| kept(*boot)).map(|(epoch, _)| epoch);

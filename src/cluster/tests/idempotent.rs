@@ -24,7 +24,7 @@ pub(super) fn send(
         durability: Durability::Buffered,
         batch: &mut batch,
     };
-    match cluster.inner._network.produce(BrokerId::NOBODY, request) {
+    match cluster.inner.network.produce(BrokerId::NOBODY, request) {
         Answer::Parked(ticket) => ticket,
         Answer::Ready(answer) => panic!("{answer:?}"),
     }

@@ -1,6 +1,7 @@
 //! Clusters that grow and shrink.
 
 use super::*;
+use std::path::Path;
 
 #[test]
 fn a_broker_that_is_added_gets_partitions_leads_and_comes_back() {
@@ -43,7 +44,8 @@ fn who_is_added_has_no_vote() {
     cluster.advance(Duration::from_secs(30));
     assert!(matches!(cluster.controller(), Err(Error::NotController)));
     cluster.restart(voter).unwrap();
-    cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
+    let converged = cluster.run_until(Duration::from_secs(60), Cluster::has_converged);
+    assert!(converged.is_ok(), "{:?}", cluster.unconverged());
 }
 
 #[test]
@@ -56,4 +58,131 @@ fn who_cannot_be_registered_is_there_and_goes_on_trying() {
     refused.remove();
     assert_eq!(cluster.brokers().len(), all.len() + 1);
     cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
+}
+
+fn numbers(brokers: &[BrokerId]) -> Vec<i32> {
+    brokers.iter().map(|id| id.get()).collect()
+}
+
+/// The names of a broker's partitions of a topic, and those that are on their way out.
+fn directories(cluster: &Cluster, broker: BrokerId, topic: &str) -> Vec<String> {
+    let storage = cluster.disk(broker).unwrap().boot();
+    let names = storage.list(Path::new("data")).unwrap().unwrap();
+    let names = names.into_iter().map(|entry| entry.name);
+    names.filter(|name| name.starts_with(&format!("{topic}-"))).collect()
+}
+
+#[test]
+fn a_partition_moves_while_it_is_in_use_and_leaves_nothing_behind() {
+    for seed in seeds(5) {
+        let config = TopicConfig::new().replication_factor(2).min_insync_replicas(2).segment_bytes(4096);
+        let cluster = Cluster::builder().brokers(5).seed(seed).check_invariants(true).topic("t", config);
+        let cluster = cluster.start().unwrap();
+        let before = cluster.replicas("t", 0).unwrap();
+        let others: Vec<BrokerId> =
+            cluster.brokers().into_iter().filter(|id| !before.contains(id)).take(2).collect();
+        let mut consumer = cluster.consumer("readers").subscribe("t").unwrap();
+        let mut read = Vec::new();
+        for n in 0..60 {
+            if n == 20 {
+                cluster.admin().alter_partition_reassignment(("t", 0), others.clone()).unwrap();
+            }
+            put(&cluster, &n.to_string()).unwrap();
+            let records = consumer.poll(Duration::from_millis(10)).unwrap();
+            read.extend(records.iter().map(|record| record.value_str().unwrap().to_owned()));
+        }
+        cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
+        assert!(cluster.admin().list_partition_reassignments().unwrap().is_empty());
+        assert_eq!(numbers(&cluster.replicas("t", 0).unwrap()), numbers(&others), "seed {seed}");
+        assert_eq!(cluster.leader("t", 0).unwrap(), others[0]);
+        while read.len() < 60 {
+            let records = consumer.poll(Duration::from_secs(5)).unwrap();
+            assert!(!records.is_empty(), "seed {seed}: {} read", read.len());
+            read.extend(records.iter().map(|record| record.value_str().unwrap().to_owned()));
+        }
+        assert_eq!(read, (0..60).map(|n| n.to_string()).collect::<Vec<_>>(), "seed {seed}");
+        // What is removed goes after a minute (`file.delete.delay.ms`).
+        cluster.advance(Duration::from_secs(120));
+        for id in cluster.brokers() {
+            let there = directories(&cluster, id, "t");
+            assert_eq!(there.len(), usize::from(others.contains(&id)), "seed {seed}, {id}: {there:?}");
+        }
+    }
+}
+
+/// It goes on where it was, whoever decides; and back and forth.
+#[test]
+fn a_move_outlives_controllers_brokers_and_power_cuts() {
+    for seed in seeds(5) {
+        let config = TopicConfig::new().replication_factor(3).min_insync_replicas(2).segment_bytes(4096);
+        let cluster = Cluster::builder().brokers(5).seed(seed).check_invariants(true).topic("t", config);
+        let cluster = cluster.start().unwrap();
+        for n in 0..30 {
+            put(&cluster, &n.to_string()).unwrap();
+        }
+        let all = cluster.brokers();
+        let before = cluster.replicas("t", 0).unwrap();
+        let new = all.iter().copied().find(|id| !before.contains(id)).unwrap();
+        let target = [new, before[0], before[1]];
+        // It cannot copy anything yet.
+        let held = cluster.intercept(ApiKey::FetchFollower).topic("t").drop_request();
+        cluster.admin().alter_partition_reassignment(("t", 0), target).unwrap();
+        let controller = cluster.controller().unwrap();
+        cluster.kill(controller).unwrap();
+        cluster.advance(Duration::from_secs(10));
+        assert_eq!(cluster.replicas("t", 0).unwrap().len(), 4, "seed {seed}\n{}", cluster.trace());
+        cluster.restart(controller).unwrap();
+        held.remove();
+        cluster.power_cut(new).unwrap();
+        cluster.restart(new).unwrap();
+        cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
+        assert_eq!(numbers(&cluster.replicas("t", 0).unwrap()), numbers(&target), "seed {seed}");
+        // The one that has had a copy before gets another one.
+        cluster.admin().alter_partition_reassignment(("t", 0), before.clone()).unwrap();
+        put(&cluster, "30").unwrap();
+        cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
+        assert_eq!(numbers(&cluster.replicas("t", 0).unwrap()), numbers(&before), "seed {seed}");
+        assert_eq!(read(&cluster), (0..31).map(|n| n.to_string()).collect::<Vec<_>>(), "seed {seed}");
+    }
+}
+
+/// A copy that was to go while its broker was away goes when that comes back.
+#[test]
+fn who_was_away_as_its_copy_was_to_go_has_none_when_it_is_back() {
+    let cluster = three(9);
+    put(&cluster, "a").unwrap();
+    let before = cluster.replicas("t", 0).unwrap();
+    cluster.kill(before[2]).unwrap();
+    cluster.run_until(Duration::from_secs(30), |c| c.isr("t", 0).is_ok_and(|isr| isr.len() == 2)).unwrap();
+    cluster.admin().alter_partition_reassignment(("t", 0), [before[0], before[1]]).unwrap();
+    put(&cluster, "b").unwrap();
+    cluster.restart(before[2]).unwrap();
+    cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
+    cluster.advance(Duration::from_secs(120));
+    assert_eq!(directories(&cluster, before[2], "t"), [""; 0]);
+    assert_eq!(read(&cluster), ["a", "b"]);
+}
+
+/// Committed offsets are records like any other.
+#[test]
+fn a_group_goes_on_as_its_coordinator_moves() {
+    let cluster = Cluster::builder().brokers(4).seed(4).check_invariants(true).offsets_topic_partitions(1);
+    let cluster = cluster.topic("t", TopicConfig::new().replication_factor(3)).start().unwrap();
+    for n in 0..10 {
+        put(&cluster, &n.to_string()).unwrap();
+    }
+    let mut consumer = cluster.consumer("g").subscribe("t").unwrap();
+    let records = consumer.poll(Duration::from_secs(5)).unwrap();
+    consumer.commit_offsets(&records).unwrap();
+    drop((records, consumer));
+    let groups = ("__consumer_offsets", 0);
+    let before = cluster.replicas(groups.0, 0).unwrap();
+    let others: Vec<BrokerId> = cluster.brokers().into_iter().filter(|id| *id != before[0]).collect();
+    cluster.admin().alter_partition_reassignment(groups, others.clone()).unwrap();
+    cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
+    assert_eq!(numbers(&cluster.replicas(groups.0, 0).unwrap()), numbers(&others));
+    put(&cluster, "10").unwrap();
+    let mut consumer = cluster.consumer("g").subscribe("t").unwrap();
+    let records = consumer.poll(Duration::from_secs(5)).unwrap();
+    assert_eq!(records.iter().map(|record| record.value_str().unwrap()).collect::<Vec<_>>(), ["10"]);
 }

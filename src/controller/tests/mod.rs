@@ -1,5 +1,6 @@
 //! Single situations, a rule each; [`walk`] has all the others.
 
+mod reassignment;
 mod topics;
 mod walk;
 
@@ -8,9 +9,9 @@ use crate::{
     config::TopicConfig,
     rpc::{
         AlterPartitionRequest, BrokerHeartbeatRequest, BrokerHeartbeatResponse, Call, CreateTopicRequest,
-        ElectLeadersRequest, ElectionType, RegisterBrokerRequest, metadata_record::PartitionState,
+        ElectLeadersRequest, RegisterBrokerRequest, metadata_record::PartitionState,
     },
-    types::{BrokerEpoch, LeaderEpoch, PartitionEpoch},
+    types::{BrokerEpoch, ElectionType, LeaderEpoch, PartitionEpoch},
 };
 
 const SESSION: Duration = Duration::from_secs(9);

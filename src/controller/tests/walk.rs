@@ -7,15 +7,16 @@
 
 use super::*;
 use crate::rpc::{
-    AlterConfigsRequest, CreatePartitionsRequest, DeleteTopicRequest,
+    AlterConfigsRequest, AlterPartitionReassignmentsRequest, CreatePartitionsRequest, DeleteTopicRequest,
     metadata_record::{decode, encode},
 };
+use crate::types::TopicPartition;
 
 const BROKERS: u64 = 5;
 const STEPS: u32 = 400;
 
 /// What must come about in the seeds that are run by default, so that they say something.
-const WANTED: [&str; 14] = [
+const WANTED: [&str; 18] = [
     "controller took over",
     "data lost",
     "eligible leader",
@@ -26,9 +27,13 @@ const WANTED: [&str; 14] = [
     "isr shrunk",
     "last known leader",
     "leader in sync",
+    "leader that was added",
     "minimum altered",
+    "moved",
+    "moves",
     "no leader",
     "shut down",
+    "taken back",
     "unclean leader",
 ];
 
@@ -93,6 +98,7 @@ impl Walk {
             89..94 => self.elect(),
             94..96 => self.shut_down(n),
             96..97 => self.take_over(),
+            97..99 => self.reassign(),
             _ => self.silent.clear(),
         }
         self.check(&before);
@@ -143,6 +149,29 @@ impl Walk {
         }
     }
 
+    /// Has some brokers have a partition, or those that had it before.
+    fn reassign(&mut self) {
+        let all = self.image().partitions_where(|_| true);
+        if all.is_empty() {
+            return;
+        }
+        let (topic_id, number) = all[self.below(all.len())];
+        let name = self.image().topic_by_id(topic_id).unwrap().name.clone();
+        let mut target: Vec<BrokerId> = self.image().brokers().keys().copied().collect();
+        target.retain(|_| self.prng.below(2) == 0);
+        if self.prng.below(2) == 0 {
+            target.reverse();
+        }
+        let replicas = (self.prng.below(4) > 0).then_some(target);
+        let taken_back = replicas.is_none();
+        let partition = TopicPartition::new(&*name, number);
+        match self.kept.ask(AlterPartitionReassignmentsRequest { partition, replicas }) {
+            Ok(_) => self.mark(if taken_back { "taken back" } else { "moves" }),
+            Err(Error::InvalidReplicaAssignment { .. } | Error::NoReassignmentInProgress) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+
     fn take_over(&mut self) {
         let (image, next) = (self.image().clone(), self.kept.controller.next_index());
         let prng = self.prng.fork(&format!("{next}"));
@@ -182,11 +211,13 @@ impl Walk {
         };
         match self.kept.ask(request) {
             Ok(after) => {
-                assert!(may && after.isr == BTreeSet::from_iter(isr.iter().copied()));
+                // Where that ends a move, less those that have it no more.
+                let stays = |broker: &&BrokerId| after.replicas.contains(broker);
+                assert!(may && after.isr == isr.iter().filter(stays).copied().collect());
                 let grown = after.isr.len() > state.isr.len();
                 self.mark(if grown { "isr grown" } else { "isr shrunk" });
                 let all = self.acknowledged.get(&(topic_id, partition)).copied().unwrap_or(0);
-                for broker in isr.iter().map(|broker| (topic_id, partition, *broker)) {
+                for broker in after.isr.iter().map(|broker| (topic_id, partition, *broker)) {
                     self.lost.remove(&broker);
                     self.has.insert(broker, all);
                 }
@@ -284,6 +315,31 @@ impl Walk {
         }
     }
 
+    /// Who had a copy and is to have none has lost it, and who comes begins with nothing.
+    fn check_replicas(
+        &mut self,
+        (id, partition): (TopicId, i32),
+        unclean: bool,
+        before: &PartitionState,
+        after: &PartitionState,
+    ) {
+        let gone = before.replicas.iter().filter(|broker| !after.replicas.contains(broker));
+        for broker in gone {
+            assert!(!before.is_reassigning() || !after.is_reassigning() || before.adding.contains(broker));
+            self.has.remove(&(id, partition, *broker));
+            self.lost.remove(&(id, partition, *broker));
+        }
+        let came = after.replicas.iter().filter(|broker| !before.replicas.contains(broker));
+        for broker in came {
+            assert!(after.adding.contains(broker));
+            let leads = unclean && after.leader == Some(*broker);
+            assert!(leads || !after.isr.contains(broker), "{before:?} {after:?}");
+        }
+        if before.is_reassigning() && !after.is_reassigning() {
+            self.mark("moved");
+        }
+    }
+
     fn check_change(
         &mut self,
         (id, partition): (TopicId, i32),
@@ -296,7 +352,7 @@ impl Walk {
         assert!(raised(a, b, before != after), "{before:?} {after:?}");
         assert!(before.leader_epoch <= after.leader_epoch);
         assert!(before.leader == after.leader || before.leader_epoch < after.leader_epoch);
-        assert_eq!(before.replicas, after.replicas);
+        self.check_replicas((id, partition), topic.unclean_leader_election, before, after);
         let has_lost = |broker: &BrokerId| self.lost.contains(&(id, partition, *broker));
         assert!(!after.isr.is_empty() || before.isr.iter().all(has_lost), "{before:?} {after:?}");
         let Some(leader) = after.leader.filter(|_| before.leader != after.leader) else {
@@ -305,6 +361,11 @@ impl Walk {
             }
             return;
         };
+        let ended = before.is_reassigning() && !after.is_reassigning();
+        let has = |broker: BrokerId| self.has.get(&(id, partition, broker)).copied().unwrap_or(0);
+        if ended && has(leader) >= self.acknowledged.get(&(id, partition)).copied().unwrap_or(0) {
+            return self.mark("leader that was added");
+        }
         if before.isr.contains(&leader) && !has_lost(&leader) {
             return self.mark("leader in sync");
         }
@@ -339,6 +400,9 @@ fn check_state(image: &Image, topic: &TopicImage, state: &PartitionState) {
     let is_replica = |broker: &BrokerId| state.replicas.contains(broker);
     assert_eq!(BTreeSet::from_iter(&state.replicas).len(), state.replicas.len(), "{state:?}");
     assert!(state.isr.iter().chain(&state.elr).all(is_replica), "{state:?}");
+    assert!(state.adding.iter().chain(&state.removing).all(is_replica), "{state:?}");
+    assert!(state.adding.is_disjoint(&state.removing) && !state.target().is_empty(), "{state:?}");
+    assert!(!state.origin().is_empty(), "{state:?}");
     assert!(state.isr.is_disjoint(&state.elr), "{state:?}");
     let minimum = topic.min_insync_replicas.min(state.replicas.len());
     assert!(state.elr.is_empty() || state.isr.len() < minimum, "{state:?}");

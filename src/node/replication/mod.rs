@@ -3,6 +3,7 @@
 
 mod acks;
 mod follow;
+mod removal;
 mod role;
 mod serve;
 mod starts;
@@ -82,6 +83,18 @@ impl Node {
         self.replication.as_ref().map_or(-1, |replication| replication.broker_epoch.load(Ordering::Acquire))
     }
 
+    /// That number.
+    pub(crate) fn metadata_version(&self) -> u64 {
+        self.metadata.get()
+    }
+
+    /// What clients know of topics is not what holds any more. In a cluster the controller's word says so.
+    pub(in crate::node) fn metadata_changed(&self) {
+        if self.replication.is_none() {
+            self.metadata.change();
+        }
+    }
+
     /// What clients know of topics has another number: that of the controller's last word.
     pub(crate) fn set_metadata_version(&self, version: u64) {
         self.metadata.set(version);
@@ -114,10 +127,21 @@ impl Node {
 
     /// The controller says who leads a partition, and who is in sync. What is older than what is known changes nothing.
     pub(crate) fn take_leadership(&self, of: (TopicId, i32), said: &Leadership) -> Result<()> {
-        let partition = self.partition_by_id(of)?;
+        let mut partition = self.partition_by_id(of)?;
         let leads = said.leader == Some(self.id);
         if leads { self.lead(&partition, &said.state) } else { self.follow(&partition, said) }?;
+        if self.keeps_too_much(&partition, said) {
+            partition = self.remove_copy(&partition)?;
+            self.follow(&partition, said)?;
+        }
         if partition.name().topic() == OFFSETS_TOPIC { self.coordination_changed(&partition) } else { Ok(()) }
+    }
+
+    /// Whether there is a copy here that is to be none, for all that is known.
+    fn keeps_too_much(&self, partition: &Partition, said: &Leadership) -> bool {
+        let state = partition.lock();
+        let follows = matches!(&state.role, Role::Follower(followed) if !followed.is_replica);
+        follows && state.role.epoch() == said.state.epoch && state.has_log()
     }
 
     fn lead(&self, partition: &Arc<Partition>, said: &LeaderState) -> Result<()> {
