@@ -1,6 +1,6 @@
 //! What can go wrong, by Kafka's names where Kafka has one.
 
-use crate::types::{RecordMetadata, TopicPartition};
+use crate::types::{BrokerId, RecordMetadata, TopicPartition};
 use std::{io, path::Path, path::PathBuf, sync::Arc};
 
 /// Short for a result with brooklet's [`Error`].
@@ -211,6 +211,13 @@ pub enum Error {
         partition: TopicPartition,
         /// Why.
         reason: String,
+    },
+    /// There is no such broker, as far as the controller knows.
+    #[error("broker {broker} is not registered")]
+    #[non_exhaustive]
+    BrokerIdNotRegistered {
+        /// The broker.
+        broker: BrokerId,
     },
     /// The partition's replicas do not change just now.
     #[error("no reassignment of the partition is going on")]
@@ -612,6 +619,7 @@ impl Error {
             Self::InvalidRecord(_) => 87,
             Self::InvalidUpdateVersion => 95,
             Self::UnknownTopicId { .. } => 100,
+            Self::BrokerIdNotRegistered { .. } => 102,
             Self::IneligibleReplica => 107,
             Self::NewLeaderElected => 124,
             _ => return None,

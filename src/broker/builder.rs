@@ -379,6 +379,7 @@ impl BrokerBuilder {
             id: BrokerId::from(EMBEDDED),
             dir,
             storage,
+            skew: Arc::default(),
             clock,
             prng: ids.fork("broker"),
             topic_defaults: self.topic_defaults,

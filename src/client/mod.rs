@@ -88,7 +88,7 @@ impl Client {
         self.producer.core.lock()
     }
 
-    fn call<C: Call>(&self, request: C) -> Result<C::Answer> {
+    pub(crate) fn call<C: Call>(&self, request: C) -> Result<C::Answer> {
         self.call_to(self.bootstrap, request)
     }
 

@@ -140,6 +140,27 @@ impl ClusterBuilder {
         self
     }
 
+    /// How often the controller looks at whether partitions are led by the first of their replicas, which is preferred, and has those
+    /// elected that could, where a broker does not lead more than a tenth of what prefers it. `None`: never. Default: 5 minutes.
+    /// (`auto.leader.rebalance.enable`, `leader.imbalance.check.interval.seconds`)
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// let builder = Cluster::builder().leader_imbalance_check_interval(Some(Duration::from_secs(10)));
+    /// let cluster = builder.topic("orders", TopicConfig::new()).start()?;
+    /// let preferred = cluster.leader("orders", 0)?;
+    /// cluster.stop(preferred)?;
+    /// cluster.restart(preferred)?;
+    /// cluster.run_until(Duration::from_secs(60), |c| c.leader("orders", 0).is_ok_and(|id| id == preferred))?;
+    /// # Ok(()) }
+    /// ```
+    pub fn leader_imbalance_check_interval(mut self, interval: Option<Duration>) -> Self {
+        self.timing.leader_check = interval;
+        self
+    }
+
     /// How long a follower may lag behind its leader before it is not in sync any more. (`replica.lag.time.max.ms`) Default 10 s
     /// (Kafka: 30 s).
     ///

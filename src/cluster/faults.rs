@@ -293,6 +293,29 @@ impl Cluster {
         Ok(())
     }
 
+    /// Sets how far a broker's calendar is ahead of the cluster's, in milliseconds; behind, if it is negative. Default: 0.
+    ///
+    /// Only what goes by the calendar goes by it: the time of records that a topic has stamped when they are appended, retention,
+    /// compaction, the expiry of offsets. Sessions and timeouts do not. A step of the clock is another skew. It stays when the broker
+    /// starts anew; [`heal`](Self::heal) does not end it.
+    ///
+    /// # Errors
+    /// [`Error::IllegalState`](crate::Error::IllegalState) if there is no such broker.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # fn main() -> Result<()> {
+    /// let config = TopicConfig::new().timestamp_type(TimestampType::LogAppendTime);
+    /// let cluster = Cluster::builder().brokers(1).topic("orders", config).start()?;
+    /// cluster.set_clock_skew(1, 3_600_000)?;
+    /// let stamped = cluster.produce(Record::to("orders").value("3 apples"))?.timestamp;
+    /// assert!(stamped.as_millis() >= cluster.now().as_millis() + 3_600_000 - 1000);
+    /// # Ok(()) }
+    /// ```
+    pub fn set_clock_skew(&self, broker: impl Into<BrokerId>, millis: i64) -> Result<()> {
+        self.inner.world.set_clock_skew(broker.into(), millis)
+    }
+
     /// Says what is to become of requests of a kind, of clients or of brokers: refused, lost, or late. At first of all of them, from
     /// now on; [`heal`](Self::heal) ends it.
     ///

@@ -90,6 +90,8 @@ api_keys! {
     AlterPartitionReassignments,
     /// Which partitions move.
     ListPartitionReassignments,
+    /// A broker that is gone for good is to be forgotten.
+    UnregisterBroker,
     /// A broker tells the active controller that its process has begun.
     BrokerRegistration,
     /// A broker tells the active controller that it lives, or that it wants to shut down.
@@ -299,6 +301,7 @@ fn key(request: &Request) -> ApiKey {
         Request::OffsetDelete(_) => ApiKey::OffsetDelete,
         Request::ElectLeaders(_) => ApiKey::ElectLeaders,
         Request::AlterPartitionReassignments(_) => ApiKey::AlterPartitionReassignments,
+        Request::UnregisterBroker(_) => ApiKey::UnregisterBroker,
         Request::ListPartitionReassignments(_) => ApiKey::ListPartitionReassignments,
         Request::InitProducerId(_) => ApiKey::InitProducerId,
         Request::RegisterBroker(_) => ApiKey::BrokerRegistration,

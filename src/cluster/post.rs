@@ -167,6 +167,10 @@ impl Post {
         self.state.lock().disks.insert(id, disk);
     }
 
+    pub(super) fn remove_broker(&self, id: BrokerId) {
+        self.state.lock().disks.remove(&id);
+    }
+
     pub(super) fn clock(&self) -> &Clock {
         &self.clock
     }

@@ -1,8 +1,13 @@
 //! A cluster that grows and shrinks.
 
 use super::Cluster;
-use crate::{error::Result, types::BrokerId};
-use std::time::Duration;
+use crate::{
+    controller::spread,
+    error::{Error, Result},
+    rpc::UnregisterBrokerRequest,
+    types::{BrokerId, ElectionType, TopicPartition},
+};
+use std::{collections::BTreeSet, time::Duration};
 
 /// How long it may take until a broker is registered and in its place.
 const JOINS_WITHIN: Duration = Duration::from_secs(60);
@@ -14,7 +19,7 @@ impl Cluster {
     /// is.
     ///
     /// # Errors
-    /// [`Error::IllegalState`](crate::Error::IllegalState) where there are 100 brokers; [`Error::Timeout`](crate::Error::Timeout) if nobody
+    /// [`Error::IllegalState`] where there are 100 brokers; [`Error::Timeout`] if nobody
     /// could register it, in which case it is there and goes on trying.
     ///
     /// ```
@@ -32,6 +37,166 @@ impl Cluster {
         self.inner.network.set_brokers(self.brokers());
         self.run_until(JOINS_WITHIN, |cluster| cluster.is_in_place(id))?;
         Ok(id)
+    }
+
+    /// Spreads partitions evenly: afterwards brokers differ by no more than one in how many copies they have, and in how many partitions
+    /// they lead; as little as possible is moved. It waits for that, at most `within`. Clients may go on.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] if it is not done by then: what has begun goes on. Those of
+    /// [`Admin::alter_partition_reassignment`](crate::Admin::alter_partition_reassignment).
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// let orders = TopicConfig::new().partitions(8).replication_factor(2);
+    /// let cluster = Cluster::builder().brokers(3).topic("orders", orders).start()?;
+    /// let fourth = cluster.add_broker()?;
+    /// cluster.rebalance(Duration::from_secs(60))?;
+    /// let led = (0..8).filter(|n| cluster.leader("orders", *n).is_ok_and(|leader| leader == fourth));
+    /// assert_eq!(led.count(), 2);
+    /// # Ok(()) }
+    /// ```
+    pub fn rebalance(&self, within: Duration) -> Result<()> {
+        self.spread(&BTreeSet::new(), within)?;
+        self.elect_preferred()
+    }
+
+    /// Takes a broker that was [added](Self::add_broker) out of the cluster for good: what it has moves to the others, it
+    /// [stops](Self::stop), and its machine is gone. It waits for that, at most `within`. Clients may go on, and nothing is lost.
+    ///
+    /// # Errors
+    /// - [`Error::IllegalState`] if there is no such broker, or the cluster began with it, so that it has a vote on who the controller is.
+    /// - [`Error::InvalidReplicationFactor`] if too few brokers would be left for the partitions' copies.
+    /// - [`Error::Timeout`] if what it has could not move by then. It goes on moving, and this can be called again.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(3).start()?;
+    /// let fourth = cluster.add_broker()?;
+    /// cluster.create_topic("orders", TopicConfig::new().partitions(4).replication_factor(2))?;
+    /// cluster.decommission(fourth, Duration::from_secs(60))?;
+    /// assert_eq!(cluster.brokers().len(), 3);
+    /// # Ok(()) }
+    /// ```
+    pub fn decommission(&self, broker: impl Into<BrokerId>, within: Duration) -> Result<()> {
+        let id = broker.into();
+        let world = &self.inner.world;
+        world.check_may_leave(id)?;
+        self.spread(&[id].into(), within)?;
+        self.stop(id)?;
+        let unregistered = self.inner.client.call(UnregisterBrokerRequest { id });
+        if !matches!(unregistered, Ok(_) | Err(Error::BrokerIdNotRegistered { .. })) {
+            return unregistered.map(drop);
+        }
+        world.remove_broker(id)?;
+        self.inner.network.set_brokers(self.brokers());
+        Ok(())
+    }
+
+    /// Moves partitions until they are spread as they should be. New ones may come meanwhile.
+    fn spread(&self, without: &BTreeSet<BrokerId>, within: Duration) -> Result<()> {
+        let until = self.now() + within;
+        loop {
+            let moves = self.moves(without)?;
+            if moves.is_empty() && self.moving() == Some(0) {
+                return Ok(());
+            }
+            for (partition, replicas) in moves {
+                let moved = self.admin().alter_partition_reassignment(partition, replicas);
+                // Its topic may be gone by now.
+                if !matches!(moved, Ok(()) | Err(Error::UnknownTopicOrPartition { .. })) {
+                    return moved;
+                }
+            }
+            let left =
+                Duration::from_millis(until.as_millis().saturating_sub(self.now().as_millis()).max(0) as u64);
+            self.run_until(left, |cluster| cluster.moving() == Some(0))?;
+        }
+    }
+
+    /// What is to be moved, by the newest word of the controller.
+    fn moves(&self, without: &BTreeSet<BrokerId>) -> Result<Vec<(TopicPartition, Vec<BrokerId>)>> {
+        let planned = self.inner.world.survey(|_, running| {
+            let image = running.image();
+            let name = |((id, number), replicas)| {
+                let topic = image.topic_by_id(id)?;
+                Some((TopicPartition::new(&topic.name, number), replicas))
+            };
+            let moves = spread(image, without).map(|moves| moves.into_iter().filter_map(name).collect());
+            (running.applied(), moves, image.active_brokers())
+        });
+        let newest = planned.into_iter().max_by_key(|(applied, ..)| *applied);
+        let (_, moves, brokers) = newest.ok_or(Error::NotController)?;
+        moves.ok_or(Error::InvalidReplicationFactor {
+            replication_factor: i16::try_from(brokers).unwrap_or(i16::MAX),
+            brokers: brokers.saturating_sub(without.len()),
+        })
+    }
+
+    /// How many partitions are on their way, by the newest word of the controller.
+    fn moving(&self) -> Option<usize> {
+        let moving = self.inner.world.survey(|_, running| {
+            let topics = running.image().topics().values();
+            let partitions = topics.flat_map(|topic| topic.partitions.values());
+            (running.applied(), partitions.filter(|state| state.is_reassigning()).count())
+        });
+        moving.into_iter().max_by_key(|(applied, _)| *applied).map(|(_, moving)| moving)
+    }
+
+    /// Has each partition led by the replica that is preferred, where that is in sync.
+    fn elect_preferred(&self) -> Result<()> {
+        let others = self.inner.world.survey(|_, running| {
+            let mut others = Vec::new();
+            for topic in running.image().topics().values() {
+                let led_by_another = topic.partitions.iter().filter(|(_, state)| {
+                    let preferred = state.replicas.first();
+                    state.leader.as_ref() != preferred && preferred.is_some_and(|id| state.isr.contains(id))
+                });
+                others.extend(led_by_another.map(|(number, _)| TopicPartition::new(&topic.name, *number)));
+            }
+            (running.applied(), others)
+        });
+        let newest = others.into_iter().max_by_key(|(applied, _)| *applied);
+        for partition in newest.into_iter().flat_map(|(_, others)| others) {
+            let elected = self.admin().elect_leader(partition, ElectionType::Preferred);
+            let is_fine = matches!(
+                elected,
+                Ok(())
+                    | Err(Error::ElectionNotNeeded
+                        | Error::PreferredLeaderNotAvailable
+                        | Error::UnknownTopicOrPartition { .. })
+            );
+            if !is_fine {
+                return elected;
+            }
+        }
+        Ok(())
+    }
+
+    /// Limits how fast brokers copy partitions that are on their way to them: bytes a second, each broker by itself. `None`, which is the
+    /// default, does not. Copies that are in sync are not slowed down. (`follower.replication.throttled.rate`)
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(2).topic("orders", TopicConfig::new().replication_factor(1)).start()?;
+    /// for _ in 0..100 {
+    ///     cluster.produce(Record::to("orders").value(&[b'x'; 1000]))?;
+    /// }
+    /// cluster.set_replication_throttle(Some(10_000));
+    /// let before = cluster.now();
+    /// cluster.admin().alter_partition_reassignment(("orders", 0), [1, 2])?;
+    /// cluster.run_until(Duration::from_secs(60), Cluster::has_converged)?;
+    /// assert!(cluster.now() >= before + Duration::from_secs(9));
+    /// # Ok(()) }
+    /// ```
+    pub fn set_replication_throttle(&self, bytes_per_second: Option<u64>) {
+        self.inner.world.set_throttle(bytes_per_second);
     }
 
     /// Whether a broker knows that it is registered, and not fenced.

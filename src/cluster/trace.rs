@@ -179,6 +179,7 @@ fn told(record: &MetadataRecord, image: &Image) -> Option<String> {
         MetadataRecord::RegisterBroker { id, epoch, .. } => {
             format!("broker {id} is registered, epoch {}", epoch.0)
         }
+        MetadataRecord::UnregisterBroker { id } => format!("broker {id} is not registered any more"),
         MetadataRecord::BrokerChange { id, fenced: true, .. } => format!("broker {id} is fenced"),
         MetadataRecord::BrokerChange { id, fenced: false, .. } => {
             format!("broker {id} is not fenced any more")
@@ -205,6 +206,10 @@ fn told_state(state: &PartitionState) -> String {
     let mut told = format!("{leader} leads in epoch {}, in sync: {isr}", state.leader_epoch);
     if !state.elr.is_empty() {
         told.push_str(&format!(", eligible: {}", ids(&mut state.elr.iter())));
+    }
+    if state.is_reassigning() {
+        let (to, from) = (ids(&mut state.adding.iter()), ids(&mut state.removing.iter()));
+        told.push_str(&format!(", on its way to: {to}, from: {from}"));
     }
     told
 }

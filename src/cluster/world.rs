@@ -22,7 +22,7 @@ use crate::{
     group::Limits,
     node::{Node, NodeConfig, OnProgress, Replication},
     prng::Prng,
-    sync::{AtomicBool, Mutex, MutexGuard, Ordering},
+    sync::{AtomicBool, AtomicI64, AtomicU64, Mutex, MutexGuard, Ordering},
     types::{BrokerId, Instant},
 };
 use std::{
@@ -47,6 +47,8 @@ pub(super) struct World {
     /// Whether an invariant was found broken: nothing happens any more, also not to clients that are dropped in the panic.
     broken: AtomicBool,
     settings: Settings,
+    /// How many bytes a second a broker may copy of partitions that are on their way to it.
+    throttle: Arc<AtomicU64>,
     /// What brokers tell clients, and who looks at it and at them after every event.
     witness: Option<Arc<Witness>>,
     checker: Option<Mutex<Checker>>,
@@ -78,6 +80,8 @@ struct Host {
     /// Whether it is so because its disk is slow.
     waits: bool,
     incarnations: u64,
+    /// How far its calendar is ahead of the cluster's, in milliseconds.
+    skew: Arc<AtomicI64>,
     was_closed: bool,
     wake_at: Instant,
 }
@@ -108,6 +112,7 @@ impl World {
             closed: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             settings,
+            throttle: Arc::new(AtomicU64::new(u64::MAX)),
             witness,
             checker,
             hosts: Mutex::default(),
@@ -124,6 +129,7 @@ impl World {
             paused: None,
             waits: false,
             incarnations: 0,
+            skew: Arc::default(),
             was_closed: false,
             wake_at: Instant::MAX,
         };
@@ -142,6 +148,41 @@ impl World {
         self.add_host(id);
         self.start(id)?;
         Ok(id)
+    }
+
+    /// Whether a broker may be taken out of the cluster.
+    pub(super) fn check_may_leave(&self, id: BrokerId) -> Result<()> {
+        self.host(id)?;
+        if self.voters().any(|voter| voter == id) {
+            return Err(Error::IllegalState(format!("broker {id} has a vote on who the controller is")));
+        }
+        Ok(())
+    }
+
+    /// Takes a machine away whose process has ended.
+    pub(super) fn remove_broker(&self, id: BrokerId) -> Result<()> {
+        self.check_may_leave(id)?;
+        self.hosts.lock().remove(&id);
+        self.post.remove_broker(id);
+        self.log(format_args!("broker {id} is gone for good"));
+        Ok(())
+    }
+
+    /// How fast partitions may be copied that are on their way.
+    pub(super) fn set_throttle(&self, bytes_per_second: Option<u64>) {
+        self.throttle.store(bytes_per_second.map_or(u64::MAX, |rate| rate.max(1)), Ordering::Release);
+        match bytes_per_second {
+            Some(rate) => self.log(format_args!("partitions move at {rate} bytes a second")),
+            None => self.log("partitions move as fast as they can"),
+        }
+    }
+
+    /// Sets how far a machine's calendar is ahead of the cluster's.
+    pub(super) fn set_clock_skew(&self, id: BrokerId, millis: i64) -> Result<()> {
+        let mut host = self.host(id)?;
+        host.get()?.skew.store(millis, Ordering::Release);
+        self.log(format_args!("the clock of broker {id} is {millis} ms ahead"));
+        Ok(())
     }
 
     /// Who has a vote on who the controller is: those whom the cluster began with.
@@ -201,6 +242,7 @@ impl World {
             dir: dir.clone(),
             storage: Arc::clone(&storage),
             clock: clock.clone(),
+            skew: Arc::clone(&host.skew),
             prng: prng.fork("node"),
             topic_defaults: self.settings.topic_defaults.clone(),
             retention_check_interval: Duration::from_secs(300),
@@ -223,6 +265,7 @@ impl World {
             boot: host.disk.power_cuts(),
             node,
             was_closed: host.was_closed,
+            throttle: Arc::clone(&self.throttle),
             witness: self.witness.clone(),
         })
     }

@@ -5,7 +5,8 @@ use crate::{
     error::{Error, Result},
     rpc::{
         AllocateProducerIdsRequest, AllocateProducerIdsResponse, BrokerHeartbeatRequest,
-        BrokerHeartbeatResponse, RegisterBrokerRequest, RegisterBrokerResponse,
+        BrokerHeartbeatResponse, Done, RegisterBrokerRequest, RegisterBrokerResponse,
+        UnregisterBrokerRequest,
         metadata_record::{MetadataRecord, PartitionState},
     },
     types::{BrokerEpoch, BrokerId, Instant, Offset},
@@ -127,6 +128,25 @@ impl Controller {
             self.fence(&[id]);
         }
         may_go
+    }
+
+    /// Forgets a broker that is gone, and has nothing.
+    pub(super) fn unregister(&mut self, request: &UnregisterBrokerRequest) -> Result<Done> {
+        let id = request.id;
+        let Some(broker) = self.image.brokers.get(&id) else {
+            return Err(Error::BrokerIdNotRegistered { broker: id });
+        };
+        let refused =
+            |why: &str| Err(Error::IllegalState(format!("broker {id} cannot be unregistered: {why}")));
+        if !broker.fenced {
+            return refused("it is there");
+        }
+        if !self.image.partitions_where(|state| state.replicas.contains(&id)).is_empty() {
+            return refused("it has partitions");
+        }
+        self.sessions.remove(&id);
+        self.decide(MetadataRecord::UnregisterBroker { id });
+        Ok(Done)
     }
 
     pub(super) fn allocate_producer_ids(

@@ -100,6 +100,7 @@ impl Image {
                     topic.partitions.insert(*partition, state.clone());
                 }
             }
+            MetadataRecord::UnregisterBroker { id } => drop(self.brokers.remove(id)),
             MetadataRecord::ProducerIds { next } => self.next_producer_id = *next,
             // What only an embedded broker notes.
             MetadataRecord::Gaps { .. } | MetadataRecord::Adopting { .. } => {}

@@ -3,6 +3,7 @@
 //! All of it is pure: requests and events go in, records and effects come out. No clock, no file, no lock; random numbers are
 //! handed in.
 
+mod balance;
 mod brokers;
 mod election;
 mod image;
@@ -14,6 +15,7 @@ mod reassignment;
 mod tests;
 mod topics;
 
+pub(crate) use balance::spread;
 pub(crate) use image::Image;
 
 use crate::{
@@ -34,11 +36,14 @@ use std::{
 pub(crate) struct ControllerConfig {
     /// A broker that is not heard for as long is fenced. (`broker.session.timeout.ms`)
     pub(crate) session_timeout: Duration,
+    /// How often it looks for brokers that lead too little of what prefers them; `None`: never.
+    /// (`leader.imbalance.check.interval.seconds`)
+    pub(crate) leader_check: Option<Duration>,
 }
 
 impl Default for ControllerConfig {
     fn default() -> Self {
-        Self { session_timeout: Duration::from_secs(9) }
+        Self { session_timeout: Duration::from_secs(9), leader_check: Some(Duration::from_secs(300)) }
     }
 }
 
@@ -56,6 +61,8 @@ pub(crate) struct Controller {
     next: Index,
     /// What this call has decided so far.
     decided: Vec<MetadataRecord>,
+    /// When it looks next at whether preferred leaders lead.
+    leader_check_at: Instant,
     /// Of the brokers that are not fenced.
     sessions: BTreeMap<BrokerId, Session>,
 }
@@ -89,7 +96,8 @@ impl Controller {
             moved_at: Index(next.0.saturating_sub(1)),
         };
         let sessions = unfenced.map(|(id, _)| (*id, session)).collect();
-        Self { image, config, prng, next, decided: Vec::new(), sessions }
+        let leader_check_at = config.leader_check.map_or(Instant::MAX, |interval| now.plus(interval));
+        Self { image, config, prng, next, decided: Vec::new(), leader_check_at, sessions }
     }
 
     /// Answers a request: see [`Controller`] for what is to be done with the records. Where there is an error there are none.
@@ -108,6 +116,7 @@ impl Controller {
             Request::AlterPartitionReassignments(request) => {
                 self.reassign(request).map(Response::AlterPartitionReassignments)
             }
+            Request::UnregisterBroker(request) => self.unregister(request).map(Response::UnregisterBroker),
             Request::ListPartitionReassignments(_) => {
                 Ok(Response::ListPartitionReassignments(self.list_reassignments()))
             }
@@ -123,17 +132,23 @@ impl Controller {
         (self.take_decided(), answer)
     }
 
-    /// Fences the brokers that were not heard for too long.
+    /// Fences the brokers that were not heard for too long, and has preferred leaders lead where too few do.
     pub(crate) fn tick(&mut self, now: Instant) -> Vec<MetadataRecord> {
         let silent = self.sessions.iter().filter(|(_, session)| session.ends <= now);
         let silent: Vec<BrokerId> = silent.map(|(id, _)| *id).collect();
         self.fence(&silent);
+        if self.leader_check_at <= now {
+            self.leader_check_at =
+                self.config.leader_check.map_or(Instant::MAX, |interval| now.plus(interval));
+            self.balance_leaders();
+        }
         self.take_decided()
     }
 
     /// When it wants a [`tick`](Self::tick).
     pub(crate) fn next_deadline(&self) -> Instant {
-        self.sessions.values().map(|session| session.ends).min().unwrap_or(Instant::MAX)
+        let sessions = self.sessions.values().map(|session| session.ends);
+        sessions.chain([self.leader_check_at]).min().unwrap_or(Instant::MAX)
     }
 
     /// What it goes by: all that is appended.

@@ -6,7 +6,7 @@ use crate::{
     rpc::{AlterPartitionRequest, Done, ElectLeadersRequest, metadata_record::PartitionState},
     types::{BrokerEpoch, BrokerId, ElectionType, TopicId},
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Controller {
     /// A leader's ISR is taken if the leader knows how things are, and all in it are there under the registrations by which
@@ -47,6 +47,25 @@ impl Controller {
     fn is_eligible(&self, id: BrokerId, epoch: Option<BrokerEpoch>) -> bool {
         let broker = self.image.broker(id).filter(|broker| broker.is_active());
         broker.is_some_and(|broker| epoch.is_none_or(|epoch| epoch == broker.epoch))
+    }
+
+    /// Has preferred leaders lead all that prefers them, where a broker does not lead more than a tenth of it.
+    /// (`auto.leader.rebalance.enable`, `leader.imbalance.per.broker.percentage`)
+    pub(super) fn balance_leaders(&mut self) {
+        let mut of_broker: BTreeMap<BrokerId, (usize, Vec<(TopicId, i32)>)> = BTreeMap::new();
+        for at in self.image.partitions_where(|state| !state.replicas.is_empty()) {
+            let Some(state) = self.image.partition(at.0, at.1) else { continue };
+            let Some(preferred) = state.replicas.first() else { continue };
+            let (all, missing) = of_broker.entry(*preferred).or_default();
+            *all += 1;
+            if state.leader != Some(*preferred) {
+                missing.push(at);
+            }
+        }
+        let uneven = of_broker.into_values().filter(|(all, missing)| missing.len() * 10 > *all);
+        for at in uneven.flat_map(|(_, missing)| missing).collect::<Vec<_>>() {
+            self.change_partition(at, None, None, Election::Preferred);
+        }
     }
 
     pub(super) fn elect_leaders(&mut self, request: &ElectLeadersRequest) -> Result<Done> {

@@ -53,7 +53,7 @@ impl Controller {
         for topic in self.image.topics.values() {
             let moving = topic.partitions.iter().filter(|(_, state)| state.is_reassigning());
             reassignments.extend(moving.map(|(number, state)| Reassignment {
-                partition: TopicPartition::new(&*topic.name, *number),
+                partition: TopicPartition::new(&topic.name, *number),
                 replicas: state.replicas.clone(),
                 adding: state.adding.iter().copied().collect(),
                 removing: state.removing.iter().copied().collect(),

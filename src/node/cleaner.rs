@@ -127,7 +127,7 @@ impl Node {
     /// The log that is most in need of cleaning, of those that are due; or what kept it from being cleaned.
     fn dirtiest(&self, cleaner: &mut Cleaner) -> (Option<Current>, Option<Told>) {
         let partitions: Vec<Arc<Partition>> = self.topics.read().partitions().cloned().collect();
-        let (now, mut most) = (self.clock.wall(), None);
+        let (now, mut most) = (self.wall(), None);
         for partition in
             partitions.into_iter().filter(|partition| !cleaner.damaged.contains(&partition.key()))
         {
@@ -165,7 +165,7 @@ impl Node {
         let Some(log) = state.log_if_any()? else { return Ok(None) };
         let high_watermark = partition.high_watermark(log);
         let how = How { hash, memory: MEMORY, thorough };
-        let begun = log.begin_cleaning(self.clock.wall(), high_watermark, how)?;
+        let begun = log.begin_cleaning(self.wall(), high_watermark, how)?;
         drop(state);
         // A recovery must not take what is cleaned for what was lost.
         if begun.is_some() {

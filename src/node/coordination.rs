@@ -105,7 +105,7 @@ impl Node {
             return Ok(());
         }
         if let Some(partition) = self.partition_named(OFFSETS_TOPIC, number) {
-            let wall = self.clock.wall();
+            let wall = self.wall();
             for id in self.replay(groups, &partition)? {
                 let group = groups.by_id.get_mut(&id);
                 if group.is_some_and(|group| {

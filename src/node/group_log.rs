@@ -23,7 +23,7 @@ impl Node {
         partition: &Arc<Partition>,
         records: &[GroupRecord],
     ) -> Result<Produced> {
-        let now = self.clock.wall();
+        let now = self.wall();
         let mut buffer = Vec::new();
         let mut writer = BatchWriter::new(&mut buffer);
         for record in records {

@@ -228,7 +228,7 @@ impl Node {
 
     /// Gives a group an event, and goes on until it has nothing more to write that is in the log at once.
     pub(super) fn step(&self, groups: &mut Groups, id: &str, request: RequestId, event: Event) -> Told {
-        let at = Times { now: self.clock.now(), wall: self.clock.wall() };
+        let at = Times { now: self.clock.now(), wall: self.wall() };
         let limits = self.group_limits;
         let group = groups.by_id.entry(id.to_owned()).or_insert_with(|| Group::new(id, limits));
         let mut events = VecDeque::from([event]);

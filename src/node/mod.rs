@@ -72,7 +72,7 @@ use crate::{
         Response, Service, Timed,
     },
     sync::{AtomicBool, AtomicI64, Mutex, Ordering, RwLock, Version},
-    types::{BrokerId, Instant},
+    types::{BrokerId, Instant, Timestamp},
 };
 use background::{Background, Job};
 use checkpoints::Written;
@@ -99,6 +99,8 @@ pub(crate) struct NodeConfig {
     pub(crate) dir: PathBuf,
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) clock: Clock,
+    /// How far the broker's calendar is ahead of the clock's, in milliseconds. It may change.
+    pub(crate) skew: Arc<AtomicI64>,
     pub(crate) prng: Prng,
     pub(crate) topic_defaults: TopicConfig,
     pub(crate) retention_check_interval: Duration,
@@ -134,6 +136,8 @@ pub(crate) struct Node {
     slots: Arc<Version>,
     /// Of what clients know of topics: changes when one comes, or gets partitions.
     metadata: Version,
+    /// How far its calendar is ahead of the clock's, in milliseconds.
+    skew: Arc<AtomicI64>,
     starts: Mutex<()>,
     checkpoint: Mutex<Written>,
     cleaner: Mutex<Cleaner>,
@@ -193,6 +197,12 @@ enum Task {
 }
 
 impl Node {
+    /// What the broker's calendar says, for records.
+    fn wall(&self) -> Timestamp {
+        let ahead = self.skew.load(Ordering::Relaxed);
+        Timestamp::from_millis(self.clock.wall().as_millis().saturating_add(ahead))
+    }
+
     fn check_open(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
     }
@@ -352,7 +362,8 @@ impl Node {
             | Request::BrokerHeartbeat(_)
             | Request::AlterPartition(_)
             | Request::AllocateProducerIds(_)
-            | Request::InitProducerId(_) => return Err(Error::NotController),
+            | Request::InitProducerId(_)
+            | Request::UnregisterBroker(_) => return Err(Error::NotController),
             // What may be answered later.
             Request::DeleteRecords(_)
             | Request::JoinGroup(_)

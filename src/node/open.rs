@@ -73,6 +73,7 @@ impl Node {
             groups: Mutex::new(Groups::default()),
             slots: topics.version(),
             metadata: Version::default(),
+            skew: config.skew,
             topics: RwLock::new(topics),
             starts: Mutex::new(()),
             checkpoint: Mutex::new(Written::default()),

@@ -101,7 +101,7 @@ impl Node {
             return self.appended_before(partition, &known, by_broker, durability);
         }
         // Under the lock, so that times do not go back within a log.
-        let log_append_time = by_broker.then(|| self.clock.wall());
+        let log_append_time = by_broker.then(|| self.wall());
         if let Some(now) = log_append_time {
             batch.set_log_append_time(now);
         }
@@ -179,7 +179,7 @@ impl Node {
         if max_timestamp <= self.last_wall.load(Ordering::Relaxed).saturating_add(limit_ms) {
             return Ok(());
         }
-        let now = self.clock.wall();
+        let now = self.wall();
         self.last_wall.store(now.as_millis(), Ordering::Relaxed);
         if max_timestamp > now.as_millis().saturating_add(limit_ms) {
             let timestamp = Timestamp::from_millis(max_timestamp);
@@ -196,7 +196,7 @@ impl Node {
         }
         let oldest = match settings.timestamp_before_max {
             Duration::MAX => i64::MIN,
-            before => self.clock.wall().as_millis().saturating_sub(millis(before)),
+            before => self.wall().as_millis().saturating_sub(millis(before)),
         };
         let keyed = settings.cleanup_policy.compacts();
         if !keyed && (!by_producer || oldest == i64::MIN) {

@@ -49,7 +49,7 @@ impl Node {
         self.check_open()?;
         let one_at_a_time = self.starts.lock();
         let partitions: Vec<Arc<Partition>> = self.topics.read().partitions().cloned().collect();
-        let now = self.clock.wall();
+        let now = self.wall();
         let expire = |partition: &Arc<Partition>| match partition.expire(now)? {
             true => partition.write_epochs(),
             false => Ok(()),

@@ -34,6 +34,7 @@ fn open_as(
         dir: "data".into(),
         storage: disk.boot(),
         clock: Clock::Manual(clock.clone()),
+        skew: Arc::default(),
         prng: Prng::new(disk.sessions()),
         topic_defaults: TopicConfig::new(),
         retention_check_interval: Duration::MAX,

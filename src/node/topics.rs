@@ -303,6 +303,7 @@ fn entries(records: Vec<MetadataRecord>) -> Result<Vec<TopicEntry>, String> {
             MetadataRecord::RegisterBroker { .. }
             | MetadataRecord::BrokerChange { .. }
             | MetadataRecord::Partition { .. }
+            | MetadataRecord::UnregisterBroker { .. }
             | MetadataRecord::ProducerIds { .. } => return Err("it has a cluster's records".to_owned()),
         };
         if let MetadataRecord::Topic { name, partitions, .. } = record {

@@ -94,3 +94,9 @@ pub(crate) struct Reassignment {
     pub(crate) adding: Vec<BrokerId>,
     pub(crate) removing: Vec<BrokerId>,
 }
+
+/// A broker that is gone for good is to be forgotten.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UnregisterBrokerRequest {
+    pub(crate) id: BrokerId,
+}

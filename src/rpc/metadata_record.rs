@@ -25,6 +25,8 @@ pub(crate) enum MetadataRecord {
     Partition { topic: TopicId, partition: i32, state: PartitionState },
     /// The first producer id that nobody has.
     ProducerIds { next: i64 },
+    /// A broker is gone for good.
+    UnregisterBroker { id: BrokerId },
 }
 
 /// Who has a partition, and who leads. (Kafka: `PartitionRegistration`)
@@ -66,6 +68,10 @@ impl PartitionState {
 
     /// Whether somebody leads from now on who did not have, for all that is known, everything that was acknowledged.
     pub(crate) fn is_unclean_behind(&self, before: &Self) -> bool {
+        // Who was found in sync just now, as the last of those that were added.
+        if before.is_reassigning() && !self.is_reassigning() {
+            return false;
+        }
         let had_all = |leader: BrokerId| before.isr.contains(&leader) || before.elr.contains(&leader);
         self.leader_epoch != before.leader_epoch && self.leader.is_some_and(|leader| !had_all(leader))
     }
@@ -154,6 +160,10 @@ fn put_of_cluster(payload: &mut Vec<u8>, record: &MetadataRecord) -> u8 {
             payload.extend(next.to_be_bytes());
             9
         }
+        MetadataRecord::UnregisterBroker { id } => {
+            payload.extend(id.get().to_be_bytes());
+            10
+        }
         // The topics', which the caller writes.
         _ => 0,
     }
@@ -222,6 +232,7 @@ fn record(input: &mut Input<'_>) -> Option<MetadataRecord> {
             state: payload.partition()?,
         },
         9 => MetadataRecord::ProducerIds { next: payload.i64()? },
+        10 => MetadataRecord::UnregisterBroker { id: payload.broker()?? },
         _ => return None,
     };
     payload.0.is_empty().then_some(record)
@@ -316,6 +327,7 @@ mod tests {
             },
             MetadataRecord::Partition { topic: a, partition: 2, state: partition() },
             MetadataRecord::ProducerIds { next: 2000 },
+            MetadataRecord::UnregisterBroker { id: 3.into() },
         ]
     }
 

@@ -23,7 +23,7 @@ pub(crate) use cluster::{
     AllocateProducerIdsRequest, AllocateProducerIdsResponse, AlterPartitionReassignmentsRequest,
     AlterPartitionRequest, BrokerHeartbeatRequest, BrokerHeartbeatResponse, ElectLeadersRequest,
     ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse, Reassignment,
-    RegisterBrokerRequest, RegisterBrokerResponse,
+    RegisterBrokerRequest, RegisterBrokerResponse, UnregisterBrokerRequest,
 };
 pub(crate) use fetch::{AbortedTransaction, FetchPartition, FetchRequest, FetchResponse, Fetched};
 pub(crate) use group::{
@@ -187,6 +187,7 @@ calls! {
     AllocateProducerIds(AllocateProducerIdsRequest) -> AllocateProducerIdsResponse,
     ElectLeaders(ElectLeadersRequest) -> Done,
     AlterPartitionReassignments(AlterPartitionReassignmentsRequest) -> Done,
+    UnregisterBroker(UnregisterBrokerRequest) -> Done,
     ListPartitionReassignments(ListPartitionReassignmentsRequest) -> ListPartitionReassignmentsResponse,
     InitProducerId(InitProducerIdRequest) -> InitProducerIdResponse,
 }

@@ -30,6 +30,7 @@ pub(super) fn is_for_controller(request: &Request) -> bool {
             | Request::ElectLeaders(_)
             | Request::AlterPartitionReassignments(_)
             | Request::ListPartitionReassignments(_)
+            | Request::UnregisterBroker(_)
     )
 }
 

@@ -4,6 +4,7 @@ use super::{About, Message, Question, Running, Told};
 use crate::{
     error::Result,
     rpc::{ReplicaFetchRequest, ReplicaFetchResponse},
+    sync::{AtomicU64, Ordering},
     types::{BrokerId, Instant},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -17,14 +18,53 @@ fn backoff(failures: u32, most: Duration) -> Duration {
     }
 }
 
+/// Paces what is copied of partitions that are on their way to a broker.
+#[derive(Debug)]
+pub(super) struct Throttle {
+    rate: Arc<AtomicU64>,
+    /// Until then nothing of them is asked for.
+    rests_until: Instant,
+}
+
+impl Throttle {
+    pub(super) fn new(rate: Arc<AtomicU64>) -> Self {
+        Self { rate, rests_until: Instant::default() }
+    }
+
+    /// So many bytes have come.
+    fn took(&mut self, bytes: usize, now: Instant) {
+        let rate = self.rate.load(Ordering::Acquire);
+        if rate < u64::MAX && bytes > 0 {
+            let pause = Duration::from_secs_f64(bytes as f64 / rate as f64);
+            self.rests_until = self.rests_until.max(now).plus(pause);
+        }
+    }
+
+    /// How much may come at a time, and when again; `None`: nothing now.
+    fn allows(&self, now: Instant) -> Option<usize> {
+        let rate = self.rate.load(Ordering::Acquire);
+        let limit = usize::try_from(rate).unwrap_or(usize::MAX);
+        (rate == u64::MAX || self.rests_until <= now).then_some(limit)
+    }
+}
+
 impl Running {
     /// Asks those leaders that are to be asked now.
     pub(super) fn copy(&mut self, now: Instant) {
         let due = |at: &Option<Instant>| at.is_some_and(|at| at <= now);
         let due: Vec<BrokerId> = self.leaders.iter().filter(|(_, at)| due(at)).map(|(id, _)| *id).collect();
         for leader in due {
-            let wait = now.plus(self.timing.fetch_wait);
-            match self.node.next_replica_fetch(leader, wait) {
+            let allowed = self.throttle.allows(now);
+            let mut wait = now.plus(self.timing.fetch_wait);
+            if allowed.is_none() {
+                wait = wait.min(self.throttle.rests_until);
+            }
+            match self.node.next_replica_fetch(leader, wait, allowed) {
+                // All that follows it is to wait.
+                Some(request) if request.partitions.is_empty() => {
+                    let next = self.throttle.rests_until.max(now.plus(self.timing.backoff));
+                    self.leaders.insert(leader, Some(next));
+                }
                 Some(request) => {
                     self.leaders.insert(leader, None);
                     let question = Question::Copy(request.clone());
@@ -49,7 +89,10 @@ impl Running {
         answer: Result<ReplicaFetchResponse>,
         now: Instant,
     ) {
-        let all = answer.is_ok_and(|response| self.node.replica_fetched(request, response));
+        let all = answer.is_ok_and(|response| {
+            self.throttle.took(self.node.throttled_bytes(request, &response), now);
+            self.node.replica_fetched(request, response)
+        });
         let failures = self.copy_failures.entry(leader).or_default();
         *failures = if all { 0 } else { *failures + 1 };
         let next = now.plus(backoff(*failures, self.timing.backoff));

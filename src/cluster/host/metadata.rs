@@ -69,7 +69,10 @@ impl Running {
             let Some(entry) = self.quorum.entry(next) else { break };
             for record in entry.payload.iter() {
                 changes.note(record, next);
-                self.brokers_changed |= matches!(record, MetadataRecord::RegisterBroker { .. });
+                self.brokers_changed |= matches!(
+                    record,
+                    MetadataRecord::RegisterBroker { .. } | MetadataRecord::UnregisterBroker { .. }
+                );
                 self.trace.applied(now, (self.id, next.0), record, &self.image);
                 self.image.apply(record);
             }
@@ -125,6 +128,7 @@ impl Running {
         let active = state.replicas.iter().filter(|id| self.image.is_active(**id));
         Leadership {
             leader: state.leader,
+            is_adding: state.adding.contains(&self.id) && !state.isr.contains(&self.id),
             state: LeaderState {
                 epoch: state.leader_epoch,
                 partition_epoch: state.partition_epoch.0,
@@ -160,7 +164,9 @@ impl Changes {
             MetadataRecord::Partition { topic, partition, .. } => {
                 self.partitions.insert((*topic, *partition));
             }
-            MetadataRecord::RegisterBroker { .. } | MetadataRecord::BrokerChange { .. } => {
+            MetadataRecord::RegisterBroker { .. }
+            | MetadataRecord::BrokerChange { .. }
+            | MetadataRecord::UnregisterBroker { .. } => {
                 self.brokers = true;
                 return;
             }

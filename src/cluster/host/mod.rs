@@ -29,6 +29,7 @@ use crate::{
         Answer, ProduceRequest, ProduceResponse, ReplicaFetchRequest, ReplicaFetchResponse, Request,
         Response, Service, Ticket, metadata_record::MetadataRecord,
     },
+    sync::AtomicU64,
     types::{Acks, BrokerEpoch, BrokerId, Instant},
 };
 use std::{
@@ -109,6 +110,8 @@ pub(super) struct Timing {
     /// How often it tells the controller that it is there. (`broker.heartbeat.interval.ms`)
     pub(super) heartbeat: Duration,
     pub(super) session_timeout: Duration,
+    /// How often the controller looks at whether preferred leaders lead; `None`: never.
+    pub(super) leader_check: Option<Duration>,
     /// How long a leader waits for something that a follower does not have. (`replica.fetch.wait.max.ms`)
     pub(super) fetch_wait: Duration,
     /// How long what failed is left alone. (`replica.fetch.backoff.ms`)
@@ -122,6 +125,7 @@ impl Default for Timing {
         Self {
             heartbeat: Duration::from_millis(500),
             session_timeout: Duration::from_secs(3),
+            leader_check: Some(Duration::from_secs(300)),
             fetch_wait: Duration::from_millis(500),
             backoff: Duration::from_millis(100),
             patience: Duration::from_secs(1),
@@ -199,6 +203,8 @@ pub(super) struct Running {
     early: Vec<Arc<early::EarlyWord>>,
     /// Whether it is to end in order, and how far that is.
     shutdown: Shutdown,
+    /// How fast it may copy what is on its way to it.
+    throttle: copying::Throttle,
     /// What its disk has refused: the process ends.
     failed: Option<Error>,
     witness: Option<Arc<Witness>>,
@@ -221,6 +227,8 @@ pub(super) struct Start {
     pub(super) node: Arc<Node>,
     /// Whether the process before this one had ended in order, with all that its broker ever had.
     pub(super) was_closed: bool,
+    /// Bytes a second; see [`Cluster::set_replication_throttle`](crate::Cluster::set_replication_throttle).
+    pub(super) throttle: Arc<AtomicU64>,
     /// Who is to know what clients are told.
     pub(super) witness: Option<Arc<Witness>>,
 }
@@ -275,6 +283,7 @@ impl Running {
             connections: Vec::new(),
             early: Vec::new(),
             shutdown: Shutdown::No,
+            throttle: copying::Throttle::new(start.throttle),
             failed: None,
             witness: start.witness,
         })
@@ -494,5 +503,5 @@ impl Running {
 
 /// The active controller goes by the same times on every broker.
 fn controller_config(timing: Timing) -> ControllerConfig {
-    ControllerConfig { session_timeout: timing.session_timeout }
+    ControllerConfig { session_timeout: timing.session_timeout, leader_check: timing.leader_check }
 }

@@ -186,3 +186,111 @@ fn a_group_goes_on_as_its_coordinator_moves() {
     let records = consumer.poll(Duration::from_secs(5)).unwrap();
     assert_eq!(records.iter().map(|record| record.value_str().unwrap()).collect::<Vec<_>>(), ["10"]);
 }
+
+#[test]
+fn partitions_spread_over_brokers_that_come_and_leave_those_that_go() {
+    for seed in seeds(3) {
+        let config = TopicConfig::new().partitions(9).replication_factor(2).min_insync_replicas(1);
+        let cluster = Cluster::builder().seed(seed).offsets_topic_partitions(3).check_invariants(true);
+        let cluster = cluster.topic("t", config).start().unwrap();
+        for n in 0..90 {
+            put(&cluster, &n.to_string()).unwrap();
+        }
+        let mut consumer = cluster.consumer("g").subscribe("t").unwrap();
+        let mut consumed = 0;
+        while consumed < 50 {
+            let records = consumer.poll(Duration::from_secs(5)).unwrap();
+            consumed += records.len();
+            consumer.commit_offsets(&records).unwrap();
+        }
+        drop(consumer);
+        let (fourth, fifth) = (cluster.add_broker().unwrap(), cluster.add_broker().unwrap());
+        cluster.rebalance(Duration::from_secs(120)).unwrap();
+        let all = (0..9).map(|n| ("t", n)).chain((0..3).map(|n| ("__consumer_offsets", n)));
+        let leaders: Vec<BrokerId> = all.map(|(topic, n)| cluster.leader(topic, n).unwrap()).collect();
+        let led = |id: BrokerId| leaders.iter().filter(|leader| **leader == id).count();
+        let leads = cluster.brokers().into_iter().map(led).collect::<Vec<_>>();
+        assert!(leads.iter().all(|count| (2..=3).contains(count)), "seed {seed}: {leads:?}");
+        cluster.rebalance(Duration::from_secs(1)).unwrap();
+        cluster.decommission(fourth, Duration::from_secs(120)).unwrap();
+        assert_eq!(numbers(&cluster.brokers()), [1, 2, 3, 5]);
+        assert!(matches!(cluster.restart(fourth), Err(Error::IllegalState(_))));
+        cluster.decommission(fifth, Duration::from_secs(120)).unwrap();
+        cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
+        let mut values = read(&cluster);
+        values.sort_by_key(|value| value.parse::<u32>().unwrap());
+        assert_eq!(values, (0..90).map(|n| n.to_string()).collect::<Vec<_>>(), "seed {seed}");
+        let mut consumer = cluster.consumer("g").subscribe("t").unwrap();
+        while consumed < 90 {
+            let records = consumer.poll(Duration::from_secs(5)).unwrap();
+            assert!(!records.is_empty(), "seed {seed}: the group has lost its way at {consumed}");
+            consumed += records.len();
+        }
+        assert!(consumer.poll(Duration::from_millis(100)).unwrap().is_empty(), "seed {seed}");
+    }
+}
+
+#[test]
+fn who_cannot_go_is_told_why() {
+    let cluster = Cluster::builder().brokers(2).topic("t", TopicConfig::new()).start().unwrap();
+    let within = Duration::from_secs(10);
+    let refused = |id: i32| cluster.decommission(id, within).unwrap_err();
+    assert!(refused(1).to_string().contains("has a vote"), "{}", refused(1));
+    assert!(refused(9).to_string().contains("there is no broker 9"));
+    let third = cluster.add_broker().unwrap();
+    cluster.create_topic("u", TopicConfig::new().replication_factor(3)).unwrap();
+    assert!(matches!(refused(third.get()), Error::InvalidReplicationFactor { .. }));
+    // It waits for one that is not there.
+    cluster.admin().delete_topic("u").unwrap();
+    cluster.create_topic("v", TopicConfig::new().partitions(3).replication_factor(1)).unwrap();
+    cluster.kill(third).unwrap();
+    assert!(matches!(refused(third.get()), Error::Timeout));
+    cluster.restart(third).unwrap();
+    cluster.decommission(third, Duration::from_secs(60)).unwrap();
+}
+
+#[test]
+fn what_is_on_its_way_is_copied_no_faster_than_allowed_and_others_are() {
+    let config = TopicConfig::new().replication_factor(2).min_insync_replicas(2);
+    let cluster = Cluster::builder().seed(3).topic("t", config).start().unwrap();
+    let value = vec![b'x'; 10_000];
+    for _ in 0..50 {
+        cluster.produce(Record::to("t").value(&value)).unwrap();
+    }
+    cluster.set_replication_throttle(Some(50_000));
+    let third =
+        (1..=3).map(BrokerId::from).find(|id| !cluster.replicas("t", 0).unwrap().contains(id)).unwrap();
+    let mut to = cluster.replicas("t", 0).unwrap();
+    to.push(third);
+    let before = cluster.now();
+    cluster.admin().alter_partition_reassignment(("t", 0), to).unwrap();
+    let put_at = cluster.now();
+    put(&cluster, "meanwhile").unwrap();
+    assert!(cluster.now() < put_at + Duration::from_millis(500), "those in sync are as fast as ever");
+    cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
+    let took = cluster.now().as_millis() - before.as_millis();
+    assert!((9_000..13_000).contains(&took), "{took} ms for 500 kB at 50 kB/s");
+}
+
+/// Time stamps and retention go by each broker's own calendar, sessions by none.
+#[test]
+fn a_clock_that_is_ahead_stamps_and_removes_early_and_fences_nobody() {
+    let config = TopicConfig::new().timestamp_type(crate::TimestampType::LogAppendTime).segment_bytes(1024);
+    let config = config.retention_time(Duration::from_secs(3600));
+    let cluster = Cluster::builder().seed(2).check_invariants(true).topic("t", config).start().unwrap();
+    let leader = cluster.leader("t", 0).unwrap();
+    for n in 0..30 {
+        put(&cluster, &n.to_string()).unwrap();
+    }
+    cluster.set_clock_skew(leader, 7_200_000).unwrap();
+    let stamped = cluster.produce(Record::to("t").value("ahead")).unwrap().timestamp;
+    assert!(stamped > cluster.now() + Duration::from_secs(7000));
+    cluster.apply_retention_now().unwrap();
+    let values = read(&cluster);
+    assert!(values.len() < 30 && values.last().is_some_and(|value| value == "ahead"), "{values:?}");
+    cluster.set_clock_skew(leader, -7_200_000).unwrap();
+    cluster.advance(Duration::from_secs(30));
+    assert_eq!(cluster.leader("t", 0).unwrap(), leader);
+    assert_eq!(cluster.isr("t", 0).unwrap().len(), 3);
+    cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
+}

@@ -1,5 +1,6 @@
 //! Single situations, a rule each; [`walk`] has all the others.
 
+mod balance;
 mod reassignment;
 mod topics;
 mod walk;
@@ -9,7 +10,7 @@ use crate::{
     config::TopicConfig,
     rpc::{
         AlterPartitionRequest, BrokerHeartbeatRequest, BrokerHeartbeatResponse, Call, CreateTopicRequest,
-        ElectLeadersRequest, RegisterBrokerRequest, metadata_record::PartitionState,
+        ElectLeadersRequest, RegisterBrokerRequest, UnregisterBrokerRequest, metadata_record::PartitionState,
     },
     types::{BrokerEpoch, ElectionType, LeaderEpoch, PartitionEpoch},
 };

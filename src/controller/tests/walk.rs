@@ -164,7 +164,7 @@ impl Walk {
         }
         let replicas = (self.prng.below(4) > 0).then_some(target);
         let taken_back = replicas.is_none();
-        let partition = TopicPartition::new(&*name, number);
+        let partition = TopicPartition::new(&name, number);
         match self.kept.ask(AlterPartitionReassignmentsRequest { partition, replicas }) {
             Ok(_) => self.mark(if taken_back { "taken back" } else { "moves" }),
             Err(Error::InvalidReplicaAssignment { .. } | Error::NoReassignmentInProgress) => {}

@@ -16,26 +16,46 @@ use std::sync::Arc;
 const MAX_BYTES: usize = 10 << 20;
 
 impl Node {
-    /// What to ask a leader for; `None`: nothing here follows it.
+    /// What to ask a leader for; `None`: nothing here follows it. Of partitions that are on their way here only as many bytes as are
+    /// `allowed`; `None`: they are left out.
     pub(crate) fn next_replica_fetch(
         &self,
         leader: BrokerId,
         deadline: Instant,
+        allowed: Option<usize>,
     ) -> Option<ReplicaFetchRequest> {
         let followed: Vec<Arc<Partition>> = {
             let topics = self.topics.read();
             let follows = |partition: &&Arc<Partition>| partition.lock().role.copies_from() == Some(leader);
             topics.partitions().filter(follows).cloned().collect()
         };
-        let partitions: Vec<_> = followed.iter().filter_map(next_of).collect();
+        let is_throttled = |partition: &&Arc<Partition>| partition.lock().role.is_adding();
+        let throttled = followed.iter().any(|partition| is_throttled(&partition));
+        let asked = followed.iter().filter(|partition| allowed.is_some() || !is_throttled(partition));
+        let partitions: Vec<_> = asked.filter_map(next_of).collect();
         let (from, broker_epoch) = (self.id, self.broker_epoch());
-        (!partitions.is_empty()).then_some(ReplicaFetchRequest {
+        let limit = allowed.filter(|_| throttled).unwrap_or(MAX_BYTES);
+        (!followed.is_empty()).then_some(ReplicaFetchRequest {
             from,
             broker_epoch,
             deadline,
-            max_bytes: MAX_BYTES,
+            max_bytes: MAX_BYTES.min(limit),
             partitions,
         })
+    }
+
+    /// How many bytes have come of partitions that are on their way here.
+    pub(crate) fn throttled_bytes(
+        &self,
+        request: &ReplicaFetchRequest,
+        response: &ReplicaFetchResponse,
+    ) -> usize {
+        let bytes = request.partitions.iter().zip(&response.partitions).map(|(wanted, answer)| {
+            let Ok(ReplicaFetched::Records { records, .. }) = answer else { return 0 };
+            let is_adding = self.partition(wanted.partition).is_ok_and(|there| there.lock().role.is_adding());
+            if is_adding { records.len() } else { 0 }
+        });
+        bytes.sum()
     }
 
     /// Takes in what a leader has answered. `false`: something could not be taken, and is to be tried later.

@@ -56,6 +56,8 @@ pub(crate) struct IsrProposal {
 #[derive(Debug, Clone)]
 pub(crate) struct Leadership {
     pub(crate) leader: Option<BrokerId>,
+    /// Whether this broker is yet to get the partition.
+    pub(crate) is_adding: bool,
     pub(crate) state: LeaderState,
 }
 
@@ -179,7 +181,8 @@ impl Node {
         }
         let is_replica = said.state.replicas.contains(&self.id);
         let was_leader = matches!(state.role, Role::Leader(_));
-        let followed = Followed { leader: said.leader, epoch: said.state.epoch, is_replica };
+        let (leader, epoch, is_adding) = (said.leader, said.state.epoch, said.is_adding);
+        let followed = Followed { leader, epoch, is_replica, is_adding };
         state.role = Role::Follower(followed);
         let woken = state.take_waiting();
         let waiting = state.acknowledgements.take_all();

@@ -25,6 +25,8 @@ pub(in crate::node) struct Followed {
     pub(in crate::node) epoch: LeaderEpoch,
     /// Whether there is a copy here at all.
     pub(in crate::node) is_replica: bool,
+    /// Whether the partition is on its way here: others do not wait for this copy.
+    pub(in crate::node) is_adding: bool,
 }
 
 /// Who is to be told of what a leader has learned.
@@ -38,8 +40,12 @@ pub(in crate::node) struct Told {
 
 impl Role {
     /// Before the controller has said anything.
-    pub(in crate::node) const NOBODY: Self =
-        Self::Follower(Followed { leader: None, epoch: LeaderEpoch(-1), is_replica: false });
+    pub(in crate::node) const NOBODY: Self = Self::Follower(Followed {
+        leader: None,
+        epoch: LeaderEpoch(-1),
+        is_replica: false,
+        is_adding: false,
+    });
 
     /// The newest leader epoch that is known; -1 before the first.
     pub(in crate::node) fn epoch(&self) -> LeaderEpoch {
@@ -56,6 +62,11 @@ impl Role {
             Self::Leader(leader) => Some(leader.epoch()),
             Self::Alone | Self::Follower(_) => None,
         }
+    }
+
+    /// Whether the partition is on its way here.
+    pub(in crate::node) fn is_adding(&self) -> bool {
+        matches!(self, Self::Follower(followed) if followed.is_adding)
     }
 
     /// Whom this copy follows.

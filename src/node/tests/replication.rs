@@ -66,6 +66,7 @@ impl Brokers {
         let ids = |ids: &BTreeSet<i32>| ids.iter().map(|id| BrokerId::from(*id)).collect::<Vec<_>>();
         let all = (1..=self.disks.len() as i32).collect();
         Leadership {
+            is_adding: false,
             leader: self.leader.map(BrokerId::from),
             state: LeaderState {
                 epoch: LeaderEpoch(self.epoch),
@@ -99,7 +100,8 @@ impl Brokers {
     /// A follower's fetch, answered and taken in; gives the answer.
     pub(super) fn copy(&self, to: i32) -> ReplicaFetchResponse {
         let leader = self.leader.unwrap();
-        let request = self.node(to).next_replica_fetch(leader.into(), Instant::default()).unwrap();
+        let request =
+            self.node(to).next_replica_fetch(leader.into(), Instant::default(), Some(usize::MAX)).unwrap();
         let answer = self.node(leader).replica_fetch(request.clone());
         let response = answer.wait(self.node(leader).clock(), Instant::default()).unwrap();
         self.node(to).replica_fetched(&request, response.clone());
@@ -292,7 +294,7 @@ fn an_epoch_in_which_a_copy_led_and_took_nothing_does_not_keep_it_from_following
 fn a_follower_of_an_old_epoch_is_fenced_and_a_stale_leader_takes_nothing() {
     let mut brokers = Brokers::new(2);
     brokers.elect(1);
-    let request = brokers.node(2).next_replica_fetch(1.into(), Instant::default()).unwrap();
+    let request = brokers.node(2).next_replica_fetch(1.into(), Instant::default(), Some(usize::MAX)).unwrap();
     brokers.elect(1);
     let answer = brokers.node(1).replica_fetch(request).wait(brokers.node(1).clock(), Instant::default());
     assert!(matches!(answer.unwrap().partitions[0], Err(Error::FencedLeaderEpoch)));
