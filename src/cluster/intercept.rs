@@ -216,7 +216,8 @@ pub(super) fn fate(
     rules.first(matches).map(|fate| (key, fate))
 }
 
-fn key(request: &ClientRequest) -> ApiKey {
+/// What kind of request it is.
+pub(super) fn key(request: &ClientRequest) -> ApiKey {
     let request = match request {
         ClientRequest::Produce { .. } => return ApiKey::Produce,
         ClientRequest::Fetch { .. } => return ApiKey::Fetch,

@@ -12,7 +12,7 @@ use super::{
     invariants::{Broken, Checker},
     marks::Mark,
     post::{ClientRequest, Event, Post},
-    trace::Trace,
+    trace::{Fact, Trace},
     witness::Witness,
 };
 use crate::{
@@ -106,7 +106,7 @@ impl World {
         let checker = witness.as_ref().map(|witness| Mutex::new(Checker::new(Arc::clone(witness))));
         Arc::new(Self {
             post,
-            trace: Arc::default(),
+            trace: Arc::new(Trace::new(settings.seed)),
             rules: Arc::default(),
             closed: AtomicBool::new(false),
             broken: AtomicBool::new(false),
@@ -125,8 +125,8 @@ impl World {
         self.post.clock().now()
     }
 
-    pub(super) fn log(&self, what: impl Display) {
-        self.trace.add(self.now(), what);
+    pub(super) fn log(&self, fact: Fact) {
+        self.trace.add(self.now(), fact);
     }
 
     /// Refuses what comes after the end.
@@ -155,7 +155,7 @@ impl World {
         host.incarnations += 1;
         let started = self.process(id, host)?;
         (host.running, host.was_closed, host.wake_at) = (Some(Box::new(started)), false, Instant::MAX);
-        self.log(format_args!("broker {id} starts"));
+        self.log(Fact::Started(id));
         self.settle(id, host);
         Ok(())
     }
@@ -201,7 +201,7 @@ impl World {
         let mut host = self.host(id)?;
         self.end(id, host.get()?);
         self.trace.hit(Mark::Killed);
-        self.log(format_args!("broker {id} is killed"));
+        self.log(Fact::Killed(id));
         Ok(())
     }
 
@@ -213,7 +213,7 @@ impl World {
         host.disk.power_cut();
         self.trace.hit(Mark::PowerCut);
         self.lost_power(id);
-        self.log(format_args!("broker {id} loses power"));
+        self.log(Fact::LostPower(id));
         Ok(())
     }
 
@@ -226,7 +226,7 @@ impl World {
         host.was_closed = closed.is_ok() && kept;
         self.end(id, host);
         self.trace.hit(Mark::Stopped);
-        self.log(format_args!("broker {id} stops"));
+        self.log(Fact::Stopped(id));
         closed
     }
 
@@ -250,13 +250,13 @@ impl World {
         host.paused.get_or_insert_default();
         host.waits = false;
         self.trace.hit(Mark::Paused);
-        self.log(format_args!("broker {id} is paused"));
+        self.log(Fact::Paused(id));
         Ok(())
     }
 
     pub(super) fn resume(&self, id: BrokerId) -> Result<()> {
         let mut host = self.host(id)?;
-        self.log(format_args!("broker {id} goes on"));
+        self.log(Fact::WentOn(id));
         let host = host.get()?;
         self.go_on(id, host);
         Ok(())
@@ -382,19 +382,19 @@ impl World {
         let break_off = |request: ClientRequest, error| request.connection().fail(&self.post, at, error);
         match fate {
             Fate::Fail(error) => {
-                self.log(format_args!("broker {at} refuses {key:?}: {error}"));
+                self.log(Fact::RequestRefused { broker: at, api: key, error: error.to_string() });
                 break_off(request, error);
             }
             Fate::LoseRequest => {
-                self.log(format_args!("{key:?} does not reach broker {at}"));
+                self.log(Fact::RequestLost { broker: at, api: key });
                 break_off(request, Error::NetworkException);
             }
             Fate::LoseAnswer => {
-                self.log(format_args!("broker {at}'s answer to {key:?} is lost"));
+                self.log(Fact::AnswerLost { broker: at, api: key });
                 running.asked(request.without_answer(&self.post, at));
             }
             Fate::Delay(by) => {
-                self.log(format_args!("{key:?} reaches broker {at} {by:?} later"));
+                self.log(Fact::RequestDelayed { broker: at, api: key, by });
                 self.post.push(self.now().plus(by), Event::Late { to: at, request });
             }
         }
@@ -426,7 +426,7 @@ impl World {
     fn crash(&self, id: BrokerId, host: &mut Host, why: &dyn Display) {
         let cut = host.has_lost_power();
         self.end(id, host);
-        self.log(format_args!("broker {id} ends: {why}"));
+        self.log(Fact::Ended { broker: id, why: why.to_string() });
         if !cut {
             self.trace.hit(Mark::DiskFailed);
             return;
@@ -454,8 +454,9 @@ impl World {
         }
         if let Err(broken) = checker.look(id, running) {
             self.broken.store(true, Ordering::Release);
-            let (seed, story) = (self.settings.seed, self.trace.snapshot());
             let Broken { invariant, what } = broken;
+            self.log(Fact::Broken { invariant: invariant.to_owned(), what: what.clone() });
+            let (seed, story) = (self.settings.seed, self.trace.snapshot());
             panic!(
                 "an invariant is broken, {invariant}: {what}\nthe cluster's seed is {seed}; what happened:\n{story}"
             );
@@ -476,7 +477,8 @@ impl World {
                 network.block(b, a);
             }
         });
-        self.log(format_args!("nothing passes between {one:?} and {other:?}"));
+        let [one, other] = [one, other].map(|side| side.iter().copied().collect());
+        self.log(Fact::Split { one, other });
         Ok(())
     }
 
@@ -484,14 +486,14 @@ impl World {
     pub(super) fn block(&self, from: BrokerId, to: BrokerId) -> Result<()> {
         [from, to].into_iter().try_for_each(|id| self.host(id).map(drop))?;
         self.post.network(|network| network.block(from, to));
-        self.log(format_args!("nothing passes from broker {from} to broker {to}"));
+        self.log(Fact::Blocked { from, to });
         Ok(())
     }
 
     pub(super) fn isolate(&self, broker: BrokerId) -> Result<()> {
         self.host(broker).map(drop)?;
         self.post.network(|network| network.isolate(broker));
-        self.log(format_args!("broker {broker} is isolated"));
+        self.log(Fact::Isolated(broker));
         Ok(())
     }
 }

@@ -39,7 +39,12 @@ pub(crate) struct Replication {
     proposals: Mutex<Vec<IsrProposal>>,
     /// What the disk has refused in the background.
     failure: Mutex<Option<Error>>,
+    /// High watermarks that leaders here have raised.
+    raised: Mutex<Vec<Raised>>,
 }
+
+/// How far a partition may be read from now on, exclusive, as its leader says.
+pub(crate) type Raised = ((TopicId, i32), Offset);
 
 /// A leader wants another ISR for its partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +71,7 @@ impl Replication {
             broker_epoch: AtomicI64::new(-1),
             proposals: Mutex::default(),
             failure: Mutex::default(),
+            raised: Mutex::default(),
         }
     }
 }
@@ -98,6 +104,13 @@ impl Node {
     /// What the disk has refused in the background.
     pub(crate) fn take_failure(&self) -> Option<Error> {
         self.replication.as_ref()?.failure.lock().take()
+    }
+
+    /// The high watermarks that leaders here have raised since this was asked last, in order.
+    pub(crate) fn take_raised(&self) -> Vec<Raised> {
+        self.replication
+            .as_ref()
+            .map_or_else(Vec::new, |replication| std::mem::take(&mut *replication.raised.lock()))
     }
 
     /// What the controller is to be asked for, since this was asked last.
@@ -263,6 +276,10 @@ impl Node {
         partition.set_watermark(reached);
         if !news.raised {
             return role::Told::default();
+        }
+        if let Some(replication) = &self.replication {
+            let of = (partition.topic_id, partition.name().partition());
+            replication.raised.lock().push((of, reached));
         }
         let acknowledged = state.acknowledgements.take_below(reached);
         role::Told { waiters: state.take_waiting(), acknowledged, enough }
