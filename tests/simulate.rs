@@ -5,11 +5,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 #[path = "../examples/simulate/workload/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the example does more with it")]
 mod workload;
 
 use brooklet::{Acks, BrokerId, Cluster, Mark, ProducerConfig, Record, TopicConfig};
-use std::time::Duration;
-use workload::Report;
+use std::{path::Path, time::Duration};
+use workload::{Faults, Report};
 
 /// Names the seed when it fails.
 struct Named(u64);
@@ -22,9 +23,19 @@ impl Drop for Named {
     }
 }
 
+/// What a seed has come to. Of one that fails a page is left to look at.
 fn run(seed: u64) -> Report {
     let _named = Named(seed);
-    workload::run(seed).0
+    let failure = match workload::attempt(seed, &Faults::All) {
+        Ok((report, _)) => return report,
+        Err(failure) => failure,
+    };
+    if let Some(trace) = &failure.trace {
+        let page = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("simulate-{seed}.html"));
+        std::fs::write(&page, trace.to_html()).unwrap();
+        eprintln!("to look at in a browser: {}", page.display());
+    }
+    panic!("{}", failure.message)
 }
 
 /// What the default seeds must come upon.
