@@ -58,18 +58,22 @@ pub(crate) fn shrink(seed: u64, arguments: &Arguments) -> ExitCode {
         eprintln!("seed {seed} does not fail: there is nothing to shrink");
         return ExitCode::FAILURE;
     };
-    eprintln!("seed {seed} fails with {} faults: {}", first.faults.len(), first.what());
+    eprintln!("seed {seed} fails with {}: {}", count(first.faults.len()), first.what());
     let mut tries = 0;
-    let last = workload::shrink(seed, first, |count, fails| {
+    let last = workload::shrink(seed, first, |some, fails| {
         tries += 1;
-        eprintln!("try {tries}: {count} faults {}", if fails { "still fail" } else { "do not" });
+        eprintln!("try {tries}, with {}: {}", count(some), if fails { "fails" } else { "does not fail" });
         !super::STOPPED.load(Ordering::Relaxed)
     });
     let left = Faults::Only(last.faults.iter().map(|fault| fault.number).collect());
     tell(seed, &last, &left, &arguments.out);
-    println!("{} faults are left after {tries} tries:", last.faults.len());
+    println!("{} left after {tries} tries:", count(last.faults.len()));
     last.faults.iter().for_each(|fault| println!("{:>12.6} {fault}", fault.at.as_secs_f64()));
     ExitCode::SUCCESS
+}
+
+fn count(faults: usize) -> String {
+    format!("{faults} fault{}", if faults == 1 { "" } else { "s" })
 }
 
 /// The page of a seed that does not fail.

@@ -77,10 +77,11 @@ fn main() -> ExitCode {
     if let Err(error) = ctrlc::set_handler(|| STOPPED.store(true, Ordering::Relaxed)) {
         eprintln!("Ctrl-C will not stop it in order: {error}");
     }
-    // What a panic says is told where it is caught; here, where it comes from.
-    std::panic::set_hook(Box::new(|panic| {
-        if let Some(place) = panic.location().filter(|_| std::env::var_os("RUST_BACKTRACE").is_some()) {
-            eprintln!("a panic at {place}\n{}", std::backtrace::Backtrace::force_capture());
+    // What a panic says is told where it is caught; here, where it comes from, unless there are many.
+    let tells = arguments.shrink.is_none();
+    std::panic::set_hook(Box::new(move |panic| {
+        if let Some(place) = panic.location().filter(|_| tells) {
+            eprintln!("\na panic at {place}\n{}", std::backtrace::Backtrace::capture());
         }
     }));
     arguments.shrink.map_or_else(|| simulate(&arguments), |seed| failing::shrink(seed, &arguments))

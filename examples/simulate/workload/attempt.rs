@@ -26,16 +26,19 @@ impl Failure {
 
     /// What does not hold.
     pub(crate) fn what(&self) -> &str {
-        self.message.lines().next().unwrap_or_default()
+        what(&self.message)
     }
 }
 
-fn kind(message: &str) -> &str {
+fn what(message: &str) -> &str {
     let line = message.lines().next().unwrap_or_default();
     let of_seed = line.strip_prefix("seed ").and_then(|rest| rest.split_once(": ")).map(|(_, what)| what);
-    let what = of_seed.unwrap_or(line);
+    of_seed.unwrap_or(line)
+}
+
+fn kind(message: &str) -> &str {
     let begins = |char: char| ":{[(".contains(char) || char.is_ascii_digit();
-    what.split(begins).next().unwrap_or_default().trim()
+    what(message).split(begins).next().unwrap_or_default().trim()
 }
 
 /// Runs one seed with some of its faults.

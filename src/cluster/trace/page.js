@@ -17,6 +17,11 @@ const FAULTS = {
 };
 const RELIEFS = {started: '+', went_on: '+', healed: '+'};
 const FAILURES = ['broken', 'failed'];
+const LETTERS = `K killed, P power lost, S stopped in order, E ended by itself, H halted, each with the broker
+I isolated, N the network does not let pass, M messages lost, doubled or overtaken (the orange band: until when), L other latencies
+R a request was refused, lost or late on purpose
++ works again
+A diamond is a note.`;
 
 const brokers = new Map(), topics = new Map();
 const story = [], marks = [], failures = [], disturbed = [];
@@ -81,8 +86,10 @@ for (const kind of ['loss', 'duplicates', 'reordered']) {
 }
 for (const e of events) {
   end = Math.max(end, e.at);
-  // What goes on without having been halted is no news.
-  const idle = e.kind === 'went_on' && !broker(e.broker).paused || e.kind === 'started' && !broker(e.broker).spans.length;
+  // What works again that has worked before, and what starts for the first time, is no news.
+  const lasts = list => list.length > 0 && last(list).to === undefined;
+  const idle = e.kind === 'went_on' && !broker(e.broker).paused || e.kind === 'started' && !broker(e.broker).spans.length
+    || e.kind === 'healed' && !lasts(disturbed) && ![...brokers.values()].some(b => lasts(b.cuts));
   gather[e.kind]?.(e);
   if (typeof e.broker === 'number' && e.kind !== 'high_watermark' && e.kind !== 'request') settle(broker(e.broker), e.at);
   if (e.text !== undefined) story.push(e);
@@ -91,7 +98,7 @@ for (const e of events) {
   faults += fault;
   if (fault || e.kind === 'note' || e.kind in RELIEFS && !idle) {
     const who = e.broker ?? '';
-    marks.push({e, label: fault ? FAULTS[e.kind] + who : e.kind === 'note' ? 'i' : RELIEFS[e.kind] + who,
+    marks.push({e, label: (FAULTS[e.kind] ?? RELIEFS[e.kind]) + who,
       kind: fault ? 'fault' : e.kind === 'note' ? 'note' : 'relief'});
   }
 }
@@ -175,25 +182,31 @@ function stems(plot, height) {
 }
 
 function fronts(plot, height) {
+  draw(plot, 'line', {class: 'cursor', x1: x(cursor), x2: x(cursor), y1: 0, y2: height});
   for (const e of failures) {
     draw(plot, 'line', {class: 'failed', x1: x(e.at), x2: x(e.at), y1: 0, y2: height, 'data-tip': line(e)});
   }
-  draw(plot, 'line', {class: 'cursor', x1: x(cursor), x2: x(cursor), y1: 0, y2: height});
 }
 
 function drawTop() {
-  const rows = 3, height = 22 + rows * 16 + 10;
+  const rows = 3, height = 22 + rows * 16 + 16, under = height - 13;
   $('top').replaceChildren();
   const [svg, plot] = frame($('top'), height);
   draw(svg, 'text', {x: 10, y: 15, class: 'dim'}, 'seconds');
-  draw(svg, 'text', {x: 10, y: 40}, `faults (${faults})`);
+  draw(svg, 'text', {x: 10, y: 34, class: 'help', 'data-tip': LETTERS}, `faults (${faults})`);
+  draw(svg, 'text', {x: 10, y: 49, class: 'dim small help', 'data-tip': LETTERS}, 'what the letters mean');
   ticks().forEach(([t, text]) => draw(plot, 'text', {class: 'tick', x: x(t) + 3, y: 15}, text));
   seen(disturbed, end, (span, a, w) =>
-    draw(plot, 'rect', {class: 'disturbed', x: a, y: height - 8, width: w, height: 4, fill: '#e8590c', opacity: .5, 'data-tip': span.text}));
+    draw(plot, 'rect', {class: 'disturbed', x: a, y: height - 4, width: w, height: 3, 'data-tip': span.text}));
   stems(plot, height);
   const ends = new Array(rows).fill(-99), hidden = new Array(rows).fill(null);
   for (const {e, label, kind} of marks) {
     if (e.at < from || e.at > to) continue;
+    if (kind === 'note') {
+      const mark = draw(plot, 'g', {class: 'mark note', 'data-kind': e.kind, 'data-tip': line(e), 'data-at': e.at});
+      draw(mark, 'path', {d: `M${x(e.at) - 4},${under}l4,-4l4,4l-4,4z`});
+      continue;
+    }
     const w = 8 + label.length * 6.5, left = x(e.at) - w / 2;
     let row = ends.findIndex(edge => edge <= left);
     if (row < 0) {
@@ -266,8 +279,7 @@ function drawBroker(svg, plot, b, y) {
     if (span.kind !== 'up') draw(g, 'rect', {x: a, y: y + 6, width: w, height: 12, fill: 'url(#hatch)', 'pointer-events': 'none'});
   });
   seen(b.reigns, end, (reign, a, w) => {
-    draw(g, 'rect', {class: 'reigns', x: a, y: y + 2, width: w, height: 3.5, 'data-tip': `broker ${b.id} is the controller of term ${reign.term}`});
-    if (w > 90) draw(g, 'text', {class: 'on small', x: Math.max(a, 0) + 5, y: y + 16}, `controller, term ${reign.term}`);
+    draw(g, 'rect', {class: 'reigns', x: a, y: y + 1, width: w, height: 4, 'data-tip': `broker ${b.id} is the controller of term ${reign.term}`});
   });
   seen(b.cuts, end, (span, a, w) => draw(g, 'line', {class: 'cut', x1: a, x2: a + w, y1: y + 19.5, y2: y + 19.5, 'data-tip': span.text}));
   drawRequests(g, b, y + 23);
@@ -277,13 +289,17 @@ function drawPartition(svg, plot, p, y) {
   const g = draw(plot, 'g', {class: 'lane partition', 'data-partition': p.name});
   const replicas = members(p);
   const until = p.gone ?? end;
+  let labelled = null;
   draw(svg, 'text', {x: 18, y: y + 13}, p.name.length > 20 ? `…${p.name.slice(-19)}` : p.name);
   seen(p.states, until, (s, a, w) => {
     const tip = s.text;
     draw(g, 'rect', {class: s.leader === null ? 'leader nobody' : 'leader', 'data-leader': s.leader ?? 'nobody', x: a, y: y + 4, width: w, height: 12,
       fill: s.leader === null ? undefined : color(s.leader), 'data-tip': tip});
     const label = s.leader === null ? 'nobody' : `${s.leader} · epoch ${s.leader_epoch}`;
-    if (w > label.length * 6 + 6 && s.leader !== null) draw(g, 'text', {class: 'on small', x: Math.max(a, 0) + 4, y: y + 14}, label);
+    if (label !== labelled && s.leader !== null && w > label.length * 6 + 6) {
+      draw(g, 'text', {class: 'on small', x: Math.max(a, 0) + 4, y: y + 14}, label);
+      labelled = label;
+    }
     if (s.unclean) draw(g, 'path', {class: 'flag', d: `M${a - 4},${y + 1}h8l-4,6z`, 'data-tip': tip});
     replicas.forEach((id, row) => {
       const kind = s.isr.includes(id) ? 'in' : s.eligible.includes(id) ? 'eligible' : s.replicas.includes(id) ? 'out' : null;
