@@ -103,7 +103,8 @@ fn faults_are_left_out_one_by_one_and_the_others_stay() {
     let (_, less) = workload::attempt(seed, &without).unwrap();
     let first = trace.lines().iter().position(|line| number(line) == Some(numbers[2])).unwrap();
     assert_eq!(less.lines()[..first], trace.lines()[..first]);
-    assert!(happened(&less).contains(&numbers[3]) && !happened(&less).contains(&numbers[2]));
+    // And behind it the same ones are drawn, as long as nothing is healed at another time.
+    assert_eq!(happened(&less)[..5], [&numbers[..2], &numbers[3..6]].concat());
 
     let (none, calm) = workload::attempt(seed, &Faults::Only(BTreeSet::new())).unwrap();
     assert_eq!((none.faults, happened(&calm)), (0, Vec::new()));
