@@ -144,6 +144,17 @@ fn hunt(program: &str, test: &str, bug: &str) -> Result<String, String> {
     }
 }
 
+/// A seed that fails by a bug shrinks to what it takes: a test that passes.
+#[test]
+fn a_seed_that_fails_is_shrunk() {
+    let (bug, test) = ("ActBeforeRegistered", "a_seed_that_fails_shrinks");
+    let output = run(&programs()["simulate"], test, bug);
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let said = said.join("\n");
+    assert!(output.status.success() && said.contains("1 passed;"), "{said}");
+    said.lines().filter(|line| line.contains(" are left: ")).for_each(|line| println!("{line}"));
+}
+
 #[test]
 fn every_deliberate_bug_is_found() {
     let named: Vec<&str> = FOUND_BY.iter().map(|(bug, ..)| *bug).collect();

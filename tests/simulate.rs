@@ -2,14 +2,15 @@
 //!
 //! For many: `cargo run --release --example simulate -- --seeds 100000`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::disallowed_methods)]
 
 #[path = "../examples/simulate/workload/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the example does more with it")]
 mod workload;
 
-use brooklet::{Acks, BrokerId, Cluster, Mark, ProducerConfig, Record, TopicConfig};
-use std::time::Duration;
-use workload::Report;
+use brooklet::{Acks, BrokerId, Cluster, ClusterTrace, Mark, ProducerConfig, Record, TopicConfig};
+use std::{collections::BTreeSet, path::Path, time::Duration};
+use workload::{Faults, Report};
 
 /// Names the seed when it fails.
 struct Named(u64);
@@ -22,9 +23,19 @@ impl Drop for Named {
     }
 }
 
+/// What a seed has come to. Of one that fails a page is left to look at.
 fn run(seed: u64) -> Report {
     let _named = Named(seed);
-    workload::run(seed).0
+    let failure = match workload::attempt(seed, &Faults::All) {
+        Ok((report, _)) => return report,
+        Err(failure) => failure,
+    };
+    if let Some(trace) = &failure.trace {
+        let page = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("simulate-{seed}.html"));
+        std::fs::write(&page, trace.to_html()).unwrap();
+        eprintln!("to look at in a browser: {}", page.display());
+    }
+    panic!("{}", failure.message)
 }
 
 /// What the default seeds must come upon.
@@ -41,6 +52,10 @@ const MARKS: &[Mark] = &[
     Mark::Duplicate,
     Mark::ProduceTimedOut,
     Mark::ProduceRefused,
+    Mark::PartitionMoved,
+    Mark::MoveTakenBack,
+    Mark::BrokerAdded,
+    Mark::BrokerGone,
     Mark::Killed,
     Mark::Stopped,
     Mark::PowerCut,
@@ -74,6 +89,56 @@ fn the_same_seed_is_the_same_run() {
     for seed in [1, 2] {
         assert_eq!(run(seed).hash, run(seed).hash);
     }
+}
+
+#[test]
+fn faults_are_left_out_one_by_one_and_the_others_stay() {
+    let seed = 5;
+    let (all, trace) = workload::attempt(seed, &Faults::All).unwrap();
+    let number = |line: &String| line.split_once(" fault ")?.1.split_once(':')?.0.parse().ok();
+    let happened = |trace: &ClusterTrace| trace.lines().iter().filter_map(number).collect::<Vec<u64>>();
+    let numbers = happened(&trace);
+    assert!(numbers.len() as u64 >= all.faults && all.faults >= 3, "{numbers:?}");
+    let by_number = Faults::Only(numbers.iter().copied().collect());
+    assert_eq!(workload::attempt(seed, &by_number).unwrap().0.hash, all.hash);
+
+    // Up to the one that is left out nothing is another.
+    let without = Faults::Only(numbers.iter().copied().filter(|number| *number != numbers[2]).collect());
+    let (_, less) = workload::attempt(seed, &without).unwrap();
+    let first = trace.lines().iter().position(|line| number(line) == Some(numbers[2])).unwrap();
+    assert_eq!(less.lines()[..first], trace.lines()[..first]);
+    // And behind it the same ones are drawn, as long as nothing is healed at another time.
+    assert_eq!(happened(&less)[..5], [&numbers[..2], &numbers[3..6]].concat());
+
+    let (none, calm) = workload::attempt(seed, &Faults::Only(BTreeSet::new())).unwrap();
+    assert_eq!((none.faults, happened(&calm)), (0, Vec::new()));
+    assert!(none.acknowledged >= 1000);
+}
+
+/// With a deliberate bug in the library: `tests/bugs.rs` runs it.
+#[cfg(brooklet_bugs)]
+#[test]
+fn a_seed_that_fails_shrinks_to_the_faults_that_it_takes() {
+    let failing = |seed| Some((seed, workload::attempt(seed, &Faults::All).err()?));
+    let (seed, first) = (0..100).find_map(failing).expect("BROOKLET_BUG names what fails");
+    let (kind, count) = (first.kind().to_owned(), first.faults.len());
+    let last = workload::shrink(seed, first, |_, _| true);
+    let numbers: Vec<u64> = last.faults.iter().map(|fault| fault.number).collect();
+    println!("seed {seed}: of {count} faults {numbers:?} are left: {}", last.what());
+    assert!(!numbers.is_empty() && numbers.len() < count, "{numbers:?}");
+    assert_eq!(last.kind(), kind);
+    let fails = |numbers: &[u64]| {
+        let failure = workload::attempt(seed, &Faults::Only(numbers.iter().copied().collect())).err();
+        failure.filter(|failure| failure.kind() == kind)
+    };
+    let again = fails(&numbers).expect("it fails again");
+    assert_eq!(again.message, last.message);
+    for n in 0..numbers.len() {
+        let without = [&numbers[..n], &numbers[n + 1..]].concat();
+        assert!(fails(&without).is_none(), "{} is not needed", numbers[n]);
+    }
+    let lines = last.trace.unwrap().to_json_lines();
+    assert!(lines.lines().last().unwrap().contains(r#""kind":"broken","invariant":""#), "{lines}");
 }
 
 /// Whom the last line of the story lets serve again.

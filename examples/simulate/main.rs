@@ -1,16 +1,25 @@
 //! Random faults in simulated clusters, seed after seed: each is a virtual minute or more of producers and consumers while brokers are
 //! killed, lose power and are cut off from each other. All invariants are checked after every event.
 //!
-//!     cargo run --release --example simulate -- [--seeds N] [--from S] [--trace]
+//!     cargo run --release --example simulate -- [--seeds N] [--from S] [--trace] [--out DIR] [--html FILE]
 //!
-//! It shows how far it is, and stops with what it has at Ctrl-C. A seed that fails ends it, with the command that replays it.
-//! `--trace` tells the story of each seed.
+//! It shows how far it is, and stops with what it has at Ctrl-C. A seed that fails ends it: with the command that replays it, a page to
+//! look at in a browser (`simulate-SEED.html`) and the same as lines of JSON (`simulate-SEED.jsonl`), in the current directory or in DIR.
+//! `--trace` tells the story of each seed, `--html` writes the page of the last one that does not fail.
+//!
+//!     cargo run --release --example simulate -- --shrink SEED
+//!
+//! runs a seed that fails with fewer and fewer of its faults, as long as it fails in the same way, and tells which it takes: with
+//! `--seeds 1 --from SEED --faults 3,17` only those happen. (`--faults none`: none at all.)
 
 #![allow(clippy::disallowed_methods, reason = "how long a run takes is told by the wall clock")]
 #![allow(clippy::indexing_slicing, clippy::expect_used)]
 
+mod arguments;
+mod failing;
 mod workload;
 
+use arguments::Arguments;
 use std::{
     io::{IsTerminal, Write},
     process::ExitCode,
@@ -18,32 +27,6 @@ use std::{
     time::{Duration, Instant},
 };
 use workload::Report;
-
-const USAGE: &str = "simulate [--seeds N] [--from S] [--trace]";
-
-struct Arguments {
-    seeds: u64,
-    from: u64,
-    trace: bool,
-}
-
-fn arguments() -> Result<Arguments, String> {
-    let mut found = Arguments { seeds: 100, from: 0, trace: false };
-    let mut rest = std::env::args().skip(1);
-    while let Some(argument) = rest.next() {
-        let mut number = || -> Result<u64, String> {
-            let text = rest.next().ok_or(format!("{argument} needs a number"))?;
-            text.parse().map_err(|error| format!("{argument} {text}: {error}"))
-        };
-        match argument.as_str() {
-            "--seeds" => found.seeds = number()?,
-            "--from" => found.from = number()?,
-            "--trace" => found.trace = true,
-            other => return Err(format!("{other}?\n{USAGE}")),
-        }
-    }
-    Ok(found)
-}
 
 /// How far it is.
 struct Progress {
@@ -84,7 +67,7 @@ impl Progress {
 static STOPPED: AtomicBool = AtomicBool::new(false);
 
 fn main() -> ExitCode {
-    let arguments = match arguments() {
+    let arguments = match Arguments::read(std::env::args().skip(1)) {
         Ok(arguments) => arguments,
         Err(why) => {
             eprintln!("{why}");
@@ -94,24 +77,44 @@ fn main() -> ExitCode {
     if let Err(error) = ctrlc::set_handler(|| STOPPED.store(true, Ordering::Relaxed)) {
         eprintln!("Ctrl-C will not stop it in order: {error}");
     }
+    // What a panic says is told where it is caught; here, where it comes from, unless there are many.
+    let tells = arguments.shrink.is_none();
+    std::panic::set_hook(Box::new(move |panic| {
+        if let Some(place) = panic.location().filter(|_| tells) {
+            eprintln!("\na panic at {place}\n{}", std::backtrace::Backtrace::capture());
+        }
+    }));
+    arguments.shrink.map_or_else(|| simulate(&arguments), |seed| failing::shrink(seed, &arguments))
+}
+
+fn simulate(arguments: &Arguments) -> ExitCode {
     let mut progress = Progress { begun: Instant::now(), shown: None, done: 0, all: Report::default() };
+    let mut last = None;
     for seed in arguments.from..arguments.from.saturating_add(arguments.seeds) {
         if STOPPED.load(Ordering::Relaxed) {
             break;
         }
-        let Ok((report, story)) = std::panic::catch_unwind(|| workload::run(seed)) else {
-            eprintln!("\n{} seeds before it were fine; this one fails again with:", progress.done);
-            eprintln!("cargo run --release --example simulate -- --seeds 1 --from {seed}");
-            return ExitCode::FAILURE;
-        };
-        if arguments.trace {
-            println!("seed {seed}:\n{story}");
+        match workload::attempt(seed, &arguments.faults) {
+            Ok((report, trace)) => {
+                if arguments.trace {
+                    println!("seed {seed}:\n{trace}");
+                }
+                progress.done += 1;
+                progress.all.add(&report);
+                progress.show(arguments.seeds);
+                last = Some(trace);
+            }
+            Err(failure) => {
+                eprintln!("\n{} seeds before it were fine", progress.done);
+                failing::tell(seed, &failure, &arguments.faults, &arguments.out);
+                return ExitCode::FAILURE;
+            }
         }
-        progress.done += 1;
-        progress.all.add(&report);
-        progress.show(arguments.seeds);
     }
-    tell(&progress, &arguments);
+    tell(&progress, arguments);
+    if let (Some(trace), Some(path)) = (last, &arguments.html) {
+        failing::page(&trace, path);
+    }
     ExitCode::SUCCESS
 }
 

@@ -1,6 +1,6 @@
 //! What may go wrong in a cluster, as a test says it.
 
-use super::{ApiKey, Cluster, marks::Mark};
+use super::{ApiKey, Cluster, marks::Mark, trace::Fact};
 use crate::{
     env::{Intercept, SimDisk},
     error::Result,
@@ -224,7 +224,7 @@ impl Cluster {
     pub fn lose_messages(&self, per_mille: u16) {
         self.inner.world.post.network(|network| network.set_loss(u64::from(per_mille)));
         self.hit(Mark::MessagesDisturbed);
-        self.inner.world.log(format_args!("{per_mille} of 1000 messages are lost"));
+        self.inner.world.log(Fact::Loss(per_mille));
     }
 
     /// Has messages between brokers come twice at random, `per_mille` of a thousand, until the network [heals](Self::heal).
@@ -239,7 +239,7 @@ impl Cluster {
     pub fn duplicate_messages(&self, per_mille: u16) {
         self.inner.world.post.network(|network| network.set_duplicates(u64::from(per_mille)));
         self.hit(Mark::MessagesDisturbed);
-        self.inner.world.log(format_args!("{per_mille} of 1000 messages come twice"));
+        self.inner.world.log(Fact::Duplicates(per_mille));
     }
 
     /// Lets messages between brokers overtake each other, until the network [heals](Self::heal).
@@ -254,7 +254,7 @@ impl Cluster {
     pub fn reorder_messages(&self) {
         self.inner.world.post.network(|network| network.set_reorders(true));
         self.hit(Mark::MessagesDisturbed);
-        self.inner.world.log("messages overtake each other");
+        self.inner.world.log(Fact::Reordered);
     }
 
     /// How long a message takes, at least and at most. At first 0.2 to 0.8 ms.
@@ -269,7 +269,7 @@ impl Cluster {
     /// ```
     pub fn set_latency(&self, least: Duration, most: Duration) {
         self.inner.world.post.network(|network| network.set_latency(least, most));
-        self.inner.world.log(format_args!("messages take {least:?} to {most:?}"));
+        self.inner.world.log(Fact::Latency { least, most });
     }
 
     /// Has the network work again: nothing is cut off, lost, doubled, overtaken or [intercepted](Self::intercept). Latencies stay;
@@ -289,7 +289,7 @@ impl Cluster {
     pub fn heal(&self) -> Result<()> {
         self.inner.world.post.network(super::network::Network::heal);
         self.inner.world.rules.clear();
-        self.inner.world.log("the network works again");
+        self.inner.world.log(Fact::Healed);
         Ok(())
     }
 

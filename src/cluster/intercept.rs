@@ -226,11 +226,7 @@ pub(super) fn fate(
     request: &ClientRequest,
     name: impl Fn(TopicId) -> Option<String>,
 ) -> Option<(ApiKey, Fate)> {
-    let key = match request {
-        ClientRequest::Produce { .. } => ApiKey::Produce,
-        ClientRequest::Fetch { .. } => ApiKey::Fetch,
-        ClientRequest::Call { request, .. } => key(request),
-    };
+    let key = key_of(request);
     let matches = |what: ApiKey, which: &Requests| {
         (what == key || what == ApiKey::Any)
             && which.broker.is_none_or(|broker| broker == at)
@@ -275,6 +271,15 @@ pub(super) fn fate_of_message(
             && which.topic.as_ref().is_none_or(|topic| topics().contains(topic))
     };
     rules.first(matches).map(|fate| (key, fate))
+}
+
+/// What kind of request it is.
+pub(super) fn key_of(request: &ClientRequest) -> ApiKey {
+    match request {
+        ClientRequest::Produce { .. } => ApiKey::Produce,
+        ClientRequest::Fetch { .. } => ApiKey::Fetch,
+        ClientRequest::Call { request, .. } => key(request),
+    }
 }
 
 fn key(request: &Request) -> ApiKey {

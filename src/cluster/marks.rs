@@ -33,6 +33,14 @@ pub enum Mark {
     Duplicate,
     /// Groups got another coordinator.
     CoordinatorElected,
+    /// A partition has come to other brokers.
+    PartitionMoved,
+    /// A partition was to come to other brokers, and does not.
+    MoveTakenBack,
+    /// A broker was added.
+    BrokerAdded,
+    /// A broker was taken out for good.
+    BrokerGone,
     /// A process was killed.
     Killed,
     /// A process ended in order.

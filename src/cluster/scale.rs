@@ -12,6 +12,9 @@ use std::{collections::BTreeSet, time::Duration};
 /// How long it may take until a broker is registered and in its place.
 const JOINS_WITHIN: Duration = Duration::from_secs(60);
 
+/// How long it may take until a broker that has stopped is known to be gone.
+const FENCED_WITHIN: Duration = Duration::from_secs(60);
+
 impl Cluster {
     /// Adds a broker, with an empty disk, and waits until it is in its place, at most 60 s. Its id is the highest one and 1.
     ///
@@ -88,6 +91,7 @@ impl Cluster {
         world.check_may_leave(id)?;
         self.spread(&[id].into(), within)?;
         self.stop(id)?;
+        self.run_until(FENCED_WITHIN, |cluster| cluster.is_fenced(id))?;
         let unregistered = self.inner.client.call(UnregisterBrokerRequest { id });
         if !matches!(unregistered, Ok(_) | Err(Error::BrokerIdNotRegistered { .. })) {
             return unregistered.map(drop);
@@ -197,6 +201,12 @@ impl Cluster {
     /// ```
     pub fn set_replication_throttle(&self, bytes_per_second: Option<u64>) {
         self.inner.world.set_throttle(bytes_per_second);
+    }
+
+    /// Whether a broker is known not to be there, by the newest word of the controller.
+    fn is_fenced(&self, id: BrokerId) -> bool {
+        let known = self.inner.world.survey(|_, running| (running.applied(), running.image().is_active(id)));
+        known.into_iter().max_by_key(|(applied, _)| *applied).is_some_and(|(_, active)| !active)
     }
 
     /// Whether a broker knows that it is registered, and not fenced.

@@ -2,10 +2,12 @@
 
 use super::{
     post::{ClientRequest, Event, OwnedProduce},
+    trace::{Answered, Asked},
     world::World,
 };
 use crate::{
     env::{Clock, Slot},
+    error::Result,
     rpc::{
         Answer, FetchRequest, FetchResponse, ProduceRequest, ProduceResponse, Request, Response, Service,
         Ticket, Timed,
@@ -19,12 +21,22 @@ use std::sync::{Arc, Weak};
 pub(super) struct Transport(pub(super) Arc<World>);
 
 impl Transport {
-    fn ask<T>(&self, to: BrokerId, request: impl FnOnce(Ticket<T>) -> ClientRequest) -> Answer<T> {
+    fn ask<T: Answered>(&self, to: BrokerId, request: impl FnOnce(Ticket<T>) -> ClientRequest) -> Answer<T> {
         if let Err(closed) = self.0.check_open() {
             return Answer::Ready(Err(closed.into()));
         }
-        let ticket = Ticket::new(Slot::new());
-        self.0.ask(to, request(Arc::clone(&ticket)));
+        let (noted, ticket) = (Ticket::new(Slot::new()), Ticket::new(Slot::new()));
+        let request = request(Arc::clone(&noted));
+        // What becomes of it is noted on the way to the client.
+        let (trace, clock) = (Arc::clone(&self.0.trace), self.clock().clone());
+        let number = trace.asked(clock.now(), to, Asked::of(&request));
+        let waits = Arc::clone(&ticket);
+        noted.on_fill(move |answer: Result<T>| {
+            let outcome = answer.as_ref().map_or_else(Into::into, Answered::outcome);
+            trace.answered(clock.now(), number, outcome);
+            waits.fill(answer);
+        });
+        self.0.ask(to, request);
         Answer::Parked(ticket)
     }
 }

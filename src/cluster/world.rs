@@ -12,7 +12,7 @@ use super::{
     invariants::{Broken, Checker},
     marks::Mark,
     post::{ClientRequest, Event, Post},
-    trace::Trace,
+    trace::{Fact, Trace},
     witness::Witness,
 };
 use crate::{
@@ -107,7 +107,7 @@ impl World {
         let brokers = settings.brokers;
         let world = Self {
             post,
-            trace: Arc::default(),
+            trace: Arc::new(Trace::new(settings.seed)),
             rules: Arc::default(),
             closed: AtomicBool::new(false),
             broken: AtomicBool::new(false),
@@ -146,6 +146,7 @@ impl World {
             return Err(Error::IllegalState(format!("a cluster has at most {MAX_BROKERS} brokers")));
         }
         self.add_host(id);
+        self.trace.hit(Mark::BrokerAdded);
         self.start(id)?;
         Ok(id)
     }
@@ -164,24 +165,22 @@ impl World {
         self.check_may_leave(id)?;
         self.hosts.lock().remove(&id);
         self.post.remove_broker(id);
-        self.log(format_args!("broker {id} is gone for good"));
+        self.trace.hit(Mark::BrokerGone);
+        self.log(Fact::Gone(id));
         Ok(())
     }
 
     /// How fast partitions may be copied that are on their way.
     pub(super) fn set_throttle(&self, bytes_per_second: Option<u64>) {
         self.throttle.store(bytes_per_second.map_or(u64::MAX, |rate| rate.max(1)), Ordering::Release);
-        match bytes_per_second {
-            Some(rate) => self.log(format_args!("partitions move at {rate} bytes a second")),
-            None => self.log("partitions move as fast as they can"),
-        }
+        self.log(Fact::Throttle(bytes_per_second));
     }
 
     /// Sets how far a machine's calendar is ahead of the cluster's.
     pub(super) fn set_clock_skew(&self, id: BrokerId, millis: i64) -> Result<()> {
         let mut host = self.host(id)?;
         host.get()?.skew.store(millis, Ordering::Release);
-        self.log(format_args!("the clock of broker {id} is {millis} ms ahead"));
+        self.log(Fact::ClockSkew { broker: id, millis });
         Ok(())
     }
 
@@ -198,8 +197,8 @@ impl World {
         self.post.clock().now()
     }
 
-    pub(super) fn log(&self, what: impl Display) {
-        self.trace.add(self.now(), what);
+    pub(super) fn log(&self, fact: Fact) {
+        self.trace.add(self.now(), fact);
     }
 
     /// Refuses what comes after the end.
@@ -228,7 +227,7 @@ impl World {
         host.incarnations += 1;
         let started = self.process(id, host)?;
         (host.running, host.was_closed, host.wake_at) = (Some(Box::new(started)), false, Instant::MAX);
-        self.log(format_args!("broker {id} starts"));
+        self.log(Fact::Started(id));
         self.settle(id, host);
         Ok(())
     }
@@ -275,7 +274,7 @@ impl World {
         let mut host = self.host(id)?;
         self.end(id, host.get()?);
         self.trace.hit(Mark::Killed);
-        self.log(format_args!("broker {id} is killed"));
+        self.log(Fact::Killed(id));
         Ok(())
     }
 
@@ -287,7 +286,7 @@ impl World {
         host.disk.power_cut();
         self.trace.hit(Mark::PowerCut);
         self.lost_power(id);
-        self.log(format_args!("broker {id} loses power"));
+        self.log(Fact::LostPower(id));
         Ok(())
     }
 
@@ -302,7 +301,7 @@ impl World {
         if at_work <= voters.len() / 2 || !host.is_at_work() {
             return Ok(false);
         }
-        self.log(format_args!("broker {id} shuts down"));
+        self.log(Fact::ShutsDown(id));
         host.running.iter_mut().for_each(|running| running.want_shutdown(now));
         self.settle(id, host);
         Ok(true)
@@ -324,7 +323,7 @@ impl World {
         host.was_closed = closed.is_ok() && kept;
         self.end(id, host);
         self.trace.hit(Mark::Stopped);
-        self.log(format_args!("broker {id} stops"));
+        self.log(Fact::Stopped(id));
         closed
     }
 
@@ -348,13 +347,13 @@ impl World {
         host.paused.get_or_insert_default();
         host.waits = false;
         self.trace.hit(Mark::Paused);
-        self.log(format_args!("broker {id} is paused"));
+        self.log(Fact::Paused(id));
         Ok(())
     }
 
     pub(super) fn resume(&self, id: BrokerId) -> Result<()> {
         let mut host = self.host(id)?;
-        self.log(format_args!("broker {id} goes on"));
+        self.log(Fact::WentOn(id));
         let host = host.get()?;
         self.go_on(id, host);
         Ok(())
@@ -486,18 +485,23 @@ impl World {
         };
         match fate {
             Fate::Fail(error) => {
-                self.log(format_args!("broker {at} refuses {key:?} of broker {from}: {error}"));
+                self.log(Fact::RequestRefused {
+                    broker: at,
+                    from: Some(from),
+                    api: key,
+                    error: error.to_string(),
+                });
                 message.refusal(error).into_iter().for_each(|answer| self.post.send(at, from, &answer));
             }
             Fate::LoseRequest => {
-                self.log(format_args!("{key:?} of broker {from} does not reach broker {at}"));
+                self.log(Fact::RequestLost { broker: at, from: Some(from), api: key });
             }
             Fate::LoseAnswer => {
-                self.log(format_args!("broker {at}'s answer to {key:?} of broker {from} is lost"));
+                self.log(Fact::AnswerLost { broker: at, from: Some(from), api: key });
                 return running.receive(from, message.without_answer());
             }
             Fate::Delay(by) => {
-                self.log(format_args!("{key:?} of broker {from} reaches broker {at} {by:?} later"));
+                self.log(Fact::RequestDelayed { broker: at, from: Some(from), api: key, by });
                 self.post.push(self.now().plus(by), Event::LateMessage { from, to: at, message });
             }
         }
@@ -513,19 +517,19 @@ impl World {
         let break_off = |request: ClientRequest, error| request.connection().fail(&self.post, at, error);
         match fate {
             Fate::Fail(error) => {
-                self.log(format_args!("broker {at} refuses {key:?}: {error}"));
+                self.log(Fact::RequestRefused { broker: at, from: None, api: key, error: error.to_string() });
                 break_off(request, error);
             }
             Fate::LoseRequest => {
-                self.log(format_args!("{key:?} does not reach broker {at}"));
+                self.log(Fact::RequestLost { broker: at, from: None, api: key });
                 break_off(request, Error::NetworkException);
             }
             Fate::LoseAnswer => {
-                self.log(format_args!("broker {at}'s answer to {key:?} is lost"));
+                self.log(Fact::AnswerLost { broker: at, from: None, api: key });
                 running.asked(request.without_answer(&self.post, at));
             }
             Fate::Delay(by) => {
-                self.log(format_args!("{key:?} reaches broker {at} {by:?} later"));
+                self.log(Fact::RequestDelayed { broker: at, from: None, api: key, by });
                 self.post.push(self.now().plus(by), Event::Late { to: at, request });
             }
         }
@@ -557,7 +561,7 @@ impl World {
     fn crash(&self, id: BrokerId, host: &mut Host, why: &dyn Display) {
         let cut = host.has_lost_power();
         self.end(id, host);
-        self.log(format_args!("broker {id} ends: {why}"));
+        self.log(Fact::Ended { broker: id, why: why.to_string() });
         if !cut {
             self.trace.hit(Mark::DiskFailed);
             return;
@@ -585,8 +589,9 @@ impl World {
         }
         if let Err(broken) = checker.look(id, running) {
             self.broken.store(true, Ordering::Release);
-            let (seed, story) = (self.settings.seed, self.trace.snapshot());
             let Broken { invariant, what } = broken;
+            self.log(Fact::Broken { invariant: invariant.to_owned(), what: what.clone() });
+            let (seed, story) = (self.settings.seed, self.trace.snapshot());
             panic!(
                 "an invariant is broken, {invariant}: {what}\nthe cluster's seed is {seed}; what happened:\n{story}"
             );
@@ -607,7 +612,8 @@ impl World {
                 network.block(b, a);
             }
         });
-        self.log(format_args!("nothing passes between {one:?} and {other:?}"));
+        let [one, other] = [one, other].map(|side| side.iter().copied().collect());
+        self.log(Fact::Split { one, other });
         Ok(())
     }
 
@@ -615,14 +621,14 @@ impl World {
     pub(super) fn block(&self, from: BrokerId, to: BrokerId) -> Result<()> {
         [from, to].into_iter().try_for_each(|id| self.host(id).map(drop))?;
         self.post.network(|network| network.block(from, to));
-        self.log(format_args!("nothing passes from broker {from} to broker {to}"));
+        self.log(Fact::Blocked { from, to });
         Ok(())
     }
 
     pub(super) fn isolate(&self, broker: BrokerId) -> Result<()> {
         self.host(broker).map(drop)?;
         self.post.network(|network| network.isolate(broker));
-        self.log(format_args!("broker {broker} is isolated"));
+        self.log(Fact::Isolated(broker));
         Ok(())
     }
 }

@@ -1,49 +1,178 @@
 //! What goes wrong, as the seed says.
 
-use super::{MOST_BROKEN, Run};
+use super::{MOST_BROKEN, Run, random::Random};
 use brooklet::{BrokerId, Cluster, DiskFault, DiskOp, SimDisk};
-use std::time::Duration;
+use std::{collections::BTreeSet, fmt, time::Duration};
+
+/// What may go wrong, or be well again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Kill,
+    Blackout,
+    PowerCut,
+    CrashInOperation,
+    DiskRefuses,
+    Stop,
+    Pause,
+    Isolate,
+    Split,
+    BlockLink,
+    LoseMessages,
+    DisturbMessages,
+    Resume,
+    Restart,
+    Siege,
+    AddBroker,
+    Decommission,
+    Move,
+    TakeBack,
+    ElectPreferred,
+    SkewClock,
+    Recover,
+}
+
+/// How often each comes, beside the others.
+const KINDS: &[(u64, Kind)] = &[
+    (3, Kind::Kill),
+    (1, Kind::Blackout),
+    (3, Kind::PowerCut),
+    (3, Kind::CrashInOperation),
+    (1, Kind::DiskRefuses),
+    (1, Kind::Stop),
+    (1, Kind::Pause),
+    (1, Kind::Isolate),
+    (1, Kind::Split),
+    (1, Kind::BlockLink),
+    (1, Kind::LoseMessages),
+    (1, Kind::DisturbMessages),
+    (1, Kind::Resume),
+    (1, Kind::Restart),
+    (1, Kind::Siege),
+    (1, Kind::AddBroker),
+    (1, Kind::Decommission),
+    (2, Kind::Move),
+    (1, Kind::TakeBack),
+    (1, Kind::ElectPreferred),
+    (1, Kind::SkewClock),
+    (3, Kind::Recover),
+];
+
+impl Kind {
+    fn draw(random: &mut Random) -> Self {
+        let mut left = random.below(KINDS.iter().map(|(weight, _)| weight).sum());
+        for (weight, kind) in KINDS {
+            match left.checked_sub(*weight) {
+                Some(less) => left = less,
+                None => return *kind,
+            }
+        }
+        Self::Recover
+    }
+}
+
+/// Which of a seed's faults are to happen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Faults {
+    #[default]
+    All,
+    /// By the numbers of their steps.
+    Only(BTreeSet<u64>),
+}
+
+impl Faults {
+    fn has(&self, step: u64) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(steps) => steps.contains(&step),
+        }
+    }
+}
+
+/// A fault that happened.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    /// By which it is named: that of its step.
+    pub(crate) number: u64,
+    /// In virtual time since the clients began.
+    pub(crate) at: Duration,
+    kind: Kind,
+    broker: BrokerId,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "fault {}: {:?}, broker {}", self.number, self.kind, self.broker)
+    }
+}
 
 impl Run {
-    /// One fault, or the end of some.
-    pub(crate) fn fault(&mut self) {
-        let broker = self.broker();
-        self.report.faults += 1;
-        let done = match self.random.below(24) {
-            0..=2 => self.cluster.kill(broker),
-            3 if self.careless => self.blackout(),
-            3..=6 if self.may_lose(broker) => self.power_cut(broker),
-            7..=9 if self.may_lose(broker) => self.crash_in_operation(broker),
-            10 => self.disk_refuses(broker),
-            11 => self.cluster.stop(broker),
-            12 => self.cluster.pause(broker),
-            13 => self.cluster.isolate(broker),
-            14 => self.split(broker),
-            15 => {
+    /// One fault, or the end of some; all of it comes from `random`. It may be left out.
+    pub(crate) fn fault(&mut self, random: Random) {
+        self.random = random;
+        let (broker, kind) = (self.broker(), Kind::draw(&mut self.random));
+        if !self.faults.has(self.step) {
+            self.left_out += u64::from(kind != Kind::Recover);
+            return;
+        }
+        let kind = self.possible(kind, broker);
+        let fault = Fault { number: self.step, at: self.elapsed(), kind, broker };
+        self.cluster.note(&fault);
+        self.happened.push(fault);
+        self.report.faults += u64::from(kind != Kind::Recover);
+        if let Err(error) = self.inflict(kind, broker) {
+            self.fail(format_args!("a fault fails: {error}"));
+        }
+    }
+
+    /// The same, or another one where that would lose what was acknowledged.
+    fn possible(&self, kind: Kind, broker: BrokerId) -> Kind {
+        match kind {
+            Kind::Blackout if !self.careless => self.possible(Kind::PowerCut, broker),
+            Kind::PowerCut | Kind::CrashInOperation | Kind::Siege if !self.may_lose(broker) => Kind::Recover,
+            kind => kind,
+        }
+    }
+
+    fn inflict(&mut self, kind: Kind, broker: BrokerId) -> brooklet::Result<()> {
+        match kind {
+            Kind::Kill => self.cluster.kill(broker),
+            Kind::Blackout => self.blackout(),
+            Kind::PowerCut => self.power_cut(broker),
+            Kind::CrashInOperation => self.crash_in_operation(broker),
+            Kind::DiskRefuses => self.disk_refuses(broker),
+            Kind::Stop => self.cluster.stop(broker),
+            Kind::Pause => self.cluster.pause(broker),
+            Kind::Isolate => self.cluster.isolate(broker),
+            Kind::Split => self.split(broker),
+            Kind::BlockLink => {
                 let other = self.other(broker);
                 self.cluster.block_link(broker, other)
             }
-            16 => {
-                let per_mille = self.random.below(200) as u16;
-                self.cluster.lose_messages(per_mille);
+            Kind::LoseMessages => {
+                self.cluster.lose_messages(self.random.below(200) as u16);
                 Ok(())
             }
-            17 => {
+            Kind::DisturbMessages => {
                 self.cluster.duplicate_messages(100);
                 self.cluster.reorder_messages();
                 Ok(())
             }
-            18 => self.cluster.resume(broker),
-            19 => self.cluster.restart(broker),
-            20 if self.may_lose(broker) => self.siege(),
-            _ => {
-                self.report.faults -= 1;
+            Kind::Resume => self.cluster.resume(broker),
+            Kind::Restart => self.cluster.restart(broker),
+            Kind::Siege => self.siege(),
+            Kind::AddBroker => self.add_broker(),
+            Kind::Decommission => self.decommission(broker),
+            Kind::Move => self.move_a_partition(),
+            Kind::TakeBack => self.take_back(),
+            Kind::ElectPreferred => self.elect_preferred(),
+            Kind::SkewClock => {
+                let ahead = self.random.below(7_200_000) as i64 - 3_600_000;
+                self.cluster.set_clock_skew(broker, ahead)
+            }
+            Kind::Recover => {
                 self.recover();
                 Ok(())
             }
-        };
-        if let Err(error) = done {
-            self.fail(format_args!("a fault fails: {error}"));
         }
     }
 

@@ -1,14 +1,25 @@
 //! One seed: a cluster of three brokers or five, producers and consumers, and faults, for at least a virtual minute. After every event
 //! the cluster checks its invariants itself; in the end all must have converged, and what the clients have seen must be possible.
+//!
+//! A seed goes step by step, and what is random in a step, and in its fault, comes from the seed and the step's number alone: a fault can
+//! be left out, and the others are as they were. So a seed that fails can be shrunk to the faults that it takes.
 
+mod attempt;
 mod consumers;
 mod faults;
 mod groups;
+mod growth;
 mod history;
 mod producers;
 mod random;
+mod shrink;
 
-use brooklet::{Cluster, Mark, Timestamp, TopicConfig};
+pub(crate) use attempt::{Failure, attempt};
+pub(crate) use faults::Faults;
+pub(crate) use shrink::shrink;
+
+use brooklet::{Cluster, ClusterTrace, Mark, Timestamp, TopicConfig};
+use faults::Fault;
 use history::{History, Partition};
 use random::Random;
 use std::{collections::BTreeMap, fmt::Display, time::Duration};
@@ -54,7 +65,13 @@ impl Report {
 
 pub(crate) struct Run {
     seed: u64,
+    /// The number of the step that is under way.
+    step: u64,
     random: Random,
+    /// Which faults are to happen, which did, and how many were left out.
+    faults: Faults,
+    happened: Vec<Fault>,
+    left_out: u64,
     cluster: Cluster,
     begun: Timestamp,
     partitions: Vec<Partition>,
@@ -73,25 +90,24 @@ pub(crate) struct Run {
     report: Report,
 }
 
-/// Runs one seed, and gives what it has come to, and its story.
-///
-/// # Panics
-/// If something does not hold.
-pub(crate) fn run(seed: u64) -> (Report, String) {
-    let mut run = Run::new(seed);
-    while !run.is_enough() {
-        run.step();
-    }
-    run.finish();
-    let trace = run.cluster.trace();
-    run.report.marks = run.cluster.marks();
-    run.report.virtual_time = run.elapsed();
-    run.report.hash = trace.hash();
-    (run.report, trace.to_string())
-}
-
 impl Run {
-    fn new(seed: u64) -> Self {
+    /// Runs to the end, and gives what the seed has come to, and its story.
+    ///
+    /// # Panics
+    /// If something does not hold.
+    fn go(&mut self) -> (Report, ClusterTrace) {
+        while !self.is_enough() {
+            self.step();
+        }
+        self.finish();
+        let trace = self.cluster.trace();
+        self.report.marks = self.cluster.marks();
+        self.report.virtual_time = self.elapsed();
+        self.report.hash = trace.hash();
+        (self.report.clone(), trace)
+    }
+
+    fn new(seed: u64, faults: Faults) -> Self {
         let mut random = Random::new(seed);
         let brokers = if random.once_in(4) { 5 } else { 3 };
         let cluster = Cluster::builder()
@@ -118,7 +134,11 @@ impl Run {
         let (report, begun) = (Report::default(), cluster.now());
         Self {
             seed,
+            step: 0,
             random,
+            faults,
+            happened: Vec::new(),
+            left_out: 0,
             cluster,
             begun,
             partitions,
@@ -135,6 +155,7 @@ impl Run {
     }
 
     fn fail(&self, what: impl Display) -> ! {
+        self.cluster.note_failure(&what);
         panic!("seed {}: {what}\n{}", self.seed, self.cluster.trace())
     }
 
@@ -150,10 +171,12 @@ impl Run {
         }
         elapsed >= LEAST_TIME
             && self.report.acknowledged >= LEAST_ACKNOWLEDGED
-            && self.report.faults >= LEAST_FAULTS
+            && self.report.faults + self.left_out >= LEAST_FAULTS
     }
 
     fn step(&mut self) {
+        self.step += 1;
+        self.random = Random::of_part(self.seed, 2 * self.step);
         match self.random.below(10) {
             0..=3 => self.produce(),
             4..=6 => self.read(),
@@ -166,7 +189,7 @@ impl Run {
         if self.cluster.now() >= self.heal_at {
             self.recover();
         } else if self.random.once_in(7) {
-            self.fault();
+            self.fault(Random::of_part(self.seed, 2 * self.step + 1));
         }
     }
 
@@ -176,6 +199,7 @@ impl Run {
 
     /// With faults healed all converges, and what was seen must be possible.
     fn finish(&mut self) {
+        self.random = Random::of_part(self.seed, 0);
         self.recover();
         if self.cluster.run_until(Duration::from_secs(120), Cluster::has_converged).is_err() {
             self.fail(format_args!("it does not converge: {:?}", self.cluster.unconverged()));
@@ -200,7 +224,7 @@ impl Run {
         };
         let given_up: Vec<Partition> = self.partitions.iter().copied().filter(lacks).collect();
         if !given_up.is_empty() && !self.careless {
-            self.fail(format_args!("{given_up:?} may have lost records"));
+            self.fail(format_args!("records may be lost: {given_up:?}"));
         }
         given_up
     }

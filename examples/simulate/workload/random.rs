@@ -9,6 +9,12 @@ impl Random {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x1234_5678_9abc_def1)
     }
 
+    /// Numbers of their own for a part of a seed: as they are, whatever other parts have drawn.
+    pub(crate) fn of_part(seed: u64, part: u64) -> Self {
+        let of_seed = Self::new(seed).next();
+        Self(of_seed ^ part.wrapping_add(1).wrapping_mul(0xd6e8_feb8_6659_fd93))
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

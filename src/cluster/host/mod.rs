@@ -471,6 +471,8 @@ impl Running {
         self.tend_producer_ids(now);
         self.control(now);
         self.copy(now);
+        let raised = self.node.take_raised();
+        raised.into_iter().for_each(|raised| self.trace.raised(now, self.id, raised));
         Ok(self.next_deadline())
     }
 

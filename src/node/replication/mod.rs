@@ -3,6 +3,7 @@
 
 mod acks;
 mod follow;
+mod mailbox;
 mod removal;
 mod role;
 mod serve;
@@ -22,9 +23,10 @@ use crate::{
     error::{Error, Result},
     replica::{Leader, LeaderState, News},
     rpc::PartitionRef,
-    sync::{AtomicI64, Mutex, Ordering},
+    sync::{AtomicI64, Ordering},
     types::{BrokerId, LeaderEpoch, OFFSETS_TOPIC, Offset, TopicId},
 };
+use mailbox::Mailbox;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// What a broker of a cluster keeps, and an embedded one does not need.
@@ -37,10 +39,15 @@ pub(crate) struct Replication {
     /// How many partitions groups are kept in. (`offsets.topic.num.partitions`)
     offsets_partitions: i32,
     /// What the controller is to be asked for.
-    proposals: Mutex<Vec<IsrProposal>>,
+    proposals: Mailbox<IsrProposal>,
     /// What the disk has refused in the background.
-    failure: Mutex<Option<Error>>,
+    failures: Mailbox<Error>,
+    /// High watermarks that leaders here have raised.
+    raised: Mailbox<Raised>,
 }
+
+/// How far a partition may be read from now on, exclusive, as its leader says.
+pub(crate) type Raised = ((TopicId, i32), Offset);
 
 /// A leader wants another ISR for its partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,8 +74,9 @@ impl Replication {
             max_lag,
             offsets_partitions,
             broker_epoch: AtomicI64::new(-1),
-            proposals: Mutex::default(),
-            failure: Mutex::default(),
+            proposals: Mailbox::default(),
+            failures: Mailbox::default(),
+            raised: Mailbox::default(),
         }
     }
 }
@@ -106,20 +114,23 @@ impl Node {
     /// A log is not kept any more as it should be.
     pub(super) fn note_failure(&self, error: Error) {
         if let Some(replication) = self.replication.as_ref().filter(|_| error.is_of_the_disk()) {
-            replication.failure.lock().get_or_insert(error);
+            replication.failures.put(error);
         }
     }
 
     /// What the disk has refused in the background.
     pub(crate) fn take_failure(&self) -> Option<Error> {
-        self.replication.as_ref()?.failure.lock().take()
+        self.replication.as_ref()?.failures.take().into_iter().next()
+    }
+
+    /// The high watermarks that leaders here have raised since this was asked last, in order.
+    pub(crate) fn take_raised(&self) -> Vec<Raised> {
+        self.replication.as_ref().map_or_else(Vec::new, |replication| replication.raised.take())
     }
 
     /// What the controller is to be asked for, since this was asked last.
     pub(crate) fn take_proposals(&self) -> Vec<IsrProposal> {
-        self.replication
-            .as_ref()
-            .map_or_else(Vec::new, |replication| std::mem::take(&mut *replication.proposals.lock()))
+        self.replication.as_ref().map_or_else(Vec::new, |replication| replication.proposals.take())
     }
 
     /// A partition by its topic's id and number, wherever it is kept.
@@ -280,7 +291,7 @@ impl Node {
         if let (Some(isr), Some(replication)) = (news.propose, &self.replication) {
             let own = self.broker_epoch();
             let named = isr.into_iter().map(|(id, epoch)| (id, if id == self.id { own } else { epoch }));
-            replication.proposals.lock().push(IsrProposal {
+            replication.proposals.put(IsrProposal {
                 partition: (partition.topic_id, partition.name().partition()),
                 leader_epoch: leader.epoch(),
                 partition_epoch: leader.partition_epoch(),
@@ -290,6 +301,10 @@ impl Node {
         partition.set_watermark(reached);
         if !news.raised {
             return role::Told::default();
+        }
+        if let Some(replication) = &self.replication {
+            let of = (partition.topic_id, partition.name().partition());
+            replication.raised.put((of, reached));
         }
         let acknowledged = state.acknowledgements.take_below(reached);
         role::Told { waiters: state.take_waiting(), acknowledged, enough }
