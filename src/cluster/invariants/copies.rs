@@ -53,7 +53,7 @@ pub(super) struct Copy {
     pub(super) view: View,
     /// In order, without gaps between them but where a cleaner was.
     pub(super) batches: Vec<Stamp>,
-    /// Whether its machine's power went, and it may lack what it had, until it has all again.
+    /// Whether it may lack what it had: its machine's power went, or it was removed since the partition was to be elsewhere.
     pub(super) has_lost: bool,
 }
 
@@ -71,6 +71,11 @@ pub(super) struct Change {
 }
 
 impl Copy {
+    /// There is none any more. A leader that has not heard of that may count on what it had.
+    pub(super) fn removed() -> Self {
+        Self { has_lost: true, ..Self::default() }
+    }
+
     pub(super) fn lose(&mut self) {
         self.has_lost = true;
     }

@@ -65,6 +65,8 @@ pub(super) struct Checker {
     image: Image,
     applied: u64,
     partitions: BTreeMap<Key, Partition>,
+    /// Which copies each broker has.
+    held: BTreeMap<BrokerId, BTreeSet<Key>>,
     /// Topics whose batches may change or go.
     compacted: BTreeSet<TopicId>,
     marks: Vec<Mark>,
@@ -95,15 +97,33 @@ impl Checker {
         self.controllers.look(id, running.controls())?;
         self.metadata.look(id, running.incarnation(), running.quorum())?;
         self.learn(running)?;
-        let mut held = Ok(());
+        let (mut held, mut copies) = (Ok(()), 0);
         let incarnation = running.incarnation();
         running.node.look_at_copies(|key, view| {
+            copies += 1;
             if held.is_ok() {
                 held = self.look_at_copy((id, incarnation), key, view);
             }
         });
         held?;
+        if self.held.get(&id).is_some_and(|held| held.len() > copies) {
+            self.note_removed(id, running);
+        }
         self.witness.take().into_iter().try_for_each(|answered| self.answered(id, answered))
+    }
+
+    /// A broker does not have some copies any more.
+    fn note_removed(&mut self, id: BrokerId, running: &Running) {
+        let mut there = BTreeSet::new();
+        running.node.look_at_copies(|key, _| {
+            there.insert(key);
+        });
+        let before = self.held.insert(id, there.clone()).unwrap_or_default();
+        for key in before.difference(&there) {
+            if let Some(partition) = self.partitions.get_mut(key) {
+                partition.copies.insert(id, Copy::removed());
+            }
+        }
     }
 
     /// A machine has lost what it had not flushed.
@@ -164,6 +184,9 @@ impl Checker {
         let known = partition.copies.get(&at.0);
         if known.is_some_and(|known| known.is_as(at.1, &view)) {
             return Ok(());
+        }
+        if known.is_none_or(|known| known.incarnation == 0) {
+            self.held.entry(at.0).or_default().insert(key);
         }
         let compacted = self.compacted.contains(&key.0);
         let name = || format!("{} of broker {}", name(&self.image, key), at.0);
