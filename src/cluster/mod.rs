@@ -2,10 +2,12 @@
 
 mod builder;
 mod converged;
+mod directory;
 mod faults;
 mod host;
 mod intercept;
 mod invariants;
+mod machine;
 mod marks;
 mod metadata_log;
 mod network;
@@ -101,6 +103,7 @@ impl Drop for Inner {
             let skipped = trace.lines().len().saturating_sub(30);
             trace.lines().iter().skip(skipped).for_each(|line| eprintln!("{line}"));
         }
+        self.world.abandon();
     }
 }
 
@@ -110,7 +113,12 @@ impl Cluster {
         let transport: Arc<dyn Service> = Arc::new(Transport(Arc::clone(&world)));
         let network = NetworkClient::new(transport, world.ids());
         let service: Arc<dyn Service> = Arc::<NetworkClient>::clone(&network);
-        let client = Client::new(service, BrokerId::NOBODY, Prng::new(seed).fork("client"));
+        // Members of another start, of whom the brokers may know, are not to have the same ids.
+        let prng = match world.starts_before() {
+            0 => Prng::new(seed).fork("client"),
+            starts => Prng::new(seed).fork(&format!("client {starts}")),
+        };
+        let client = Client::new(service, BrokerId::NOBODY, prng);
         Ok(Self { inner: Arc::new(Inner { world, time, client, _network: network, seed }) })
     }
 

@@ -1,8 +1,8 @@
 //! What is yet to happen in a world, in order of time, and the network, which decides when a message arrives, and whether.
 
-use super::{host::Message, network::Network};
+use super::{host::Message, machine::Machine, network::Network};
 use crate::{
-    env::{Alarm, Clock, SimDisk, Slot, TimerQueue},
+    env::{Alarm, Clock, Slot, TimerQueue},
     error::{Error, Result},
     rpc::{FetchRequest, FetchResponse, PartitionRef, ProduceResponse, Request, Response, Ticket, Timed},
     sync::Mutex,
@@ -133,7 +133,7 @@ impl ClientRequest {
 pub(super) struct Post {
     clock: Clock,
     /// What brokers have to wait for before they go on.
-    disks: BTreeMap<BrokerId, SimDisk>,
+    machines: BTreeMap<BrokerId, Machine>,
     state: Mutex<State>,
     /// Wakes whoever drives by the wall clock.
     alarm: Alarm,
@@ -146,9 +146,9 @@ struct State {
 }
 
 impl Post {
-    pub(super) fn new(clock: Clock, network: Network, disks: BTreeMap<BrokerId, SimDisk>) -> Arc<Self> {
+    pub(super) fn new(clock: Clock, network: Network, machines: BTreeMap<BrokerId, Machine>) -> Arc<Self> {
         let state = State { events: TimerQueue::default(), network };
-        Arc::new(Self { clock, disks, state: Mutex::new(state), alarm: Alarm::default() })
+        Arc::new(Self { clock, machines, state: Mutex::new(state), alarm: Alarm::default() })
     }
 
     pub(super) fn clock(&self) -> &Clock {
@@ -192,7 +192,7 @@ impl Post {
 
     /// When something leaves a broker that is sent by what it does now.
     fn leaves(&self, from: BrokerId) -> Instant {
-        self.clock.now().plus(self.disks.get(&from).map_or(Duration::ZERO, SimDisk::delay))
+        self.clock.now().plus(self.machines.get(&from).map_or(Duration::ZERO, Machine::delay))
     }
 
     /// Sends a message from one broker to another. It may be lost, come twice, or late.

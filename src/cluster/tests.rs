@@ -1,5 +1,6 @@
 //! Clusters as a test author sees them.
 
+mod files;
 mod groups;
 mod histories;
 mod idempotent;

@@ -10,6 +10,7 @@ use super::{
     host::{Running, Start, Timing},
     intercept::{self, Fate},
     invariants::{Broken, Checker},
+    machine::{Machine, Site},
     marks::Mark,
     post::{ClientRequest, Event, Post},
     trace::Trace,
@@ -28,7 +29,6 @@ use crate::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Display,
-    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -48,6 +48,7 @@ pub(super) struct World {
     witness: Option<Arc<Witness>>,
     checker: Option<Mutex<Checker>>,
     hosts: Mutex<BTreeMap<BrokerId, Host>>,
+    site: Site,
 }
 
 /// What all brokers are started with.
@@ -67,7 +68,7 @@ pub(super) struct Settings {
 /// A machine.
 #[derive(Debug)]
 struct Host {
-    disk: SimDisk,
+    machine: Machine,
     /// `None`: no process runs.
     running: Option<Box<Running>>,
     /// What arrived while the process was paused.
@@ -75,33 +76,28 @@ struct Host {
     /// Whether it is so because its disk is slow.
     waits: bool,
     incarnations: u64,
-    was_closed: bool,
     wake_at: Instant,
 }
 
 impl Host {
     /// Whether its disk has lost power under the process that runs.
     fn has_lost_power(&self) -> bool {
-        self.running.as_ref().is_some_and(|running| running.boot() != self.disk.power_cuts())
+        self.running.as_ref().is_some_and(|running| running.boot() != self.machine.boot())
     }
 }
 
 impl World {
-    pub(super) fn new(clock: Clock, settings: Settings) -> Arc<Self> {
+    pub(super) fn new(clock: Clock, settings: Settings, site: Site) -> Arc<Self> {
         let prng = Prng::new(settings.seed);
-        let host = |id: u16| {
-            let disk = SimDisk::new(prng.fork(&format!("disk {id}")).next_u64());
-            let (wake_at, was_closed, waits) = (Instant::MAX, false, false);
-            let paused = None;
-            (
-                BrokerId::from(i32::from(id)),
-                Host { disk, running: None, paused, waits, incarnations: 0, was_closed, wake_at },
-            )
+        let host = |(id, machine): (&BrokerId, &Machine)| {
+            let (machine, incarnations) = (machine.clone(), site.processes_before());
+            let (paused, waits, wake_at) = (None, false, Instant::MAX);
+            (*id, Host { machine, running: None, paused, waits, incarnations, wake_at })
         };
-        let hosts: BTreeMap<BrokerId, Host> = (1..=settings.brokers).map(host).collect();
-        let disks = hosts.iter().map(|(id, host)| (*id, host.disk.clone())).collect();
+        let hosts: BTreeMap<BrokerId, Host> = site.machines().iter().map(host).collect();
+        let machines = site.machines().clone();
         let network = super::network::Network::new(prng.fork("network"));
-        let post = Post::new(clock, network, disks);
+        let post = Post::new(clock, network, machines);
         let witness = settings.check_invariants.then(Arc::<Witness>::default);
         let checker = witness.as_ref().map(|witness| Mutex::new(Checker::new(Arc::clone(witness))));
         Arc::new(Self {
@@ -114,6 +110,7 @@ impl World {
             witness,
             checker,
             hosts: Mutex::new(hosts),
+            site,
         })
     }
 
@@ -154,7 +151,7 @@ impl World {
         }
         host.incarnations += 1;
         let started = self.process(id, host)?;
-        (host.running, host.was_closed, host.wake_at) = (Some(Box::new(started)), false, Instant::MAX);
+        (host.running, host.wake_at) = (Some(Box::new(started)), Instant::MAX);
         self.log(format_args!("broker {id} starts"));
         self.settle(id, host);
         Ok(())
@@ -162,7 +159,7 @@ impl World {
 
     fn process(&self, id: BrokerId, host: &Host) -> Result<Running> {
         let clock = self.post.clock();
-        let (storage, dir) = (host.disk.boot_at(clock), PathBuf::from("data"));
+        let (storage, dir) = host.machine.storage(clock);
         let prng = Prng::new(self.settings.seed).fork(&format!("broker {id} {}", host.incarnations));
         let (node, _) = Node::open(NodeConfig {
             id,
@@ -189,9 +186,8 @@ impl World {
             prng,
             storage,
             dir,
-            boot: host.disk.power_cuts(),
+            boot: host.machine.boot(),
             node,
-            was_closed: host.was_closed,
             witness: self.witness.clone(),
         })
     }
@@ -209,8 +205,9 @@ impl World {
     pub(super) fn power_cut(&self, id: BrokerId) -> Result<()> {
         let mut host = self.host(id)?;
         let host = host.get()?;
+        let disk = host.machine.simulated()?.clone();
         self.end(id, host);
-        host.disk.power_cut();
+        disk.power_cut();
         self.trace.hit(Mark::PowerCut);
         self.lost_power(id);
         self.log(format_args!("broker {id} loses power"));
@@ -222,8 +219,6 @@ impl World {
         let mut host = self.host(id)?;
         let host = host.get()?;
         let closed = host.running.as_ref().map_or(Ok(()), |running| running.close());
-        let kept = host.running.as_ref().is_some_and(|running| running.has_kept_all());
-        host.was_closed = closed.is_ok() && kept;
         self.end(id, host);
         self.trace.hit(Mark::Stopped);
         self.log(format_args!("broker {id} stops"));
@@ -235,7 +230,7 @@ impl World {
             self.lost_power(id);
         }
         (host.paused, host.waits) = (None, false);
-        host.disk.take_delay();
+        host.machine.take_delay();
         if let Some(mut running) = host.running.take() {
             for connection in running.take_connections().into_iter().filter(|connection| connection.is_open())
             {
@@ -274,7 +269,7 @@ impl World {
 
     /// A process that waits for its disk does nothing else.
     fn wait_for_disk(&self, id: BrokerId, host: &mut Host) {
-        let delay = host.disk.take_delay();
+        let delay = host.machine.take_delay();
         let Some(running) = host.running.as_ref().filter(|_| delay > Duration::ZERO && host.paused.is_none())
         else {
             return;
@@ -294,7 +289,7 @@ impl World {
     }
 
     pub(super) fn disk(&self, id: BrokerId) -> Result<SimDisk> {
-        Ok(self.host(id)?.get()?.disk.clone())
+        self.host(id)?.get()?.machine.simulated().cloned()
     }
 
     pub(super) fn is_running(&self, id: BrokerId) -> Result<bool> {
@@ -316,7 +311,21 @@ impl World {
                 first_error.get_or_insert(error);
             }
         }
+        self.site.release();
         first_error.map_or(Ok(()), Err)
+    }
+
+    /// Nobody has the cluster any more. What is on real files is left as if this process had been killed, for whoever comes next.
+    pub(super) fn abandon(&self) {
+        if self.site.is_real() && !self.closed.swap(true, Ordering::AcqRel) {
+            self.hosts.lock().iter_mut().for_each(|(id, host)| self.end(*id, host));
+            self.site.release();
+        }
+    }
+
+    /// What the drawing of random numbers is to be told apart by, beside the seed: how often the cluster was started before.
+    pub(super) fn starts_before(&self) -> u64 {
+        self.site.starts_before()
     }
 
     /// Carries out one event.
@@ -432,7 +441,7 @@ impl World {
             return;
         }
         self.trace.hit(Mark::CrashInOperation);
-        let last = host.disk.operations().pop();
+        let last = host.machine.last_operation();
         last.as_ref().and_then(crashed_in).into_iter().for_each(|mark| self.trace.hit(mark));
     }
 

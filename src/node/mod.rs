@@ -54,6 +54,7 @@ mod topics;
 mod verify;
 
 pub use self::metrics::{BrokerMetrics, TopicMetrics};
+pub(crate) use adopt::CLUSTER_PROPERTIES;
 pub(crate) use progress::OnProgress;
 pub use progress::Progress;
 pub(crate) use replication::{CopyView, IsrProposal, Leadership, Replication};

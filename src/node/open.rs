@@ -109,6 +109,7 @@ impl Node {
     fn load(&self, on_progress: OnProgress) -> Result<RecoveryReport> {
         let (storage, dir) = (&*self.storage, self.dir.as_path());
         let there = storage.list(dir)?.unwrap_or_default();
+        self.refuse_a_clusters(&there)?;
         let names: BTreeSet<String> = there.iter().map(|entry| entry.name.clone()).collect();
         let mut kept_aside = Vec::new();
         let read = read_metadata(storage, dir);
