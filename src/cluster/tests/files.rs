@@ -1,8 +1,14 @@
 //! Real files, and a machine that was down in between: what the brokers noted of its boot tells them.
 
+#![allow(clippy::disallowed_methods, reason = "what a simulated disk has is put on a real one")]
+
 use super::{super::host::control, *};
-use crate::env::RealStorage;
-use std::path::Path;
+use crate::{
+    env::{RealStorage, replace_file},
+    node::CLUSTER_PROPERTIES,
+    types::CleanupPolicy,
+};
+use std::path::{Path, PathBuf};
 
 fn start(dir: &Path) -> Cluster {
     let config = TopicConfig::new().replication_factor(3).min_insync_replicas(2);
@@ -88,4 +94,63 @@ fn a_cluster_all_of_whose_brokers_may_have_lost_data_goes_on_with_what_is_there(
     assert_eq!(read(&cluster), ["0", "1", "2", "3", "4"], "led by {leader} before");
     put(&cluster, "5").unwrap();
     assert_eq!(read(&cluster).len(), 6);
+}
+
+/// A simulated cluster that has gone through faults, and is closed: a topic `t` of 60 records, one that is compacted, and a group.
+fn simulated(seed: u64) -> Cluster {
+    let cluster = three(seed);
+    let compacted = TopicConfig::new().cleanup_policy(CleanupPolicy::Compact).segment_bytes(2048);
+    cluster.create_topic("compacted", compacted.replication_factor(3).min_insync_replicas(2)).unwrap();
+    for round in 0..6 {
+        for n in 0..10 {
+            put_until_it_is_there(&cluster, &format!("{round}.{n}"));
+            let (key, value) = (format!("key {n}"), format!("{round}.{n}.{}", "x".repeat(100)));
+            cluster.produce(Record::to("compacted").key(&key).value(&value)).unwrap();
+        }
+        let mut consumer = cluster.consumer("g").subscribe("t").unwrap();
+        while !consumer.is_caught_up().unwrap() {
+            consumer.poll(Duration::from_secs(1)).unwrap();
+            consumer.commit_offset().unwrap();
+        }
+        consumer.close().unwrap();
+        cluster.compact_now(Some("compacted")).unwrap();
+        let victim = cluster.leader("t", 0).unwrap();
+        if round % 2 == 0 {
+            cluster.kill(victim).unwrap()
+        } else {
+            cluster.power_cut(victim).unwrap()
+        }
+        put_until_it_is_there(&cluster, &format!("{round}.late"));
+        cluster.restart(victim).unwrap();
+        cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
+    }
+    cluster.close().unwrap();
+    cluster
+}
+
+/// `BROOKLET_KAFKA_CLUSTER=DIR` leaves the files in the new directory DIR, for Kafka's own tool to read.
+#[test]
+fn what_a_simulated_cluster_has_closed_is_a_real_ones_directory() {
+    let scratch = tempfile::tempdir().unwrap();
+    let kept = std::env::var_os("BROOKLET_KAFKA_CLUSTER").map(PathBuf::from);
+    let dir = kept.clone().unwrap_or_else(|| scratch.path().join("cluster"));
+    let cluster = simulated(11);
+    for id in 1..=3 {
+        for (path, bytes) in cluster.disk(id).unwrap().files() {
+            let path = dir.join(format!("broker-{id}")).join(path.strip_prefix("data").unwrap());
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+    }
+    if kept.is_some() {
+        return;
+    }
+    let properties = b"version=1\nbrokers=3\nstarts=1\n";
+    replace_file(&RealStorage::new(false), &dir.join(CLUSTER_PROPERTIES), properties).unwrap();
+    let cluster = start(&dir);
+    cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
+    assert_eq!(marked(&cluster, Mark::UncleanElection), 0, "it was closed");
+    assert_eq!(read(&cluster).len(), 66);
+    let committed = cluster.admin().group_offsets("g").unwrap();
+    assert_eq!(committed.iter().map(|(_, committed)| committed.offset).collect::<Vec<_>>(), [65]);
 }
