@@ -103,7 +103,7 @@ fn simulated(seed: u64) -> Cluster {
     cluster.create_topic("compacted", compacted.replication_factor(3).min_insync_replicas(2)).unwrap();
     for round in 0..6 {
         for n in 0..10 {
-            put_until_it_is_there(&cluster, &format!("{round}.{n}"));
+            put_until_it_is_there(&cluster, &format!("{round}.{n}.{}", "x".repeat(500)));
             let (key, value) = (format!("key {n}"), format!("{round}.{n}.{}", "x".repeat(100)));
             cluster.produce(Record::to("compacted").key(&key).value(&value)).unwrap();
         }
