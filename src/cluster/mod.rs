@@ -42,7 +42,8 @@ use time::Time;
 use transport::Transport;
 use world::World;
 
-/// Several brokers in this process, on disks and a network that are simulated: a Kafka cluster for tests.
+/// Several brokers in this process, on disks and a network that are simulated: a Kafka cluster for tests. The disks may be
+/// [real](ClusterBuilder::directory).
 ///
 /// Clients work with it as with a [`Broker`](crate::Broker). Partitions are copied to as many brokers as their topic's
 /// [`replication_factor`](TopicConfig::replication_factor) says, a controller that the brokers elect sees to it that each has a leader, and
@@ -57,7 +58,8 @@ use world::World;
 /// [`trace`](Self::trace) tells what happened. For tests with many threads the time may pass by
 /// [the wall clock](ClusterBuilder::wall_clock).
 ///
-/// Clones are handles to the same cluster. A cluster that is dropped in a panic prints its seed.
+/// Clones are handles to the same cluster. A cluster that is dropped in a panic prints its seed. One on real files ends with its last
+/// handle, as if its process had been killed: clients that are left get [`Error::Closed`], and the directory is free.
 ///
 /// ```
 /// use brooklet::{Cluster, ConsumerConfig, Record, TopicConfig};

@@ -232,6 +232,7 @@ impl World {
         (host.paused, host.waits) = (None, false);
         host.machine.take_delay();
         if let Some(mut running) = host.running.take() {
+            running.node.halt();
             for connection in running.take_connections().into_iter().filter(|connection| connection.is_open())
             {
                 connection.fail(&self.post, id, self.check_open().err().unwrap_or(Error::NetworkException));

@@ -94,6 +94,7 @@ impl Node {
         node.flush_recovered();
         match &node.clock {
             // The cluster sees to the time.
+            crate::env::Clock::System(_) if node.replication.is_some() => node.start_worker()?,
             _ if node.replication.is_some() => {}
             crate::env::Clock::Manual(clock) => {
                 let driver: Weak<dyn Driver> = Weak::<Self>::clone(&node.me);
