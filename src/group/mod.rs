@@ -413,6 +413,10 @@ impl Group {
         }
     }
 
+    pub(crate) fn generation(&self) -> Generation {
+        self.generation
+    }
+
     pub(crate) fn protocol(&self) -> Option<&str> {
         self.protocol.as_deref()
     }

@@ -5,6 +5,7 @@ pub(super) mod control;
 mod copying;
 mod early;
 mod metadata;
+mod noting;
 mod producer_ids;
 
 use super::{
@@ -342,8 +343,9 @@ impl Running {
                 if let Request::FindCoordinator(_) = &request {
                     self.make_offsets_topic();
                 }
+                let note = self.note_call(&request);
                 let answer = self.node.call(self.id, request);
-                self.reply(answer, ticket, |_| {});
+                self.reply(answer, ticket, note);
             }
         }
     }
