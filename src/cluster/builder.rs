@@ -241,7 +241,8 @@ impl ClusterBuilder {
     }
 
     /// Looks after everything that happens at whether the cluster keeps what it promises: one controller in a term and one leader
-    /// in an epoch, copies that agree, high watermarks that everybody in sync has reached, nothing lost that was acknowledged or read.
+    /// in an epoch, copies that agree, high watermarks that everybody in sync has reached, nothing lost that was acknowledged or read,
+    /// commits and generations of groups that do not go back.
     /// Default: not, which is faster. The looks read the brokers' logs, and these reads count as operations of their
     /// [disks](Cluster::disk).
     ///
