@@ -9,7 +9,7 @@ use std::{
 
 const PRODUCERS: usize = 4;
 const MEMBERS: usize = 2;
-const KILLS: usize = 4;
+const KILLS: usize = 3;
 /// A start, and the end of the last member, each take a while at most.
 const PATIENCE: Duration = Duration::from_secs(30);
 
