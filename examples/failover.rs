@@ -1,13 +1,14 @@
 //! A cluster of three brokers takes a stream of flights while their leaders are killed, one after the other: at the end each flight is
 //! there once, in the order of the file.
 //!
-//!     cargo run --release --example failover [FILE [SEED]]
+//!     cargo run --release --example failover [-- [--keep DIR] [FILE [SEED]]]
 //!
-//! Time is virtual: minutes of it pass in a moment, and the same seed gives the same run.
+//! Time is virtual: minutes of it pass in a moment, and the same seed gives the same run. With `--keep DIR` the brokers have real files,
+//! in the new directory DIR, instead of simulated disks.
 
 #![allow(clippy::disallowed_methods, reason = "an application reads files")]
 
-use brooklet::{Cluster, ConsumerConfig, Error, Record, Result, TopicConfig};
+use brooklet::{Cluster, Error, Record, Result, TopicConfig};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -18,13 +19,18 @@ const FLIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/flight
 const KILL_EVERY: usize = 500;
 
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args().skip(1).peekable();
+    let keep = arguments.next_if_eq("--keep").and_then(|_| arguments.next());
     let file = arguments.next().unwrap_or_else(|| FLIGHTS.to_owned());
     let seed = arguments.next().map_or(Ok(7), |seed| seed.parse())?;
     let text = std::fs::read_to_string(&file)?;
     let flights: Vec<&str> = text.lines().skip(1).collect();
 
-    let cluster = Cluster::builder().brokers(3).seed(seed).start()?;
+    let builder = Cluster::builder().brokers(3).seed(seed);
+    let cluster = match keep {
+        Some(dir) => builder.directory(dir).start()?,
+        None => builder.start()?,
+    };
     let safe = TopicConfig::new().partitions(3).replication_factor(3).min_insync_replicas(2);
     cluster.create_topic("flights", safe)?;
 
@@ -81,7 +87,7 @@ fn bring_back(cluster: &Cluster) -> Result<()> {
 
 /// All that there is, by partition.
 fn read(cluster: &Cluster) -> Result<BTreeMap<i32, Vec<String>>> {
-    let mut consumer = cluster.consumer(ConsumerConfig::standalone()).subscribe("flights")?;
+    let mut consumer = cluster.consumer("readers").subscribe("flights")?;
     let mut read: BTreeMap<i32, Vec<String>> = BTreeMap::new();
     while !consumer.is_caught_up()? {
         let records = match consumer.poll(Duration::from_secs(1)) {
@@ -92,6 +98,7 @@ fn read(cluster: &Cluster) -> Result<BTreeMap<i32, Vec<String>>> {
             let value = record.value_str().unwrap_or_default().to_owned();
             read.entry(record.partition()).or_default().push(value);
         }
+        consumer.commit_offset()?;
     }
     Ok(read)
 }

@@ -89,6 +89,10 @@ bugs! {
     ForgetGroups,
     /// A member of an old generation may commit.
     CommitFencedGeneration,
+    /// A new coordinator begins its groups' generations anew.
+    ForgetGenerations,
+    /// Each member gets what the first one has.
+    AssignTwice,
     /// A follower that has parted from its leader appends behind what the leader does not have.
     SkipDivergence,
     /// A leader appends a producer's batch whatever its sequence.

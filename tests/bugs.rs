@@ -48,6 +48,8 @@ const FOUND_BY: &[(&str, &str, &str)] = &[
     ("KeepEmptyEpochs", "brooklet", "node::tests::replication::an_epoch_in_which_a_copy_led"),
     ("ForgetGroups", "simulate", CLUSTER),
     ("CommitFencedGeneration", "brooklet", "group::tests::offsets::rule_44_first_who"),
+    ("ForgetGenerations", "simulate", CLUSTER),
+    ("AssignTwice", "simulate", CLUSTER),
     ("SkipDivergence", "simulate", CLUSTER),
     ("SkipSequenceCheck", "simulate", CLUSTER),
     ("ForgetDedupWindow", "simulate", CLUSTER),

@@ -1,13 +1,16 @@
 //! What a cluster costs: to start it, to get over a dead member, and records by the wall clock. Raw: the same of an embedded broker.
 
 use crate::{
-    harness::{Bench, Unit, rate},
+    harness::{Bench, Unit, percentile, rate},
     store::{TOPIC, open, scratch},
 };
 use brooklet::{
     Acks, Broker, Cluster, ConsumerConfig, ManualClock, ProducerConfig, Record, SimDisk, TopicConfig,
 };
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 /// A producer's batches, in bytes.
 const BATCH: usize = 1 << 20;
@@ -16,6 +19,8 @@ pub fn run(bench: &mut Bench) {
     start(bench);
     dead_member(bench);
     replicated(bench);
+    on_files(bench);
+    one_by_one(bench);
 }
 
 fn safe() -> TopicConfig {
@@ -98,6 +103,65 @@ fn replicated(bench: &mut Bench) {
         rate
     };
     bench.compare(name, row, raw, cluster);
+}
+
+/// The same where the three brokers have real files, too.
+fn on_files(bench: &mut Bench) {
+    let count = bench.scaled(500_000);
+    let name = "100 B in batches to 3 brokers, acks all, real files; raw: embedded";
+    let raw = || {
+        let dir = scratch();
+        send(open(dir.path(), true).client(), count)
+    };
+    let cluster = || {
+        let dir = scratch();
+        let cluster = start_on_files(dir.path());
+        let rate = send(cluster.client(), count);
+        cluster.close().unwrap();
+        rate
+    };
+    bench.compare(name, (Unit::PerSecond, "", 5), raw, cluster);
+}
+
+fn start_on_files(dir: &Path) -> Cluster {
+    Cluster::builder().wall_clock().directory(dir).topic(TOPIC, safe()).start().unwrap()
+}
+
+/// One record after the other, each when the one before is acknowledged.
+fn one_by_one(bench: &mut Bench) {
+    let name =
+        |share: &str| format!("100 B to 3 brokers, acks all, real files, {share} of one; raw: embedded");
+    let shares = [("p50", 0.5), ("p99", 0.99)];
+    if !shares.iter().any(|(share, _)| bench.wants(&name(share))) {
+        return;
+    }
+    let count = bench.scaled(20_000);
+    let times = |client: &brooklet::Client| -> Vec<u64> {
+        let one = |_| {
+            let begun = Instant::now();
+            client.produce(Record::to(TOPIC).value(&[b'v'; 100])).unwrap();
+            begun.elapsed().as_nanos() as u64
+        };
+        (0..count).map(one).collect()
+    };
+    let pair = |_| {
+        let dirs = (scratch(), scratch());
+        let raw = times(open(dirs.0.path(), true).client());
+        let cluster = start_on_files(dirs.1.path());
+        let replicated = times(cluster.client());
+        cluster.close().unwrap();
+        (raw, replicated)
+    };
+    let mut runs: Vec<_> = (0..bench.runs(3)).map(pair).collect();
+    for (share, figure) in shares {
+        let figures = |(raw, cluster): &mut (Vec<u64>, Vec<u64>)| {
+            (percentile(raw, figure), percentile(cluster, figure))
+        };
+        let pairs: Vec<_> = runs.iter_mut().map(figures).collect();
+        if bench.wants(&name(share)) {
+            bench.row(&name(share), Unit::Seconds, "", &pairs);
+        }
+    }
 }
 
 fn send(client: &brooklet::Client, count: usize) -> f64 {

@@ -3,6 +3,7 @@
 use super::{
     Cluster,
     host::Timing,
+    machine::Site,
     time::Time,
     world::{MAX_BROKERS, Settings, World},
 };
@@ -11,7 +12,10 @@ use crate::{
     env::ManualClock,
     error::{Error, Result},
 };
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// How long a start may take: an election, and a registration of each broker.
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
@@ -37,6 +41,8 @@ pub struct ClusterBuilder {
     offsets_partitions: i32,
     topics: Vec<(String, TopicConfig)>,
     check_invariants: bool,
+    /// `None`: simulated disks.
+    directory: Option<PathBuf>,
 }
 
 impl ClusterBuilder {
@@ -51,6 +57,7 @@ impl ClusterBuilder {
             offsets_partitions: 50,
             topics: Vec::new(),
             check_invariants: false,
+            directory: None,
         }
     }
 
@@ -121,6 +128,38 @@ impl ClusterBuilder {
     /// ```
     pub fn wall_clock(mut self) -> Self {
         self.clock = None;
+        self
+    }
+
+    /// Keeps the brokers' files in this directory, made where there is none: `broker-1` and so on, each as a [`Broker`](crate::Broker) has its own.
+    /// Default: on simulated disks.
+    ///
+    /// A cluster that was there before is taken up: topics, records, what groups have committed, who led what. After
+    /// [`close`](Cluster::close) nothing is read again. After a process that was killed, or a cluster that was dropped, the logs
+    /// are brought into order, and nothing is lost, since what was written is with the system. After a crash of the machine what was not flushed may be
+    /// missing, and brokers tell the controller so, as Kafka's do. (Which of both it was is known on Linux; elsewhere it is taken for the latter.)
+    ///
+    /// One process has the directory, and each broker's in it, at a time. Disks cannot be made to fail, nor the power be cut:
+    /// [`disk`](Cluster::disk) and [`power_cut`](Cluster::power_cut) are errors. On a [manual clock](Self::clock), which is the default, time begins where
+    /// it did before, unless the clock is moved on.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// # let scratch = tempfile::tempdir().unwrap();
+    /// # let dir = scratch.path().join("cluster");
+    /// let start = || Cluster::builder().brokers(3).directory(&dir).topic("orders", TopicConfig::new()).start();
+    /// let cluster = start()?;
+    /// cluster.produce(Record::to("orders").value("3 apples"))?;
+    /// cluster.close()?;
+    ///
+    /// let cluster = start()?;
+    /// assert_eq!(cluster.high_watermark("orders", 0)?, 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn directory(mut self, path: impl AsRef<Path>) -> Self {
+        self.directory = Some(path.as_ref().to_owned());
         self
     }
 
@@ -204,7 +243,8 @@ impl ClusterBuilder {
         self
     }
 
-    /// Makes a topic when the cluster has started.
+    /// Makes a topic when the cluster has started, unless it is there already, in the cluster's [directory](Self::directory): see
+    /// [`Client::ensure_topic`](crate::Client::ensure_topic).
     ///
     /// ```
     /// # use brooklet::*;
@@ -219,7 +259,8 @@ impl ClusterBuilder {
     }
 
     /// Looks after everything that happens at whether the cluster keeps what it promises: one controller in a term and one leader
-    /// in an epoch, copies that agree, high watermarks that everybody in sync has reached, nothing lost that was acknowledged or read.
+    /// in an epoch, copies that agree, high watermarks that everybody in sync has reached, nothing lost that was acknowledged or read,
+    /// commits and generations of groups that do not go back.
     /// Default: not, which is faster. The looks read the brokers' logs, and these reads count as operations of their
     /// [disks](Cluster::disk).
     ///
@@ -243,8 +284,11 @@ impl ClusterBuilder {
     /// Starts all brokers, and returns when they have a controller and all of them are registered.
     ///
     /// # Errors
-    /// [`Error::InvalidConfig`] for a number of brokers that cannot be, and those of
-    /// [`Client::create_topic`](crate::Client::create_topic).
+    /// - [`Error::InvalidConfig`] for a number of brokers that cannot be, or is not that of the cluster in the
+    ///   [directory](Self::directory).
+    /// - [`Error::Locked`] if somebody else has that directory; [`Error::KafkaStorageError`] if it is not a cluster's, or damaged;
+    ///   [`Error::Io`].
+    /// - Those of [`Client::ensure_topic`](crate::Client::ensure_topic).
     ///
     /// ```
     /// # use brooklet::*;
@@ -264,7 +308,11 @@ impl ClusterBuilder {
             check_invariants: self.check_invariants,
             offsets_partitions: self.offsets_partitions,
         };
-        let world = World::new(Time::clock(self.clock.as_ref()), settings);
+        let site = match &self.directory {
+            Some(path) => Site::open(path, self.brokers, self.seed)?,
+            None => Site::simulated(self.seed, self.brokers),
+        };
+        let world = World::new(Time::clock(self.clock.as_ref()), settings, site);
         if self.clock.is_none() {
             world.post.network(|network| network.set_latency(Duration::ZERO, Duration::ZERO));
         }
@@ -274,7 +322,7 @@ impl ClusterBuilder {
         }
         cluster.run_until(STARTS_WITHIN, Cluster::is_complete)?;
         for (name, config) in self.topics {
-            cluster.create_topic(&name, config)?;
+            cluster.client().ensure_topic(&name, config)?;
         }
         Ok(cluster)
     }

@@ -2,6 +2,8 @@
 
 use super::{Cluster, host::Running};
 use crate::{
+    error::Result,
+    node::LatestValues,
     rpc::metadata_record::PartitionState,
     types::{BrokerId, Offset, TopicId},
 };
@@ -11,7 +13,8 @@ type Key = (TopicId, i32);
 
 impl Cluster {
     /// Whether all is as it should be: there is a controller, all brokers run and are registered, each partition has a leader and all its
-    /// replicas in sync, none is on its way to other brokers, and these are alike, batch for batch, from where the last of them begins.
+    /// replicas in sync, none is on its way to other brokers, and these are alike from where the last of them begins: batch for batch, or,
+    /// where a topic is compacted, which each broker does for itself, by the last value of each key.
     ///
     /// ```
     /// # use brooklet::*;
@@ -73,10 +76,10 @@ impl Cluster {
             if ends.len() > 1 {
                 return Some(format!("the copies of {key:?} do not end alike: {copies:?}"));
             }
-            let batches = |id, running: &Running| {
-                copies.iter().any(|(of, ..)| *of == id).then(|| running.node.batches(key, from))
+            let content = |id, running: &Running| {
+                copies.iter().any(|(of, ..)| *of == id).then(|| content(running, key, from))
             };
-            let mut all = self.inner.world.survey(batches).into_iter().flatten().enumerate();
+            let mut all = self.inner.world.survey(content).into_iter().flatten().enumerate();
             let (_, first) = all.next()?;
             all.find_map(|(n, other)| match (&first, &other) {
                 (Ok(one), Ok(other)) if one == other => None,
@@ -84,5 +87,21 @@ impl Cluster {
                 _ => Some(format!("copy {n} of {key:?} is another one than the first: {copies:?}")),
             })
         })
+    }
+}
+
+/// What is to be the same in all copies.
+#[derive(PartialEq)]
+enum Content {
+    Batches(Vec<u8>),
+    Values(LatestValues),
+}
+
+fn content(running: &Running, key: Key, from: Offset) -> Result<Content> {
+    let settings = running.image().topic_by_id(key.0).and_then(|topic| topic.config.settings().ok());
+    if settings.is_some_and(|settings| settings.cleanup_policy.compacts()) {
+        running.node.latest_values(key, from).map(Content::Values)
+    } else {
+        running.node.batches(key, from).map(Content::Batches)
     }
 }

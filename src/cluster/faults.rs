@@ -55,7 +55,8 @@ impl Cluster {
     /// Cuts the power of a broker's machine: what was not flushed may be lost, or torn, as the seed decides.
     ///
     /// # Errors
-    /// [`Error::IllegalState`](crate::Error::IllegalState) if there is no such broker.
+    /// [`Error::IllegalState`](crate::Error::IllegalState) if there is no such broker, or its files are
+    /// [real](crate::ClusterBuilder::directory).
     ///
     /// ```
     /// # use brooklet::*;
@@ -336,7 +337,8 @@ impl Cluster {
     /// A broker's disk, to have it fail.
     ///
     /// # Errors
-    /// [`Error::IllegalState`](crate::Error::IllegalState) if there is no such broker.
+    /// [`Error::IllegalState`](crate::Error::IllegalState) if there is no such broker, or its files are
+    /// [real](crate::ClusterBuilder::directory).
     ///
     /// ```
     /// # use brooklet::*;

@@ -16,7 +16,8 @@ use std::{
     sync::Arc,
 };
 
-const ENTRIES: &str = "metadata.log";
+/// Not `.log`: it is none of Kafka's.
+const ENTRIES: &str = "entries";
 const STATE: &str = "quorum-state";
 /// Length and CRC.
 const FRAME: usize = 8;

@@ -2,10 +2,12 @@
 
 mod builder;
 mod converged;
+mod directory;
 mod faults;
 mod host;
 mod intercept;
 mod invariants;
+mod machine;
 mod marks;
 mod metadata_log;
 mod network;
@@ -41,7 +43,8 @@ use time::Time;
 use transport::Transport;
 use world::World;
 
-/// Several brokers in this process, on disks and a network that are simulated: a Kafka cluster for tests.
+/// Several brokers in this process, on disks and a network that are simulated: a Kafka cluster for tests. The disks may be
+/// [real](ClusterBuilder::directory).
 ///
 /// Clients work with it as with a [`Broker`](crate::Broker). Partitions are copied to as many brokers as their topic's
 /// [`replication_factor`](TopicConfig::replication_factor) says, a controller that the brokers elect sees to it that each has a leader, and
@@ -56,7 +59,8 @@ use world::World;
 /// [`trace`](Self::trace) tells what happened. For tests with many threads the time may pass by
 /// [the wall clock](ClusterBuilder::wall_clock).
 ///
-/// Clones are handles to the same cluster. A cluster that is dropped in a panic prints its seed.
+/// Clones are handles to the same cluster. A cluster that is dropped in a panic prints its seed. One on real files ends with its last
+/// handle, as if its process had been killed: clients that are left get [`Error::Closed`], and the directory is free.
 ///
 /// ```
 /// use brooklet::{Cluster, ConsumerConfig, Record, TopicConfig};
@@ -102,6 +106,7 @@ impl Drop for Inner {
             let skipped = trace.lines().len().saturating_sub(30);
             trace.lines().iter().skip(skipped).for_each(|line| eprintln!("{line}"));
         }
+        self.world.abandon();
     }
 }
 
@@ -111,7 +116,12 @@ impl Cluster {
         let transport: Arc<dyn Service> = Arc::new(Transport(Arc::clone(&world)));
         let network = NetworkClient::new(transport, world.ids());
         let service: Arc<dyn Service> = Arc::<NetworkClient>::clone(&network);
-        let client = Client::new(service, BrokerId::NOBODY, Prng::new(seed).fork("client"));
+        // Members of another start, of whom the brokers may know, are not to have the same ids.
+        let prng = match world.starts_before() {
+            0 => Prng::new(seed).fork("client"),
+            starts => Prng::new(seed).fork(&format!("client {starts}")),
+        };
+        let client = Client::new(service, BrokerId::NOBODY, prng);
         Ok(Self { inner: Arc::new(Inner { world, time, client, network, seed }) })
     }
 

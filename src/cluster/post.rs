@@ -1,8 +1,8 @@
 //! What is yet to happen in a world, in order of time, and the network, which decides when a message arrives, and whether.
 
-use super::{host::Message, network::Network};
+use super::{host::Message, machine::Machine, network::Network};
 use crate::{
-    env::{Alarm, Clock, SimDisk, Slot, TimerQueue},
+    env::{Alarm, Clock, Slot, TimerQueue},
     error::{Error, Result},
     rpc::{FetchRequest, FetchResponse, PartitionRef, ProduceResponse, Request, Response, Ticket, Timed},
     sync::Mutex,
@@ -146,29 +146,29 @@ struct State {
     events: TimerQueue<Event>,
     network: Network,
     /// What brokers have to wait for before they go on.
-    disks: BTreeMap<BrokerId, SimDisk>,
+    machines: BTreeMap<BrokerId, Machine>,
 }
 
 impl State {
     /// When something leaves a broker that is sent by what it does now.
     fn leaves(&self, from: BrokerId, now: Instant) -> Instant {
-        now.plus(self.disks.get(&from).map_or(Duration::ZERO, SimDisk::delay))
+        now.plus(self.machines.get(&from).map_or(Duration::ZERO, Machine::delay))
     }
 }
 
 impl Post {
     pub(super) fn new(clock: Clock, network: Network) -> Arc<Self> {
-        let state = State { events: TimerQueue::default(), network, disks: BTreeMap::new() };
+        let state = State { events: TimerQueue::default(), network, machines: BTreeMap::new() };
         Arc::new(Self { clock, state: Mutex::new(state), alarm: Alarm::default() })
     }
 
-    /// There is another broker, with this disk.
-    pub(super) fn add_broker(&self, id: BrokerId, disk: SimDisk) {
-        self.state.lock().disks.insert(id, disk);
+    /// There is another broker, with this machine.
+    pub(super) fn add_broker(&self, id: BrokerId, machine: Machine) {
+        self.state.lock().machines.insert(id, machine);
     }
 
     pub(super) fn remove_broker(&self, id: BrokerId) {
-        self.state.lock().disks.remove(&id);
+        self.state.lock().machines.remove(&id);
     }
 
     pub(super) fn clock(&self) -> &Clock {

@@ -1,5 +1,6 @@
 //! Clusters as a test author sees them.
 
+mod files;
 mod groups;
 mod histories;
 mod idempotent;
@@ -9,7 +10,11 @@ mod shutdown;
 mod wall_clock;
 
 use super::*;
-use crate::{env::DiskOp, prng::seeds};
+use crate::{
+    env::DiskOp,
+    prng::seeds,
+    types::{CleanupPolicy, Offset},
+};
 use std::collections::BTreeSet;
 
 fn three(seed: u64) -> Cluster {
@@ -229,4 +234,28 @@ fn the_last_one_in_sync_that_lost_power_does_not_lead_before_one_that_has_all() 
         assert_eq!(cluster.leader("t", 0).unwrap(), others[1], "seed {seed}\n{}", cluster.trace());
         assert_eq!(read(&cluster), ["acknowledged"], "seed {seed}\n{}", cluster.trace());
     }
+}
+
+#[test]
+fn copies_of_a_compacted_topic_are_alike_however_much_of_each_is_cleaned() {
+    let cluster = three(3);
+    let config = TopicConfig::new().cleanup_policy(CleanupPolicy::Compact).segment_bytes(1024);
+    cluster.create_topic("prices", config.replication_factor(3).min_insync_replicas(2)).unwrap();
+    for n in 0..60 {
+        let (key, value) = (format!("{}", n % 7), format!("{n} {}", "x".repeat(50)));
+        cluster.produce(Record::to("prices").key(&key).value(&value)).unwrap();
+    }
+    cluster.run_until(Duration::from_secs(10), Cluster::has_converged).unwrap();
+    let cleaned =
+        |id: BrokerId, running: &host::Running| (id == 1.into()).then(|| running.node.compact_now(None));
+    cluster.inner.world.survey(cleaned).into_iter().flatten().for_each(Result::unwrap);
+    let topic = |running: &host::Running| running.image().topic("prices").map(|(id, _)| (id, 0)).unwrap();
+    let bytes = |_, running: &host::Running| running.node.batches(topic(running), Offset::ZERO).unwrap();
+    let copies = cluster.inner.world.survey(bytes);
+    assert!(copies[0].len() < copies[1].len() && copies[1] == copies[2]);
+    let values =
+        |_, running: &host::Running| running.node.latest_values(topic(running), Offset::ZERO).unwrap();
+    let values = cluster.inner.world.survey(values);
+    assert!(values[0].len() == 7 && values.iter().all(|of| *of == values[0]));
+    assert_eq!(cluster.unconverged(), None);
 }

@@ -78,7 +78,7 @@ impl Cluster {
 
     /// The first error.
     fn on_each(&self, mut work: impl FnMut(&Node) -> Result<()>) -> Result<()> {
-        let done: Vec<_> = self.nodes().iter().map(|(_, node)| work(node)).collect();
-        done.into_iter().collect()
+        // Where brokers are killed by other threads meanwhile, a node that is no broker's any more must not touch its files.
+        self.inner.world.survey(|_, running| work(&running.node)).into_iter().collect()
     }
 }

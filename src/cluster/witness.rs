@@ -4,8 +4,9 @@ use crate::{
     env::Bytes,
     rpc::{FetchRequest, FetchResponse},
     sync::Mutex,
-    types::{Offset, TopicId},
+    types::{BrokerId, Generation, Offset, TopicId, TopicPartition},
 };
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A broker has told a client something.
 #[derive(Debug)]
@@ -24,13 +25,68 @@ impl Answered {
     }
 }
 
+/// What a client asks of a group.
+#[derive(Debug, Clone)]
+pub(super) enum GroupWord {
+    Join {
+        group: String,
+    },
+    /// As a member in a generation, or from outside.
+    Commit {
+        group: String,
+        generation: Option<Generation>,
+        offsets: BTreeMap<TopicPartition, i64>,
+    },
+    /// That these offsets, or all, are no more.
+    Forget {
+        group: String,
+        partitions: Option<BTreeSet<TopicPartition>>,
+    },
+}
+
+impl GroupWord {
+    pub(super) fn group(&self) -> &str {
+        match self {
+            Self::Join { group } | Self::Commit { group, .. } | Self::Forget { group, .. } => group,
+        }
+    }
+}
+
+/// What becomes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Said {
+    /// It has come.
+    Asked,
+    Done,
+    /// It was not done, and will not be.
+    Refused,
+}
+
+#[derive(Debug)]
+pub(super) struct GroupNote {
+    /// The request's.
+    pub(super) id: u64,
+    pub(super) by: BrokerId,
+    pub(super) word: GroupWord,
+    pub(super) said: Said,
+}
+
 /// Keeps what was told during an event.
 #[derive(Debug, Default)]
-pub(super) struct Witness(Mutex<Vec<Answered>>);
+pub(super) struct Witness {
+    answered: Mutex<Vec<Answered>>,
+    of_groups: Mutex<GroupNotes>,
+}
+
+#[derive(Debug, Default)]
+struct GroupNotes {
+    notes: Vec<GroupNote>,
+    requests: u64,
+}
 
 impl Witness {
     pub(super) fn note(&self, answered: Answered) {
-        self.0.lock().push(answered);
+        self.answered.lock().push(answered);
     }
 
     pub(super) fn note_fetch(&self, request: &FetchRequest, response: &FetchResponse) {
@@ -44,6 +100,24 @@ impl Witness {
     }
 
     pub(super) fn take(&self) -> Vec<Answered> {
-        std::mem::take(&mut *self.0.lock())
+        std::mem::take(&mut *self.answered.lock())
+    }
+
+    /// Notes a request about a group, and gives its number, from 1 on.
+    pub(super) fn note_asked(&self, by: BrokerId, word: GroupWord) -> u64 {
+        let mut of_groups = self.of_groups.lock();
+        of_groups.requests += 1;
+        let id = of_groups.requests;
+        of_groups.notes.push(GroupNote { id, by, word, said: Said::Asked });
+        id
+    }
+
+    /// Notes what has become of it.
+    pub(super) fn note_said(&self, id: u64, by: BrokerId, word: GroupWord, said: Said) {
+        self.of_groups.lock().notes.push(GroupNote { id, by, word, said });
+    }
+
+    pub(super) fn take_of_groups(&self) -> Vec<GroupNote> {
+        std::mem::take(&mut self.of_groups.lock().notes)
     }
 }

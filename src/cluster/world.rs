@@ -10,6 +10,7 @@ use super::{
     host::{Message, Running, Start, Timing},
     intercept::{self, Fate},
     invariants::{Broken, Checker},
+    machine::{Machine, Site},
     marks::Mark,
     post::{ClientRequest, Event, Post},
     trace::{Fact, Trace},
@@ -28,7 +29,6 @@ use crate::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Display,
-    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -53,6 +53,7 @@ pub(super) struct World {
     witness: Option<Arc<Witness>>,
     checker: Option<Mutex<Checker>>,
     hosts: Mutex<BTreeMap<BrokerId, Host>>,
+    site: Site,
 }
 
 /// What all brokers are started with.
@@ -72,7 +73,7 @@ pub(super) struct Settings {
 /// A machine.
 #[derive(Debug)]
 struct Host {
-    disk: SimDisk,
+    machine: Machine,
     /// `None`: no process runs.
     running: Option<Box<Running>>,
     /// What arrived while the process was paused.
@@ -82,7 +83,6 @@ struct Host {
     incarnations: u64,
     /// How far its calendar is ahead of the cluster's, in milliseconds.
     skew: Arc<AtomicI64>,
-    was_closed: bool,
     wake_at: Instant,
 }
 
@@ -94,17 +94,16 @@ impl Host {
 
     /// Whether its disk has lost power under the process that runs.
     fn has_lost_power(&self) -> bool {
-        self.running.as_ref().is_some_and(|running| running.boot() != self.disk.power_cuts())
+        self.running.as_ref().is_some_and(|running| running.boot() != self.machine.boot())
     }
 }
 
 impl World {
-    pub(super) fn new(clock: Clock, settings: Settings) -> Arc<Self> {
+    pub(super) fn new(clock: Clock, settings: Settings, site: Site) -> Arc<Self> {
         let network = super::network::Network::new(Prng::new(settings.seed).fork("network"));
         let post = Post::new(clock, network);
         let witness = settings.check_invariants.then(Arc::<Witness>::default);
         let checker = witness.as_ref().map(|witness| Mutex::new(Checker::new(Arc::clone(witness))));
-        let brokers = settings.brokers;
         let world = Self {
             post,
             trace: Arc::new(Trace::new(settings.seed)),
@@ -116,24 +115,25 @@ impl World {
             witness,
             checker,
             hosts: Mutex::default(),
+            site,
         };
-        (1..=brokers).for_each(|id| world.add_host(BrokerId::from(i32::from(id))));
+        let machines = world.site.machines().clone();
+        machines.into_iter().for_each(|(id, machine)| world.add_host(id, machine));
         Arc::new(world)
     }
 
     /// Another machine; its process does not run yet.
-    fn add_host(&self, id: BrokerId) {
+    fn add_host(&self, id: BrokerId, machine: Machine) {
         let host = Host {
-            disk: SimDisk::new(Prng::new(self.settings.seed).fork(&format!("disk {id}")).next_u64()),
+            machine: machine.clone(),
             running: None,
             paused: None,
             waits: false,
-            incarnations: 0,
+            incarnations: self.site.processes_before(),
             skew: Arc::default(),
-            was_closed: false,
             wake_at: Instant::MAX,
         };
-        self.post.add_broker(id, host.disk.clone());
+        self.post.add_broker(id, machine);
         self.hosts.lock().insert(id, host);
     }
 
@@ -145,7 +145,7 @@ impl World {
         if id.get() > i32::from(MAX_BROKERS) {
             return Err(Error::IllegalState(format!("a cluster has at most {MAX_BROKERS} brokers")));
         }
-        self.add_host(id);
+        self.add_host(id, self.site.add(id)?);
         self.trace.hit(Mark::BrokerAdded);
         self.start(id)?;
         Ok(id)
@@ -165,6 +165,7 @@ impl World {
         self.check_may_leave(id)?;
         self.hosts.lock().remove(&id);
         self.post.remove_broker(id);
+        self.site.remove(id)?;
         self.trace.hit(Mark::BrokerGone);
         self.log(Fact::Gone(id));
         Ok(())
@@ -226,7 +227,7 @@ impl World {
         }
         host.incarnations += 1;
         let started = self.process(id, host)?;
-        (host.running, host.was_closed, host.wake_at) = (Some(Box::new(started)), false, Instant::MAX);
+        (host.running, host.wake_at) = (Some(Box::new(started)), Instant::MAX);
         self.log(Fact::Started(id));
         self.settle(id, host);
         Ok(())
@@ -234,7 +235,7 @@ impl World {
 
     fn process(&self, id: BrokerId, host: &Host) -> Result<Running> {
         let clock = self.post.clock();
-        let (storage, dir) = (host.disk.boot_at(clock), PathBuf::from("data"));
+        let (storage, dir) = host.machine.storage(clock);
         let prng = Prng::new(self.settings.seed).fork(&format!("broker {id} {}", host.incarnations));
         let (node, _) = Node::open(NodeConfig {
             id,
@@ -261,9 +262,8 @@ impl World {
             prng,
             storage,
             dir,
-            boot: host.disk.power_cuts(),
+            boot: host.machine.boot(),
             node,
-            was_closed: host.was_closed,
             throttle: Arc::clone(&self.throttle),
             witness: self.witness.clone(),
         })
@@ -282,8 +282,9 @@ impl World {
     pub(super) fn power_cut(&self, id: BrokerId) -> Result<()> {
         let mut host = self.host(id)?;
         let host = host.get()?;
+        let disk = host.machine.simulated()?.clone();
         self.end(id, host);
-        host.disk.power_cut();
+        disk.power_cut();
         self.trace.hit(Mark::PowerCut);
         self.lost_power(id);
         self.log(Fact::LostPower(id));
@@ -319,8 +320,6 @@ impl World {
         let mut host = self.host(id)?;
         let host = host.get()?;
         let closed = host.running.as_ref().map_or(Ok(()), |running| running.close());
-        let kept = host.running.as_ref().is_some_and(|running| running.has_kept_all());
-        host.was_closed = closed.is_ok() && kept;
         self.end(id, host);
         self.trace.hit(Mark::Stopped);
         self.log(Fact::Stopped(id));
@@ -332,8 +331,9 @@ impl World {
             self.lost_power(id);
         }
         (host.paused, host.waits) = (None, false);
-        host.disk.take_delay();
+        host.machine.take_delay();
         if let Some(mut running) = host.running.take() {
+            running.node.halt();
             for connection in running.take_connections().into_iter().filter(|connection| connection.is_open())
             {
                 connection.fail(&self.post, id, self.check_open().err().unwrap_or(Error::NetworkException));
@@ -371,7 +371,7 @@ impl World {
 
     /// A process that waits for its disk does nothing else.
     fn wait_for_disk(&self, id: BrokerId, host: &mut Host) {
-        let delay = host.disk.take_delay();
+        let delay = host.machine.take_delay();
         let Some(running) = host.running.as_ref().filter(|_| delay > Duration::ZERO && host.paused.is_none())
         else {
             return;
@@ -391,7 +391,7 @@ impl World {
     }
 
     pub(super) fn disk(&self, id: BrokerId) -> Result<SimDisk> {
-        Ok(self.host(id)?.get()?.disk.clone())
+        self.host(id)?.get()?.machine.simulated().cloned()
     }
 
     pub(super) fn is_running(&self, id: BrokerId) -> Result<bool> {
@@ -413,7 +413,21 @@ impl World {
                 first_error.get_or_insert(error);
             }
         }
+        self.site.release();
         first_error.map_or(Ok(()), Err)
+    }
+
+    /// Nobody has the cluster any more. What is on real files is left as if this process had been killed, for whoever comes next.
+    pub(super) fn abandon(&self) {
+        if self.site.is_real() && !self.closed.swap(true, Ordering::AcqRel) {
+            self.hosts.lock().iter_mut().for_each(|(id, host)| self.end(*id, host));
+            self.site.release();
+        }
+    }
+
+    /// What the drawing of random numbers is to be told apart by, beside the seed: how often the cluster was started before.
+    pub(super) fn starts_before(&self) -> u64 {
+        self.site.starts_before()
     }
 
     /// Carries out one event.
@@ -567,7 +581,7 @@ impl World {
             return;
         }
         self.trace.hit(Mark::CrashInOperation);
-        let last = host.disk.operations().pop();
+        let last = host.machine.last_operation();
         last.as_ref().and_then(crashed_in).into_iter().for_each(|mark| self.trace.hit(mark));
     }
 

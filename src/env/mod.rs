@@ -10,6 +10,7 @@
 // The place for what is banned everywhere else: the system's clocks and files.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod boot;
 mod bytes;
 mod clock;
 mod lock;
@@ -22,6 +23,7 @@ mod tests;
 mod timer_queue;
 mod wait;
 
+pub(crate) use boot::boot;
 pub(crate) use bytes::Bytes;
 pub use clock::ManualClock;
 pub(crate) use clock::{Clock, Driver};

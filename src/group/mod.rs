@@ -356,7 +356,7 @@ impl Group {
         *self = Self {
             state: if kept.members.is_empty() { State::Empty } else { State::Stable },
             since: kept.state_timestamp.unwrap_or_default(),
-            generation: kept.generation,
+            generation: if bugs::is(Bug::ForgetGenerations) { Generation(0) } else { kept.generation },
             protocol_type: kept.protocol_type.clone(),
             protocol: kept.protocol.clone(),
             leader: kept.leader.clone(),
@@ -411,6 +411,10 @@ impl Group {
             State::Completing => GroupState::CompletingRebalance,
             State::Stable => GroupState::Stable,
         }
+    }
+
+    pub(crate) fn generation(&self) -> Generation {
+        self.generation
     }
 
     pub(crate) fn protocol(&self) -> Option<&str> {

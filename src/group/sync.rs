@@ -2,6 +2,7 @@
 
 use super::{Effects, Group, Outcome, Pending, RequestId, State, Times};
 use crate::{
+    bugs::{self, Bug},
     error::{Error, Result},
     rpc::{Done, MemberIdentity, Response, SyncGroupResponse},
     types::Generation,
@@ -50,7 +51,12 @@ impl Group {
     /// Has it noted who gets what; it counts when that is in the log.
     fn divide(&mut self, assignments: Vec<(String, Arc<[u8]>)>, effects: &mut Effects) {
         let known = |(id, _): &(String, Arc<[u8]>)| self.members.contains_key(id);
-        let assignments: BTreeMap<String, Arc<[u8]>> = assignments.into_iter().filter(known).collect();
+        let mut assignments: BTreeMap<String, Arc<[u8]>> = assignments.into_iter().filter(known).collect();
+        if bugs::is(Bug::AssignTwice)
+            && let Some(first) = assignments.values().next().cloned()
+        {
+            assignments.values_mut().for_each(|assignment| *assignment = Arc::clone(&first));
+        }
         let records = vec![self.metadata_record_with(|id| assignments.get(id).cloned().unwrap_or_default())];
         self.write(records, Pending::Assignment { generation: self.generation, assignments }, effects);
     }

@@ -28,6 +28,12 @@ pub(super) const MADE_BY_BROOKLET: &str = "# brooklet\n";
 
 pub(super) const META_PROPERTIES: &str = "meta.properties";
 
+/// By which the directory of a cluster is known, which has one for each broker.
+pub(crate) const CLUSTER_PROPERTIES: &str = "cluster.properties";
+
+/// Of a broker of a cluster: its share of the metadata log.
+const METADATA_DIR: &str = "metadata";
+
 /// Settings that keep everything for ever.
 const KEEP_ALL: [(&str, &str); 3] =
     [("retention.ms", "-1"), ("retention.bytes", "-1"), ("cleanup.policy", "")];
@@ -77,6 +83,19 @@ impl Node {
         let mut ids: BTreeMap<TopicId, String> =
             known.iter().map(|entry| (entry.id, entry.name.to_string())).collect();
         found.iter().map(|(topic, dirs)| self.adopted(topic, dirs, &mut ids)).collect()
+    }
+
+    /// What is a cluster's is opened as a cluster: its brokers go by a metadata log, of which a broker alone knows nothing.
+    pub(super) fn refuse_a_clusters(&self, there: &[Entry]) -> Result<()> {
+        let is_clusters = |entry: &Entry| match entry.is_dir {
+            true => entry.name == METADATA_DIR && self.replication.is_none(),
+            false => entry.name == CLUSTER_PROPERTIES,
+        };
+        if !there.iter().any(is_clusters) {
+            return Ok(());
+        }
+        let reason = "it is a cluster's: Cluster::builder().directory(..) opens it".to_owned();
+        Err(Error::KafkaStorageError { path: self.dir.clone(), partition: None, offset: None, reason })
     }
 
     fn content(&self, dir: &Path) -> Result<Content> {

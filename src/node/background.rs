@@ -1,7 +1,8 @@
 //! What goes on beside the requests: flushing, and the threads that see to it by the wall clock.
 //!
 //! By the wall clock one thread drives the timers and another does what touches the disk. On a manual clock there are
-//! no threads: whoever moves the time does both.
+//! no threads: whoever moves the time does both. A cluster drives its brokers' timers itself; by the wall clock each has a thread that
+//! flushes, so that no broker waits for the disk of another.
 
 use super::{Node, partition::Partition};
 use crate::{
@@ -50,17 +51,8 @@ pub(super) struct Background {
 impl Node {
     /// Starts the threads, by the wall clock.
     pub(super) fn start(self: &Arc<Self>) -> Result<()> {
+        self.start_worker()?;
         let failed = |error| Error::io(&self.dir, error);
-        let (jobs, waiting) = channel::bounded(MAX_JOBS);
-        let node = Arc::downgrade(self);
-        let worker = spawn("brooklet-worker", move || {
-            for job in waiting {
-                let Some(node) = node.upgrade() else { break };
-                node.run(job);
-            }
-        });
-        self.background.threads.lock().push(worker.map_err(failed)?);
-        *self.background.jobs.lock() = Some(jobs);
         let node = Arc::clone(self);
         let timers = spawn("brooklet-timers", move || {
             while node.check_open().is_ok() {
@@ -70,6 +62,27 @@ impl Node {
         });
         self.background.threads.lock().push(timers.map_err(failed)?);
         Ok(())
+    }
+
+    /// Starts the thread that does what touches the disk.
+    pub(super) fn start_worker(self: &Arc<Self>) -> Result<()> {
+        let (jobs, waiting) = channel::bounded(MAX_JOBS);
+        let node = Arc::downgrade(self);
+        let worker = spawn("brooklet-worker", move || {
+            for job in waiting {
+                let Some(node) = node.upgrade() else { break };
+                node.run(job);
+            }
+        });
+        self.background.threads.lock().push(worker.map_err(|error| Error::io(&self.dir, error))?);
+        *self.background.jobs.lock() = Some(jobs);
+        Ok(())
+    }
+
+    /// Ends without closing anything, as a process does that is killed: when this returns, no thread of the broker's touches its files.
+    pub(crate) fn halt(&self) {
+        self.begin_close();
+        self.stop();
     }
 
     /// Ends the threads, and waits for what they are at.
@@ -94,7 +107,9 @@ impl Node {
 
     /// Has a job done: by the worker, or here where there is none.
     pub(super) fn submit(&self, job: Job) {
-        let jobs = self.background.jobs.lock().clone();
+        // A log that followers copy may be cut at any time: what rewrites or removes files is done where that is.
+        let here = self.replication.is_some() && !matches!(job, Job::Flush(_));
+        let jobs = self.background.jobs.lock().clone().filter(|_| !here);
         let left = match jobs {
             Some(jobs) => jobs.send(job).err().map(|unsent| unsent.0),
             None => Some(job),

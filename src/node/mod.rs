@@ -37,6 +37,7 @@ mod group_log;
 mod groups;
 mod grow;
 mod log_dirs;
+mod look;
 mod metrics;
 mod open;
 mod parked;
@@ -55,6 +56,8 @@ mod topics;
 mod verify;
 
 pub use self::metrics::{BrokerMetrics, TopicMetrics};
+pub(crate) use adopt::CLUSTER_PROPERTIES;
+pub(crate) use look::LatestValues;
 pub(crate) use progress::OnProgress;
 pub use progress::Progress;
 pub(crate) use replication::{CopyView, IsrProposal, Leadership, Replication};

@@ -95,6 +95,7 @@ impl Node {
         node.flush_recovered();
         match &node.clock {
             // The cluster sees to the time.
+            crate::env::Clock::System(_) if node.replication.is_some() => node.start_worker()?,
             _ if node.replication.is_some() => {}
             crate::env::Clock::Manual(clock) => {
                 let driver: Weak<dyn Driver> = Weak::<Self>::clone(&node.me);
@@ -110,6 +111,7 @@ impl Node {
     fn load(&self, on_progress: OnProgress) -> Result<RecoveryReport> {
         let (storage, dir) = (&*self.storage, self.dir.as_path());
         let there = storage.list(dir)?.unwrap_or_default();
+        self.refuse_a_clusters(&there)?;
         let names: BTreeSet<String> = there.iter().map(|entry| entry.name.clone()).collect();
         let mut kept_aside = Vec::new();
         let read = read_metadata(storage, dir);

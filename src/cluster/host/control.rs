@@ -16,8 +16,12 @@ use crate::{
 };
 use std::path::Path;
 
-/// Remembers under which epoch the broker was registered, and since which loss of power.
+/// Remembers under which epoch the broker was registered, and since which loss of power: 20 bytes, the epoch i64, the boot u64,
+/// and the CRC-32 of both.
 const REGISTRATION: &str = "broker-epoch";
+
+/// In the place of a boot: the process ended in order, with all that its broker ever had, and what there is outlives any boot.
+pub(in crate::cluster) const CLOSED: u64 = u64::MAX;
 
 /// Whether a broker hands a client's request on.
 pub(super) fn is_for_controller(request: &Request) -> bool {
@@ -35,7 +39,10 @@ pub(super) fn is_for_controller(request: &Request) -> bool {
 }
 
 /// What was noted last. A file that is torn says nothing: then the broker counts as one that has lost data.
-pub(super) fn read_registration(storage: &dyn Storage, dir: &Path) -> Result<Option<(BrokerEpoch, u64)>> {
+pub(in crate::cluster) fn read_registration(
+    storage: &dyn Storage,
+    dir: &Path,
+) -> Result<Option<(BrokerEpoch, u64)>> {
     let bytes = read_file(storage, &dir.join(REGISTRATION), 64)?.unwrap_or_default();
     let parsed = || {
         let (body, crc) = bytes.split_at_checked(16)?;
@@ -46,12 +53,37 @@ pub(super) fn read_registration(storage: &dyn Storage, dir: &Path) -> Result<Opt
     Ok(parsed())
 }
 
+pub(in crate::cluster) fn write_registration(
+    storage: &dyn Storage,
+    dir: &Path,
+    (epoch, boot): (BrokerEpoch, u64),
+) -> Result<()> {
+    let mut bytes = epoch.0.to_be_bytes().to_vec();
+    bytes.extend(boot.to_be_bytes());
+    bytes.extend(crc32fast::hash(&bytes).to_be_bytes());
+    replace_file(storage, &dir.join(REGISTRATION), &bytes)
+}
+
+/// Under which epoch the broker had all that it has now, for sure.
+pub(super) fn take_up_registration(
+    storage: &dyn Storage,
+    dir: &Path,
+    boot: u64,
+) -> Result<Option<BrokerEpoch>> {
+    let Some((epoch, noted)) = read_registration(storage, dir)? else { return Ok(None) };
+    if noted == CLOSED {
+        // What comes now may be lost with this boot.
+        write_registration(storage, dir, (epoch, boot))?;
+    }
+    let kept = noted == boot || noted == CLOSED || bugs::is(Bug::TrustLostData);
+    Ok(kept.then_some(epoch))
+}
+
 impl Running {
-    fn write_registration(&self, epoch: BrokerEpoch) -> Result<()> {
-        let mut bytes = epoch.0.to_be_bytes().to_vec();
-        bytes.extend(self.boot.to_be_bytes());
-        bytes.extend(crc32fast::hash(&bytes).to_be_bytes());
-        replace_file(&*self.storage, &self.dir.join(REGISTRATION), &bytes)
+    /// Notes that there is nothing left to lose. A process that found less than its broker had, and has not said so yet, does not.
+    pub(super) fn note_close(&self) -> Result<()> {
+        let note = |epoch| write_registration(&*self.storage, &self.dir, (epoch, CLOSED));
+        self.previous_epoch.map_or(Ok(()), note)
     }
 
     /// Registers, or says that it is there, when it is time.
@@ -187,7 +219,7 @@ impl Running {
                 Ok(())
             }
             (About::Register, Told::Controlled(Ok(Response::RegisterBroker(answer)), _)) => {
-                self.write_registration(answer.epoch)?;
+                write_registration(&*self.storage, &self.dir, (answer.epoch, self.boot))?;
                 (self.epoch, self.previous_epoch) = (Some(answer.epoch), Some(answer.epoch));
                 self.missed = 0;
                 self.node.set_broker_epoch(answer.epoch.0);

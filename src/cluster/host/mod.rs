@@ -1,10 +1,11 @@
 //! A broker of a cluster while its process runs: its [`Node`], its member of the quorum, and the controller if that leads. It takes what
 //! arrives, and says when it is to be woken.
 
-mod control;
+pub(super) mod control;
 mod copying;
 mod early;
 mod metadata;
+mod noting;
 mod producer_ids;
 
 use super::{
@@ -15,7 +16,6 @@ use super::{
     witness::{Answered, Witness},
 };
 use crate::{
-    bugs::{self, Bug},
     controller::{
         Controller, ControllerConfig, Image,
         quorum::{self, Index, Quorum},
@@ -225,8 +225,6 @@ pub(super) struct Start {
     /// Another one after each loss of power.
     pub(super) boot: u64,
     pub(super) node: Arc<Node>,
-    /// Whether the process before this one had ended in order, with all that its broker ever had.
-    pub(super) was_closed: bool,
     /// Bytes a second; see [`Cluster::set_replication_throttle`](crate::Cluster::set_replication_throttle).
     pub(super) throttle: Arc<AtomicU64>,
     /// Who is to know what clients are told.
@@ -238,9 +236,7 @@ impl Running {
         let now = start.post.clock().now();
         let (log, restored) = MetadataLog::open(&start.storage, &start.dir.join("metadata"))?;
         start.node.set_metadata_version(0);
-        let last = control::read_registration(&*start.storage, &start.dir)?;
-        let kept = |boot: u64| boot == start.boot || start.was_closed || bugs::is(Bug::TrustLostData);
-        let previous_epoch = last.filter(|(_, boot)| kept(*boot)).map(|(epoch, _)| epoch);
+        let previous_epoch = control::take_up_registration(&*start.storage, &start.dir, start.boot)?;
         let quorum = Quorum::new(
             start.id,
             start.voters,
@@ -314,11 +310,6 @@ impl Running {
     /// The losses of power that its machine had before this process.
     pub(super) fn boot(&self) -> u64 {
         self.boot
-    }
-
-    /// Whether it has all that it had under its last registration. A process that found less, and has not said so yet, has not.
-    pub(super) fn has_kept_all(&self) -> bool {
-        self.previous_epoch.is_some()
     }
 
     /// Whether this broker is the active controller, with its term.
@@ -401,8 +392,9 @@ impl Running {
                 if let Request::FindCoordinator(_) = &request {
                     self.make_offsets_topic();
                 }
+                let note = self.note_call(&request);
                 let answer = self.node.call(self.id, request);
-                self.reply(answer, ticket, |_| {});
+                self.reply(answer, ticket, note);
             }
         }
     }
@@ -499,7 +491,8 @@ impl Running {
 
     /// Ends in order.
     pub(super) fn close(&self) -> Result<()> {
-        self.node.close()
+        self.node.close()?;
+        self.note_close()
     }
 }
 

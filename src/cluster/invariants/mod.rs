@@ -6,16 +6,20 @@
 //! does.
 
 mod acknowledged;
+mod commits;
 mod committed;
 mod consistent_reads;
 mod copies;
 mod disks;
+mod generations;
+mod groups;
 mod high_watermark;
 mod leader_completeness;
 mod log_matching;
 mod metadata_log;
 mod one_controller;
 mod one_leader;
+mod one_owner;
 mod sequences;
 
 use super::{
@@ -27,7 +31,7 @@ use crate::{
     controller::Image,
     node::CopyView,
     rpc::metadata_record::{MetadataRecord, PartitionState},
-    types::{BrokerId, TopicId},
+    types::{BrokerId, OFFSETS_TOPIC, TopicId},
 };
 use committed::Committed;
 use copies::{Change, Copy};
@@ -69,6 +73,7 @@ pub(super) struct Checker {
     held: BTreeMap<BrokerId, BTreeSet<Key>>,
     /// Topics whose batches may change or go.
     compacted: BTreeSet<TopicId>,
+    groups: groups::Groups,
     marks: Vec<Mark>,
 }
 
@@ -109,6 +114,7 @@ impl Checker {
         if self.held.get(&id).is_some_and(|held| held.len() > copies) {
             self.note_removed(id, running);
         }
+        self.groups.look(id, running, &self.image, self.witness.take_of_groups())?;
         self.witness.take().into_iter().try_for_each(|answered| self.answered(id, answered))
     }
 
@@ -169,6 +175,9 @@ impl Checker {
         let needed = settings.map_or(1, |settings| settings.min_insync_replicas).min(after.replicas.len());
         let partition = self.partitions.entry(key).or_default();
         if after.is_unclean_behind(before) {
+            if self.image.topic(OFFSETS_TOPIC).is_some_and(|(id, _)| id == key.0) {
+                self.groups.give_up(key.1, after.leader_epoch);
+            }
             // Where nothing was acknowledged nothing is lost: it may be for brokers that lost power before there was the topic.
             if !partition.committed.batches().is_empty() {
                 partition.disks.check(name(&self.image, key), needed, before, after)?;

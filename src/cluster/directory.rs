@@ -1,0 +1,174 @@
+//! The directory of a cluster on real files: one for each broker in it, `broker-1` and so on, and `cluster.properties`, which says
+//! how many of them have a vote, the first ones, and how often the cluster was started.
+
+use crate::{
+    env::{RealStorage, Storage, read_file, replace_file},
+    error::{Error, Result},
+    node::CLUSTER_PROPERTIES,
+    sync::Mutex,
+    types::BrokerId,
+};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+/// By what a broker's own directory is known, brooklet's or Kafka's.
+const META_PROPERTIES: &str = "meta.properties";
+
+/// Of the names of brokers' directories: the id follows.
+const PREFIX: &str = "broker-";
+
+pub(super) struct Directory {
+    path: PathBuf,
+    /// Those that were there at the start.
+    brokers: Vec<BrokerId>,
+    starts_before: u64,
+    /// Those of the directory, and of each broker's in it: also one whose process does not run has its directory for itself.
+    locks: Mutex<Vec<(Option<BrokerId>, Box<dyn Send + Sync>)>>,
+}
+
+impl std::fmt::Debug for Directory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Directory").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// What the file says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Properties {
+    brokers: u16,
+    starts: u64,
+}
+
+impl Directory {
+    /// Takes a directory, made where there is none, for a cluster.
+    pub(super) fn open(path: &Path, brokers: u16) -> Result<Self> {
+        let storage = RealStorage::new(false);
+        storage.create_dir(path)?;
+        let lock = storage.lock(path)?;
+        let before = read_properties(&storage, path)?;
+        match before {
+            Some(there) if there.brokers != brokers => {
+                let (key, value) = ("brokers".to_owned(), brokers.to_string());
+                let reason = format!("{} has a cluster of {}", path.display(), there.brokers);
+                return Err(Error::InvalidConfig { key, value, reason });
+            }
+            Some(_) => {}
+            None => refuse_a_brokers(&storage, path)?,
+        }
+        let starts_before = before.map_or(0, |there| there.starts);
+        // What it says holds before there is anything of a broker's.
+        write_properties(&storage, path, Properties { brokers, starts: starts_before + 1 })?;
+        let mut ids: BTreeSet<BrokerId> = (1..=brokers).map(|id| BrokerId::from(i32::from(id))).collect();
+        ids.extend(added(&storage, path)?);
+        let brokers = ids.into_iter().collect();
+        let opened =
+            Self { path: path.to_owned(), brokers, starts_before, locks: Mutex::new(vec![(None, lock)]) };
+        opened.brokers.iter().try_for_each(|id| opened.add(*id).map(drop))?;
+        Ok(opened)
+    }
+
+    pub(super) fn of_brokers(&self) -> impl Iterator<Item = (BrokerId, PathBuf)> + use<'_> {
+        self.brokers.iter().map(|id| (*id, self.of_broker(*id)))
+    }
+
+    fn of_broker(&self, id: BrokerId) -> PathBuf {
+        self.path.join(format!("{PREFIX}{id}"))
+    }
+
+    /// A broker's directory, made where there is none.
+    pub(super) fn add(&self, id: BrokerId) -> Result<PathBuf> {
+        let (storage, dir) = (RealStorage::new(false), self.of_broker(id));
+        storage.create_dir(&dir)?;
+        let lock = storage.lock(&dir)?;
+        storage.sync_dir(&self.path)?;
+        self.locks.lock().push((Some(id), lock));
+        Ok(dir)
+    }
+
+    /// Takes a broker's directory away.
+    pub(super) fn remove(&self, id: BrokerId) -> Result<()> {
+        self.locks.lock().retain(|(of, _)| *of != Some(id));
+        let storage = RealStorage::new(false);
+        storage.remove_dir(&self.of_broker(id))?;
+        storage.sync_dir(&self.path)
+    }
+
+    pub(super) fn starts_before(&self) -> u64 {
+        self.starts_before
+    }
+
+    pub(super) fn release(&self) {
+        self.locks.lock().clear();
+    }
+}
+
+/// The brokers that have a directory.
+fn added(storage: &dyn Storage, path: &Path) -> Result<Vec<BrokerId>> {
+    let there = storage.list(path)?.unwrap_or_default();
+    let id = |name: &str| name.strip_prefix(PREFIX)?.parse::<u16>().ok().filter(|id| *id > 0);
+    Ok(there.iter().filter_map(|entry| id(&entry.name)).map(|id| BrokerId::from(i32::from(id))).collect())
+}
+
+fn refuse_a_brokers(storage: &dyn Storage, path: &Path) -> Result<()> {
+    let there = storage.list(path)?.unwrap_or_default();
+    if there.iter().any(|entry| entry.name == META_PROPERTIES) {
+        return Err(damaged(path, "it is the directory of one broker, not of a cluster"));
+    }
+    Ok(())
+}
+
+fn read_properties(storage: &dyn Storage, path: &Path) -> Result<Option<Properties>> {
+    let file = path.join(CLUSTER_PROPERTIES);
+    let Some(bytes) = read_file(storage, &file, 1 << 16)? else { return Ok(None) };
+    match parse(&String::from_utf8_lossy(&bytes)) {
+        Some(properties) => Ok(Some(properties)),
+        None => Err(damaged(&file, "it does not say of how many brokers the cluster is")),
+    }
+}
+
+fn parse(text: &str) -> Option<Properties> {
+    let value = |key: &str| {
+        let mut lines = text.lines().filter_map(|line| line.split_once('='));
+        lines.find_map(|(name, value)| (name.trim() == key).then_some(value.trim()))
+    };
+    let known = value("version")? == "1";
+    let read = || {
+        Some(Properties { brokers: value("brokers")?.parse().ok()?, starts: value("starts")?.parse().ok()? })
+    };
+    if known { read() } else { None }
+}
+
+fn write_properties(storage: &dyn Storage, path: &Path, properties: Properties) -> Result<()> {
+    let Properties { brokers, starts } = properties;
+    let text = format!("# brooklet\nversion=1\nbrokers={brokers}\nstarts={starts}\n");
+    replace_file(storage, &path.join(CLUSTER_PROPERTIES), text.as_bytes())
+}
+
+fn damaged(path: &Path, why: &str) -> Error {
+    let (path, reason) = (path.to_owned(), why.to_owned());
+    Error::KafkaStorageError { path, partition: None, offset: None, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_and_what_is_torn_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = RealStorage::new(false);
+        assert_eq!(read_properties(&storage, dir.path()).unwrap(), None);
+        let properties = Properties { brokers: 5, starts: 7 };
+        write_properties(&storage, dir.path(), properties).unwrap();
+        assert_eq!(read_properties(&storage, dir.path()).unwrap(), Some(properties));
+        for torn in ["", "version=1\nbrokers=5\n", "version=2\nbrokers=5\nstarts=7\n", "brokers=5\nstarts=7"]
+        {
+            assert_eq!(parse(torn), None, "{torn}");
+        }
+        replace_file(&storage, &dir.path().join(CLUSTER_PROPERTIES), b"").unwrap();
+        let refused = Directory::open(dir.path(), 5).unwrap_err();
+        assert!(matches!(refused, Error::KafkaStorageError { .. }), "{refused}");
+    }
+}

@@ -1,0 +1,157 @@
+//! By the wall clock: threads produce and consume, and another one kills brokers and starts them again.
+
+use super::*;
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread,
+};
+
+const PRODUCERS: usize = 4;
+const MEMBERS: usize = 2;
+const KILLS: usize = 3;
+/// A start, and the end of the last member, each take a while at most.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// By partition, in the order of sending.
+type Sent = BTreeMap<i32, Vec<String>>;
+
+fn start(dir: &Path) -> Cluster {
+    builder(dir).wall_clock().broker_session_timeout(Duration::from_secs(1)).start().unwrap()
+}
+
+/// Sends until it is told to end: what was acknowledged, and what nobody could say anything of.
+fn produce(cluster: &Cluster, id: usize, done: &AtomicBool) -> (Sent, BTreeSet<String>) {
+    let (mut sent, mut in_doubt) = (Sent::new(), BTreeSet::new());
+    for n in 0.. {
+        if done.load(Ordering::Acquire) && n >= 100 {
+            break;
+        }
+        let partition = (n % PARTITIONS as usize) as i32;
+        let value = format!("{id}.{n}");
+        match cluster.produce(Record::to("orders").partition(partition).value(&value)) {
+            Ok(_) => sent.entry(partition).or_default().push(value),
+            Err(error) if error.is_indeterminate() => drop(in_doubt.insert(value)),
+            Err(error) => assert!(error.is_retriable(), "{error}"),
+        }
+    }
+    (sent, in_doubt)
+}
+
+/// Reads in the group until it is told to end: all that it has committed.
+fn consume(cluster: &Cluster, ended: &AtomicBool) -> Vec<String> {
+    let config = ConsumerConfig::new("billing").heartbeat_interval(Duration::from_millis(100));
+    let mut consumer = cluster.consumer(config).subscribe("orders").unwrap();
+    let mut values = Vec::new();
+    while !ended.load(Ordering::Acquire) {
+        let Ok(records) = consumer.poll(Duration::from_millis(50)) else { continue };
+        let polled = records.iter().map(|record| record.value_str().unwrap().to_owned());
+        let polled: Vec<String> = polled.collect();
+        // Whoever has lost its part, or its coordinator, leaves it to who comes next.
+        if consumer.commit_offsets(&records).is_ok() {
+            values.extend(polled);
+        }
+    }
+    drop(consumer.close());
+    values
+}
+
+/// Where the group is, in all partitions together.
+fn committed(cluster: &Cluster) -> i64 {
+    let offsets = cluster.admin().group_offsets("billing").unwrap_or_default();
+    offsets.iter().map(|(_, committed)| committed.offset).sum()
+}
+
+fn ends(cluster: &Cluster) -> i64 {
+    (0..PARTITIONS).map(|n| cluster.high_watermark("orders", n).unwrap_or(0)).sum()
+}
+
+fn kill_and_restart(cluster: &Cluster) {
+    for n in 0..KILLS {
+        let victim = match n % 3 {
+            0 => cluster.leader("orders", (n as i32 / 3) % PARTITIONS),
+            1 => cluster.controller(),
+            _ => Ok(((n % 3) as i32 + 1).into()),
+        };
+        let Ok(victim) = victim else { continue };
+        cluster.kill(victim).unwrap();
+        let others_lead = |cluster: &Cluster| {
+            (0..PARTITIONS).all(|n| cluster.leader("orders", n).is_ok_and(|leader| leader != victim))
+        };
+        cluster.run_until(PATIENCE, others_lead).unwrap();
+        cluster.restart(victim).unwrap();
+        let in_sync = |cluster: &Cluster| {
+            (0..PARTITIONS).all(|n| cluster.isr("orders", n).is_ok_and(|isr| isr.len() == 3))
+        };
+        cluster.run_until(PATIENCE, in_sync).unwrap();
+    }
+}
+
+/// Everything acknowledged is there once, in order, and nothing that was not sent.
+fn check(there: &Sent, sent: &[(Sent, BTreeSet<String>)]) {
+    let by_producer = |id: usize| format!("{id}.");
+    for (id, (sent, in_doubt)) in sent.iter().enumerate() {
+        for partition in 0..PARTITIONS {
+            let own = there.get(&partition).into_iter().flatten();
+            let own: Vec<&String> = own.filter(|value| value.starts_with(&by_producer(id))).collect();
+            let different: BTreeSet<&String> = own.iter().copied().collect();
+            assert_eq!(
+                different.len(),
+                own.len(),
+                "producer {id}, partition {partition}: something is there twice"
+            );
+            let sure: Vec<&String> = own.into_iter().filter(|value| !in_doubt.contains(*value)).collect();
+            let acknowledged: Vec<&String> = sent.get(&partition).into_iter().flatten().collect();
+            assert_eq!(sure, acknowledged, "producer {id}, partition {partition}");
+        }
+    }
+}
+
+#[test]
+fn threads_produce_and_consume_while_brokers_die_and_all_is_there_after_a_restart_of_the_whole() {
+    let scratch = tempfile::tempdir().unwrap();
+    let dir = scratch.path().join("cluster");
+    let cluster = start(&dir);
+    let (done, ended, at_work) =
+        (AtomicBool::new(false), AtomicBool::new(false), AtomicUsize::new(PRODUCERS));
+    let (sent, consumed) = thread::scope(|scope| {
+        let (cluster, done, ended, at_work) = (&cluster, &done, &ended, &at_work);
+        let producers: Vec<_> = (0..PRODUCERS)
+            .map(|id| {
+                scope.spawn(move || {
+                    let sent = produce(cluster, id, done);
+                    at_work.fetch_sub(1, Ordering::AcqRel);
+                    sent
+                })
+            })
+            .collect();
+        let members: Vec<_> = (0..MEMBERS).map(|_| scope.spawn(move || consume(cluster, ended))).collect();
+        kill_and_restart(cluster);
+        done.store(true, Ordering::Release);
+        let caught_up =
+            |cluster: &Cluster| at_work.load(Ordering::Acquire) == 0 && committed(cluster) == ends(cluster);
+        let result = cluster.run_until(PATIENCE, caught_up);
+        ended.store(true, Ordering::Release);
+        let sent: Vec<_> = producers.into_iter().map(|producer| producer.join().unwrap()).collect();
+        let consumed: Vec<String> = members.into_iter().flat_map(|member| member.join().unwrap()).collect();
+        result.unwrap();
+        (sent, consumed)
+    });
+    let there = read(&cluster);
+    check(&there, &sent);
+    let all: BTreeSet<&String> = there.values().flatten().collect();
+    let consumed: BTreeSet<&String> = consumed.iter().collect();
+    assert!(all.len() >= PRODUCERS * 100, "{} records are few", all.len());
+    assert_eq!(consumed, all, "the group has read what is there");
+    let end = committed(&cluster);
+
+    // As if this process had been killed, and then in order.
+    drop(cluster);
+    for _ in 0..2 {
+        let cluster = start(&dir);
+        assert_eq!(read(&cluster), there);
+        assert_eq!(committed(&cluster), end);
+        cluster.run_until(PATIENCE, Cluster::has_converged).unwrap();
+        cluster.close().unwrap();
+    }
+}
