@@ -192,6 +192,8 @@ const probe = {
   watermarks: all('.hw').map(line => line.dataset.highWatermark),
   moves: all('.hw').map(line => line.getAttribute('d').split('V').length - 1),
   area: all('[data-partition-tip]').map(over)[0],
+  moving: all('.moves').length,
+  leading: all('.leader').map(over),
   faults: all('.mark.fault').map(mark => mark.dataset.kind),
   tips: all('.mark').map(over),
   requests: all('.request').map(over),
@@ -348,4 +350,25 @@ fn a_browser_shows_many_requests_as_bars_and_many_partitions_and_brokers() {
     assert_eq!((texts(&seen["brokers"]).len(), texts(&seen["partitions"]).len()), (9, 30));
     let requests = texts(&seen["requests"]);
     assert!(requests.iter().any(|tip| tip.contains("zoom in to see each")) && requests.len() < 3000);
+}
+
+#[test]
+#[ignore = "needs a headless Chromium"]
+fn a_browser_shows_brokers_that_come_and_go_and_partitions_on_their_way() {
+    let cluster = Cluster::builder().brokers(3).seed(5).start().unwrap();
+    assert_eq!(cluster.add_broker().unwrap(), 4.into());
+    let config = TopicConfig::new().partitions(4).replication_factor(3);
+    cluster.create_topic("t", config).unwrap();
+    cluster.produce(Record::to("t").partition(0).value("x")).unwrap();
+    cluster.decommission(4, Duration::from_secs(60)).unwrap();
+    let seen = browse("moving", &cluster.trace().to_html());
+    assert_eq!((texts(&seen["errors"]).len(), texts(&seen["asked"]).len()), (0, 0), "{seen}");
+    assert_eq!(texts(&seen["brokers"]), ["1", "2", "3", "4"]);
+    assert!(texts(&seen["faults"]).contains(&"gone"), "{}", seen["faults"]);
+    assert!(seen["moving"].as_u64() > Some(0));
+    assert!(
+        texts(&seen["leading"])
+            .iter()
+            .any(|tip| tip.contains(", on its way to: ") && tip.ends_with(", from: 4"))
+    );
 }

@@ -21,6 +21,7 @@ mod workload;
 
 use arguments::Arguments;
 use std::{
+    backtrace::{Backtrace, BacktraceStatus},
     io::{IsTerminal, Write},
     process::ExitCode,
     sync::atomic::{AtomicBool, Ordering},
@@ -81,7 +82,11 @@ fn main() -> ExitCode {
     let tells = arguments.shrink.is_none();
     std::panic::set_hook(Box::new(move |panic| {
         if let Some(place) = panic.location().filter(|_| tells) {
-            eprintln!("\na panic at {place}\n{}", std::backtrace::Backtrace::capture());
+            eprintln!("\na panic at {place}");
+            let trace = Backtrace::capture();
+            if trace.status() == BacktraceStatus::Captured {
+                eprintln!("{trace}");
+            }
         }
     }));
     arguments.shrink.map_or_else(|| simulate(&arguments), |seed| failing::shrink(seed, &arguments))

@@ -17,15 +17,17 @@ impl ClusterTrace {
     /// | `kind` | what happened | fields |
     /// | --- | --- | --- |
     /// | `cluster` | the first line: what the run is | `seed` |
-    /// | `started`, `stopped`, `killed`, `power_lost`, `paused`, `went_on`, `isolated`, `fenced`, `unfenced` | to a broker | `broker` |
+    /// | `started`, `shuts_down`, `stopped`, `killed`, `power_lost`, `gone` (for good), `paused`, `went_on`, `isolated`, `fenced`, `unfenced`, `unregistered` | to a broker | `broker` |
     /// | `ended` | a broker ended by itself | `broker`, `why` |
     /// | `registered` | a broker was registered | `broker`, `epoch` |
     /// | `controller`, `resigned` | a broker became the controller, or is it no more | `broker`, `term` |
     /// | `topic`, `topic_deleted` | | `topic`; `partitions`, their number |
-    /// | `partition` | the controller says anew who has a partition | `topic`, `partition`, `leader` (or null), `leader_epoch`, `replicas`, `isr`, `eligible` (KIP-966), `unclean`: whether the leader may lack what was acknowledged |
+    /// | `partition` | the controller says anew who has a partition | `topic`, `partition`, `leader` (or null), `leader_epoch`, `replicas`, `isr`, `eligible` (KIP-966), `adding` and `removing` (of the replicas, while it moves), `unclean`: whether the leader may lack what was acknowledged |
     /// | `high_watermark` | a leader lets consumers read further | `topic`, `partition`, `broker`, `offset` (exclusive) |
     /// | `request` | a client sent a request, at `at` | `api`, `broker`, and `partitions` (names, the first 16) with `partition_count` or `records`, or `topic`, or `group`; once it was answered `answered`, and `offset` (of the first record), `bytes` or `error` |
-    /// | `request_refused`, `request_lost`, `answer_lost`, `request_delayed` | a request was [intercepted](crate::Cluster::intercept) | `broker`, `api`; `error`; `by` |
+    /// | `request_refused`, `request_lost`, `answer_lost`, `request_delayed` | a request was [intercepted](crate::Cluster::intercept) | `broker`, `api`; `from`, if it is a broker's; `error`; `by` |
+    /// | `clock_skew` | a broker's clock is ahead | `broker`, `millis` |
+    /// | `throttle` | partitions move at another rate | `bytes_per_second` (or null: as fast as they can) |
     /// | `split`, `blocked` | the network does not let pass | `one` and `other`, lists; `from` and `to` |
     /// | `loss`, `duplicates`, `reordered`, `latency`, `healed` | the network is otherwise from now on | `per_mille`; `least` and `most` |
     /// | `note` | see [`Cluster::note`](crate::Cluster::note) | |

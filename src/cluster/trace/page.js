@@ -13,11 +13,12 @@ const color = id => PALETTE[id - 1] || `hsl(${(id * 137.5) % 360} 45% 52%)`;
 // What a fault is called on the axis; what makes up for one; and what others say.
 const FAULTS = {
   killed: 'K', power_lost: 'P', stopped: 'S', paused: 'H', ended: 'E', isolated: 'I', split: 'N', blocked: 'N', loss: 'M', duplicates: 'M',
-  reordered: 'M', latency: 'L', request_refused: 'R', request_lost: 'R', answer_lost: 'R', request_delayed: 'R',
+  reordered: 'M', latency: 'L', shuts_down: 'D', gone: 'G', clock_skew: 'C', throttle: 'T', request_refused: 'R', request_lost: 'R', answer_lost: 'R', request_delayed: 'R',
 };
 const RELIEFS = {started: '+', went_on: '+', healed: '+'};
 const FAILURES = ['broken', 'failed'];
-const LETTERS = `K killed, P power lost, S stopped in order, E ended by itself, H halted, each with the broker
+const LETTERS = `K killed, P power lost, D shuts down, S stopped in order, G gone for good, E ended by itself, H halted, each with the broker
+C another clock, T another rate for partitions on their way
 I isolated, N the network does not let pass, M messages lost, doubled or overtaken (the orange band: until when), L other latencies
 R a request was refused, lost or late on purpose
 + works again
@@ -59,6 +60,7 @@ const gather = {
   paused: e => { broker(e.broker).paused = broker(e.broker).up; },
   went_on: e => { broker(e.broker).paused = false; },
   registered: e => { broker(e.broker).fenced = true; },
+  unregistered: e => { broker(e.broker).fenced = true; },
   fenced: e => { broker(e.broker).fenced = true; },
   unfenced: e => { broker(e.broker).fenced = false; },
   controller: e => broker(e.broker).reigns.push({at: e.at, term: e.term}),
@@ -72,7 +74,7 @@ const gather = {
   high_watermark: e => partition(e.topic, e.partition).marks.push(e),
   request: e => { broker(e.broker).requests.push(e); end = Math.max(end, e.answered ?? 0); },
 };
-for (const kind of ['killed', 'power_lost', 'stopped', 'ended']) {
+for (const kind of ['killed', 'power_lost', 'stopped', 'gone', 'ended']) {
   gather[kind] = e => {
     Object.assign(broker(e.broker), {up: false, paused: false});
     close(broker(e.broker).reigns, e.at);
@@ -133,7 +135,8 @@ const stateTip = (p, t) => {
   const s = p.states[at(p.states, t)], mark = p.marks[at(p.marks, t)];
   return `${p.name} at ${seconds(t, 3)}\n` + (s ? `${s.leader === null ? 'nobody leads' : `broker ${s.leader} leads`} in epoch ${s.leader_epoch}`
     + `${s.unclean ? ', who may lack what was acknowledged' : ''}\nin sync: ${s.isr.join(' ')} of ${s.replicas.join(' ')}`
-    + (s.eligible.length ? `\neligible: ${s.eligible.join(' ')}` : '') : 'not there yet') + `\nhigh watermark ${mark ? mark.offset : 0}`;
+    + (s.eligible.length ? `\neligible: ${s.eligible.join(' ')}` : '')
+    + (s.adding.length + s.removing.length ? `\non its way to: ${s.adding.join(' ')}, from: ${s.removing.join(' ')}` : '') : 'not there yet') + `\nhigh watermark ${mark ? mark.offset : 0}`;
 };
 const KINDS = {up: 'serves', fenced: 'runs, and does not serve yet, or is fenced', paused: 'is halted', down: 'does not run'};
 
@@ -304,8 +307,10 @@ function drawPartition(svg, plot, p, y) {
     replicas.forEach((id, row) => {
       const kind = s.isr.includes(id) ? 'in' : s.eligible.includes(id) ? 'eligible' : s.replicas.includes(id) ? 'out' : null;
       if (!kind) return;
+      const moves = s.adding.includes(id) || s.removing.includes(id);
       draw(g, 'rect', {class: `isr ${kind}`, 'data-isr': s.isr.join(' '), x: a, y: y + 18 + row * 5, width: w, height: 4,
         fill: kind === 'in' ? color(id) : undefined, stroke: kind === 'eligible' ? color(id) : undefined, 'data-tip': tip});
+      if (moves) draw(g, 'rect', {class: 'moves', x: a, y: y + 18 + row * 5, width: w, height: 4, fill: 'url(#hatch)', 'pointer-events': 'none'});
     });
   });
   const top = y + 20 + replicas.length * 5, high = 20, most = Math.max(last(p.marks)?.offset ?? 0, 1, ...p.marks.slice(-500).map(m => m.offset));
