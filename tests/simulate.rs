@@ -41,6 +41,8 @@ const MARKS: &[Mark] = &[
     Mark::Duplicate,
     Mark::ProduceTimedOut,
     Mark::ProduceRefused,
+    Mark::SnapshotTaken,
+    Mark::SnapshotInstalled,
     Mark::Killed,
     Mark::Stopped,
     Mark::PowerCut,

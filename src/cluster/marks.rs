@@ -33,6 +33,10 @@ pub enum Mark {
     Duplicate,
     /// Groups got another coordinator.
     CoordinatorElected,
+    /// A broker took a snapshot of the metadata.
+    SnapshotTaken,
+    /// A broker got a snapshot of the metadata in place of what it lacked.
+    SnapshotInstalled,
     /// A process was killed.
     Killed,
     /// A process ended in order.

@@ -33,6 +33,22 @@ impl RegisteredBroker {
     pub(crate) fn is_active(&self) -> bool {
         !self.fenced && !self.shutting_down
     }
+
+    fn put_records(&self, id: BrokerId, records: &mut Vec<MetadataRecord>) {
+        let Self { epoch, served_in, incarnation, fenced, shutting_down } = *self;
+        let register = |epoch| MetadataRecord::RegisterBroker { id, epoch, incarnation };
+        let change =
+            |epoch, fenced, shutting_down| MetadataRecord::BrokerChange { id, epoch, fenced, shutting_down };
+        // That it served once is what being unfenced once leaves behind.
+        if let Some(served_in) = served_in {
+            records.extend([register(served_in), change(served_in, false, false)]);
+        }
+        let registered_anew = served_in != Some(epoch);
+        records.extend(registered_anew.then(|| register(epoch)));
+        if (fenced, shutting_down) != (registered_anew, false) {
+            records.push(change(epoch, fenced, shutting_down));
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +75,24 @@ impl TopicImage {
         topic.with(config)
     }
 
+    fn put_records(&self, id: TopicId, records: &mut Vec<MetadataRecord>) {
+        let Self { name, config, partitions, min_insync_replicas: _, unclean_leader_election: _ } = self;
+        let count = config.partition_count().unwrap_or(1);
+        records.push(MetadataRecord::Topic { id, name: name.to_string(), partitions: count });
+        let setting = |(key, value): (&String, &String)| MetadataRecord::Config {
+            topic: id,
+            key: key.clone(),
+            value: value.clone(),
+        };
+        records.extend(config.values().iter().map(setting));
+        let partition = |(number, state): (&i32, &PartitionState)| MetadataRecord::Partition {
+            topic: id,
+            partition: *number,
+            state: state.clone(),
+        };
+        records.extend(partitions.iter().map(partition));
+    }
+
     fn with(mut self, config: TopicConfig) -> Self {
         if let Ok(settings) = config.settings() {
             self.min_insync_replicas = settings.min_insync_replicas;
@@ -69,6 +103,13 @@ impl TopicImage {
 }
 
 impl Image {
+    /// What these records make of nothing.
+    pub(crate) fn of(records: &[MetadataRecord]) -> Self {
+        let mut image = Self::default();
+        records.iter().for_each(|record| image.apply(record));
+        image
+    }
+
     /// Takes in a record. One about something that is not there says nothing.
     pub(crate) fn apply(&mut self, record: &MetadataRecord) {
         match record {
@@ -104,6 +145,19 @@ impl Image {
             // What only an embedded broker notes.
             MetadataRecord::Gaps { .. } | MetadataRecord::Adopting { .. } => {}
         }
+    }
+
+    /// Records that make an equal one of nothing: as few as there are things, not as many as were ever said.
+    pub(crate) fn records(&self) -> Vec<MetadataRecord> {
+        // Named one by one, so that nothing that is added is forgotten here.
+        let Self { brokers, topics, names: _, next_producer_id } = self;
+        let mut records = Vec::new();
+        brokers.iter().for_each(|(id, broker)| broker.put_records(*id, &mut records));
+        topics.iter().for_each(|(id, topic)| topic.put_records(*id, &mut records));
+        if *next_producer_id != Self::default().next_producer_id {
+            records.push(MetadataRecord::ProducerIds { next: *next_producer_id });
+        }
+        records
     }
 
     /// A topic, or more partitions of one.

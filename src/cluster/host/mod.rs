@@ -6,6 +6,7 @@ mod copying;
 mod early;
 mod metadata;
 mod producer_ids;
+mod snapshots;
 
 use super::{
     marks::Mark,
@@ -27,7 +28,7 @@ use crate::{
     record::ValidBatch,
     rpc::{
         Answer, ProduceRequest, ProduceResponse, ReplicaFetchRequest, ReplicaFetchResponse, Request,
-        Response, Service, Ticket, metadata_record::MetadataRecord,
+        Response, Service, Ticket,
     },
     types::{Acks, BrokerEpoch, BrokerId, Instant},
 };
@@ -166,6 +167,8 @@ pub(super) struct Running {
     pub(super) node: Arc<Node>,
     quorum: Quorum,
     log: MetadataLog,
+    /// (`metadata.log.max.record.bytes.between.snapshots`)
+    bytes_between_snapshots: u64,
     /// All that is committed, as far as it is known here.
     image: Image,
     applied: Index,
@@ -209,6 +212,7 @@ pub(super) struct Start {
     pub(super) post: Arc<Post>,
     pub(super) trace: Arc<Trace>,
     pub(super) timing: Timing,
+    pub(super) bytes_between_snapshots: u64,
     pub(super) prng: Prng,
     pub(super) storage: Arc<dyn Storage>,
     pub(super) dir: PathBuf,
@@ -228,6 +232,7 @@ impl Running {
         let last = control::read_registration(&*start.storage, &start.dir)?;
         let kept = |boot: u64| boot == start.boot || start.was_closed || bugs::is(Bug::TrustLostData);
         let previous_epoch = last.filter(|(_, boot)| kept(*boot)).map(|(epoch, _)| epoch);
+        let snapshot = restored.snapshot.clone();
         let quorum = Quorum::new(
             start.id,
             start.voters,
@@ -236,7 +241,7 @@ impl Running {
             start.prng.fork("quorum"),
             now,
         );
-        Ok(Self {
+        let mut running = Self {
             id: start.id,
             incarnation: start.incarnation,
             post: start.post,
@@ -249,6 +254,7 @@ impl Running {
             node: start.node,
             quorum,
             log,
+            bytes_between_snapshots: start.bytes_between_snapshots,
             image: Image::default(),
             applied: Index::default(),
             changes: metadata::Changes::default(),
@@ -270,7 +276,11 @@ impl Running {
             shutdown: Shutdown::No,
             failed: None,
             witness: start.witness,
-        })
+        };
+        if snapshot.position.index > running.applied {
+            running.begin_with(&snapshot);
+        }
+        Ok(running)
     }
 
     pub(super) fn incarnation(&self) -> u64 {
@@ -286,9 +296,9 @@ impl Running {
         self.applied.0
     }
 
-    /// The records of an entry.
-    pub(super) fn metadata_entry(&self, index: u64) -> &[MetadataRecord] {
-        self.quorum.entry(Index(index)).map_or(&[], |entry| &entry.payload)
+    /// The records of an entry; `None`: it is not here any more, or not yet.
+    pub(super) fn metadata_entry(&self, index: u64) -> Option<&quorum::Payload> {
+        self.quorum.entry(Index(index)).map(|entry| &entry.payload)
     }
 
     pub(super) fn quorum(&self) -> &Quorum {
@@ -454,6 +464,7 @@ impl Running {
         self.tend_producer_ids(now);
         self.control(now);
         self.copy(now);
+        self.take_snapshot(now)?;
         Ok(self.next_deadline())
     }
 

@@ -6,17 +6,25 @@
 //!
 //! Beyond the paper: a voter asks whether it would win before it raises its term (pre-vote), a leader that hears no
 //! majority within an election timeout resigns (check-quorum), and who hears from a leader votes for nobody (stickiness), so that
-//! a member whose network is half broken does not unseat a leader that works for the others. The voters are fixed, and the log is
-//! kept whole: there are no snapshots.
+//! a member whose network is half broken does not unseat a leader that works for the others. The voters are fixed.
+//!
+//! # Snapshots
+//! A log need not be kept whole. A member's host, which applies what is committed, may make what it has come to durable, as a
+//! [`Snapshot`] at a [position](Quorum::snapshot_at), and tell the member ([`Event::Snapshotted`]), each for itself, as in Kafka. The
+//! member keeps the newest snapshot, and of the log what lies behind the one before that: so whoever lags a little gets entries. A
+//! leader whose peer needs an entry that is gone sends its snapshot instead, in one message, as often as it would send entries; the
+//! peer installs it ([`Effect::Install`]) unless it has all of it. Only what is committed is ever in a snapshot, so that nothing in it
+//! is taken back, and a member that starts from one counts it as committed.
 
 mod election;
 mod log;
 mod message;
 mod replication;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use message::{Body, Effect, Entry, Event, Index, Message, Payload, Position, Term};
+pub(crate) use message::{Body, Effect, Entry, Event, Index, Message, Payload, Position, Snapshot, Term};
 
 use crate::{
     bugs::{self, Bug},
@@ -54,7 +62,25 @@ impl Default for QuorumConfig {
 pub(crate) struct Restored {
     pub(crate) term: Term,
     pub(crate) vote: Option<BrokerId>,
+    /// The newest one.
+    pub(crate) snapshot: Snapshot,
+    /// Of the entry before the first one of `log`, which a snapshot has.
+    pub(crate) base: Position,
     pub(crate) log: Vec<Entry>,
+}
+
+impl Restored {
+    /// Whether the log goes with the snapshot. One that has not got its position is another one's, or too short.
+    pub(crate) fn has_position(&self) -> bool {
+        let at = self.snapshot.position;
+        at == self.base || self.log.iter().any(|entry| entry.position() == at)
+    }
+
+    fn log(&mut self) -> Log {
+        let log = Log::new(self.base, std::mem::take(&mut self.log));
+        let at = self.snapshot.position;
+        if log.position(at.index) == Some(at) { log } else { Log::new(at, Vec::new()) }
+    }
 }
 
 #[cfg(test)]
@@ -97,6 +123,8 @@ pub(crate) struct Quorum {
     /// When it looks for another leader. A leader and an observer do not.
     election_at: Instant,
     log: Log,
+    /// The newest one; its position lies in the log, or is its base.
+    snapshot: Snapshot,
     commit: Index,
 }
 
@@ -105,7 +133,7 @@ impl Quorum {
     pub(crate) fn new(
         id: BrokerId,
         voters: impl IntoIterator<Item = BrokerId>,
-        restored: Restored,
+        mut restored: Restored,
         config: QuorumConfig,
         prng: Prng,
         now: Instant,
@@ -124,8 +152,9 @@ impl Quorum {
             leader: None,
             sticks_until: now,
             election_at: Instant::MAX,
-            log: Log::new(restored.log),
-            commit: Index::default(),
+            log: restored.log(),
+            commit: restored.snapshot.position.index,
+            snapshot: restored.snapshot,
         };
         quorum.await_leader(now);
         quorum
@@ -138,6 +167,7 @@ impl Quorum {
             Event::Tick => self.tick(now, &mut effects),
             Event::Received { from, message } => self.receive(from, message, now, &mut effects),
             Event::Propose(payloads) => self.propose(payloads, &mut effects),
+            Event::Snapshotted(snapshot) => self.snapshotted(snapshot, &mut effects),
             Event::SetObservers(observers) => self.set_observers(observers, now, &mut effects),
         }
         effects
@@ -180,6 +210,7 @@ impl Quorum {
         self.log.last()
     }
 
+    /// `None`: there is no such entry, or a snapshot has it.
     pub(crate) fn entry(&self, index: Index) -> Option<&Entry> {
         self.log.get(index)
     }
@@ -203,7 +234,7 @@ impl Quorum {
             Body::PreVote { .. } | Body::Vote { .. } if self.sticks(now) => {
                 return self.refuse(from, &body, effects);
             }
-            Body::PreVote { .. } | Body::Vote { .. } | Body::Append { .. }
+            Body::PreVote { .. } | Body::Vote { .. } | Body::Append { .. } | Body::Snapshot(_)
                 if from == self.id || !is_voter =>
             {
                 return;
@@ -230,6 +261,10 @@ impl Quorum {
                 self.follow(from, now);
                 self.store(from, previous, &entries, commit, effects);
             }
+            Body::Snapshot(snapshot) => {
+                self.follow(from, now);
+                self.install(from, snapshot, effects);
+            }
             Body::Appended { up_to } => self.stored(from, up_to, now, effects),
             Body::Refused { previous, hint } => self.refused(from, previous, hint, now, effects),
         }
@@ -242,6 +277,9 @@ impl Quorum {
             Body::Vote { .. } => Body::Voted { granted: false },
             Body::Append { previous, .. } => {
                 Body::Refused { previous: previous.index, hint: Position::default() }
+            }
+            Body::Snapshot(Snapshot { position, .. }) => {
+                Body::Refused { previous: position.index, hint: Position::default() }
             }
             _ => return,
         };

@@ -119,7 +119,11 @@ impl Quorum {
     fn append_to(&mut self, to: BrokerId, effects: &mut Vec<Effect>) {
         let Part::Leader(leadership) = &mut self.part else { return };
         let Some(peer) = leadership.peers.get_mut(&to) else { return };
-        let previous = self.log.position(peer.next.before()).unwrap_or_default();
+        let Some(previous) = self.log.position(peer.next.before()) else {
+            // It is not there any more. What the message brings is committed.
+            (peer.waits, peer.told) = (true, self.snapshot.position.index);
+            return self.send(to, Body::Snapshot(self.snapshot.clone()), effects);
+        };
         let entries = self.log.from(previous.index.next(), self.config.max_entries).to_vec();
         (peer.waits, peer.told) = (!entries.is_empty(), self.commit);
         let body = Body::Append { previous, entries, commit: self.commit };
@@ -136,7 +140,7 @@ impl Quorum {
         effects: &mut Vec<Effect>,
     ) {
         if !self.log.has(previous) {
-            let hint = self.log.at_most(previous);
+            let hint = self.log.at_most(previous).unwrap_or(self.log.base());
             return self.send(leader, Body::Refused { previous: previous.index, hint }, effects);
         }
         // What came late or twice is there, and so may be what came behind it: it stays.
@@ -183,11 +187,12 @@ impl Quorum {
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        let common = self.log.at_most(hint).index;
+        // What lies before the base nobody knows here: then the next one is sent a snapshot.
+        let next = self.log.at_most(hint).map_or(self.log.base().index, |common| common.index.next());
         let Some(peer) = self.heard(from, now) else { return };
         // An answer to a question that is not open any more says nothing.
         if peer.next == previous.next() && peer.matched < previous {
-            peer.next = common.max(peer.matched).next();
+            peer.next = next.max(peer.matched.next());
             self.append_to(from, effects);
         }
     }
@@ -206,7 +211,7 @@ impl Quorum {
         }
     }
 
-    fn set_commit(&mut self, up_to: Index, effects: &mut Vec<Effect>) {
+    pub(super) fn set_commit(&mut self, up_to: Index, effects: &mut Vec<Effect>) {
         if up_to > self.commit {
             self.commit = up_to;
             effects.push(Effect::Committed { up_to });
