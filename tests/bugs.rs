@@ -35,6 +35,7 @@ const FOUND_BY: &[(&str, &str, &str)] = &[
     ("DropTombstonesAtOnce", "brooklet", "log::tests::cleaning::rule_43_a_tombstone_is_told"),
     ("ForgetVote", "brooklet", QUORUM),
     ("CommitOlderTerms", "brooklet", QUORUM),
+    ("ChangeVotersUnsettled", "brooklet", QUORUM),
     ("SnapshotUncommitted", "brooklet", QUORUM),
     ("KeepWhatIsGone", "brooklet", "cluster::tests::snapshots::a_broker_that_was_away_learns"),
     ("TruncateToHighWatermark", "simulate", CLUSTER),

@@ -180,6 +180,7 @@ fn told(record: &MetadataRecord, image: &Image) -> Option<String> {
             format!("broker {id} is registered, epoch {}", epoch.0)
         }
         MetadataRecord::BrokerChange { id, fenced: true, .. } => format!("broker {id} is fenced"),
+        MetadataRecord::Voters { voters } => format!("the voters are {voters:?}"),
         MetadataRecord::BrokerChange { id, fenced: false, .. } => {
             format!("broker {id} is not fenced any more")
         }

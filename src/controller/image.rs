@@ -5,7 +5,10 @@ use crate::{
     rpc::metadata_record::{MetadataRecord, PartitionState},
     types::{BrokerEpoch, BrokerId, TopicId},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// What records have made. Two members that have applied the same records have the same one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -14,6 +17,8 @@ pub(crate) struct Image {
     pub(super) topics: BTreeMap<TopicId, TopicImage>,
     names: BTreeMap<Arc<str>, TopicId>,
     pub(super) next_producer_id: i64,
+    /// Empty: those whom the cluster began with.
+    voters: BTreeSet<BrokerId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,6 +147,7 @@ impl Image {
                 }
             }
             MetadataRecord::ProducerIds { next } => self.next_producer_id = *next,
+            MetadataRecord::Voters { voters } => self.voters.clone_from(voters),
             // What only an embedded broker notes.
             MetadataRecord::Gaps { .. } | MetadataRecord::Adopting { .. } => {}
         }
@@ -150,12 +156,15 @@ impl Image {
     /// Records that make an equal one of nothing: as few as there are things, not as many as were ever said.
     pub(crate) fn records(&self) -> Vec<MetadataRecord> {
         // Named one by one, so that nothing that is added is forgotten here.
-        let Self { brokers, topics, names: _, next_producer_id } = self;
+        let Self { brokers, topics, names: _, next_producer_id, voters } = self;
         let mut records = Vec::new();
         brokers.iter().for_each(|(id, broker)| broker.put_records(*id, &mut records));
         topics.iter().for_each(|(id, topic)| topic.put_records(*id, &mut records));
         if *next_producer_id != Self::default().next_producer_id {
             records.push(MetadataRecord::ProducerIds { next: *next_producer_id });
+        }
+        if !voters.is_empty() {
+            records.push(MetadataRecord::Voters { voters: voters.clone() });
         }
         records
     }

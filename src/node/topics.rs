@@ -287,7 +287,8 @@ fn entries(records: Vec<MetadataRecord>) -> Result<Vec<TopicEntry>, String> {
             MetadataRecord::RegisterBroker { .. }
             | MetadataRecord::BrokerChange { .. }
             | MetadataRecord::Partition { .. }
-            | MetadataRecord::ProducerIds { .. } => return Err("it has a cluster's records".to_owned()),
+            | MetadataRecord::ProducerIds { .. }
+            | MetadataRecord::Voters { .. } => return Err("it has a cluster's records".to_owned()),
         };
         if let MetadataRecord::Topic { name, partitions, .. } = record {
             let (name, config) = (name.into(), TopicConfig::new());

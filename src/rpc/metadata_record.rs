@@ -25,6 +25,8 @@ pub(crate) enum MetadataRecord {
     Partition { topic: TopicId, partition: i32, state: PartitionState },
     /// The first producer id that nobody has.
     ProducerIds { next: i64 },
+    /// Who votes on who the controller is, from this entry of the metadata log on. (Kafka: `VotersRecord`, KIP-853)
+    Voters { voters: BTreeSet<BrokerId> },
 }
 
 /// Who has a partition, and who leads. (Kafka: `PartitionRegistration`)
@@ -132,6 +134,10 @@ fn put_of_cluster(payload: &mut Vec<u8>, record: &MetadataRecord) -> u8 {
             payload.extend(next.to_be_bytes());
             9
         }
+        MetadataRecord::Voters { voters } => {
+            put_brokers(payload, voters.iter());
+            10
+        }
         // The topics', which the caller writes.
         _ => 0,
     }
@@ -200,6 +206,7 @@ fn record(input: &mut Input<'_>) -> Option<MetadataRecord> {
             state: payload.partition()?,
         },
         9 => MetadataRecord::ProducerIds { next: payload.i64()? },
+        10 => MetadataRecord::Voters { voters: payload.brokers()?.into_iter().collect() },
         _ => return None,
     };
     payload.0.is_empty().then_some(record)
@@ -292,6 +299,7 @@ mod tests {
             },
             MetadataRecord::Partition { topic: a, partition: 2, state: partition() },
             MetadataRecord::ProducerIds { next: 2000 },
+            MetadataRecord::Voters { voters: [1, 3].map(BrokerId::from).into() },
         ]
     }
 

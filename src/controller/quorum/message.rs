@@ -1,7 +1,7 @@
 //! What members of a quorum say to each other, and what they replicate.
 
 use crate::{rpc::metadata_record::MetadataRecord, types::BrokerId};
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 /// Counts elections: each has at most one winner. (Kafka calls it the controller's epoch.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -126,7 +126,11 @@ pub(crate) enum Event {
     /// What was committed up to this snapshot's position lasts as the snapshot, too: what lies before it may go. Its position is
     /// what [`snapshot_at`](super::Quorum::snapshot_at) has said.
     Snapshotted(Snapshot),
-    /// Who, beside the voters, gets the entries from now on. Every voter is told, since each may come to lead.
+    /// Among voters one is to come or go: these vote from now on, if [they may](super::Quorum::may_change_voters); else nothing happens.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a cluster's voters are fixed yet"))]
+    ChangeVoters(BTreeSet<BrokerId>),
+    /// Who, beside the voters, gets the entries from now on. Every member is told, since each may come to lead;
+    /// voters that are among them are voters. Who is a voter no more gets them until the leader is told the next time.
     #[cfg_attr(not(test), expect(dead_code, reason = "clusters do not grow yet"))]
     SetObservers(Vec<BrokerId>),
 }

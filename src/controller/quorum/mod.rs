@@ -6,7 +6,15 @@
 //!
 //! Beyond the paper: a voter asks whether it would win before it raises its term (pre-vote), a leader that hears no
 //! majority within an election timeout resigns (check-quorum), and who hears from a leader votes for nobody (stickiness), so that
-//! a member whose network is half broken does not unseat a leader that works for the others. The voters are fixed.
+//! a member whose network is half broken does not unseat a leader that works for the others.
+//!
+//! # Voters
+//! Who votes is a record of the log (KIP-853): the newest one counts from when it is appended, committed or not, and not any more when it
+//! is truncated; a snapshot has it, too. Until there is one, those vote that the member was made with. The leader has one voter come or go
+//! at a time ([`Event::ChangeVoters`]), when its own first entry and the change before are committed, so that the majorities of two sets that
+//! may count at once have somebody in common. Whoever asks for a vote, or leads, is answered by everybody: it may know of voters that the other does not
+//! know yet. A leader that is no voter any more goes on until that is committed, without counting itself, and then resigns; if it crashes
+//! before, it stands again, since its log may be the only one that has the change.
 //!
 //! # Snapshots
 //! A log need not be kept whole. A member's host, which applies what is committed, may make what it has come to durable, as a
@@ -23,6 +31,7 @@ mod replication;
 mod snapshots;
 #[cfg(test)]
 mod tests;
+mod voters;
 
 pub(crate) use message::{Body, Effect, Entry, Event, Index, Message, Payload, Position, Snapshot, Term};
 
@@ -34,6 +43,7 @@ use crate::{
 use log::Log;
 use replication::Leadership;
 use std::{collections::BTreeSet, time::Duration};
+use voters::Voters;
 
 /// How a quorum is run; the same for all members.
 #[derive(Debug, Clone, Copy)]
@@ -108,7 +118,7 @@ enum Part {
 #[derive(Debug)]
 pub(crate) struct Quorum {
     id: BrokerId,
-    voters: BTreeSet<BrokerId>,
+    voters: Voters,
     observers: BTreeSet<BrokerId>,
     config: QuorumConfig,
     prng: Prng,
@@ -138,8 +148,11 @@ impl Quorum {
         prng: Prng,
         now: Instant,
     ) -> Self {
-        let voters: BTreeSet<BrokerId> = voters.into_iter().collect();
-        let part = if voters.contains(&id) { Part::Follower } else { Part::Observer };
+        let log = restored.log();
+        let at = restored.snapshot.position.index;
+        let mut voters = Voters::new(voters.into_iter().collect());
+        voters.begin_with(&restored.snapshot);
+        voters.append(log.from(at.next(), usize::MAX));
         let mut quorum = Self {
             id,
             voters,
@@ -148,14 +161,15 @@ impl Quorum {
             prng,
             term: restored.term,
             vote: restored.vote.filter(|_| !bugs::is(Bug::ForgetVote)),
-            part,
+            part: Part::Observer,
             leader: None,
             sticks_until: now,
             election_at: Instant::MAX,
-            log: restored.log(),
-            commit: restored.snapshot.position.index,
+            log,
+            commit: at,
             snapshot: restored.snapshot,
         };
+        quorum.idle();
         quorum.await_leader(now);
         quorum
     }
@@ -166,8 +180,9 @@ impl Quorum {
         match event {
             Event::Tick => self.tick(now, &mut effects),
             Event::Received { from, message } => self.receive(from, message, now, &mut effects),
-            Event::Propose(payloads) => self.propose(payloads, &mut effects),
+            Event::Propose(payloads) => self.propose(payloads, now, &mut effects),
             Event::Snapshotted(snapshot) => self.snapshotted(snapshot, &mut effects),
+            Event::ChangeVoters(voters) => self.change_voters(voters, now, &mut effects),
             Event::SetObservers(observers) => self.set_observers(observers, now, &mut effects),
         }
         effects
@@ -228,17 +243,13 @@ impl Quorum {
 
     fn receive(&mut self, from: BrokerId, message: Message, now: Instant, effects: &mut Vec<Effect>) {
         let Message { term, body } = message;
-        let is_voter = self.voters.contains(&from);
         match body {
             // Without taking over the term: it may be that of one who hears from nobody and tries again and again.
             Body::PreVote { .. } | Body::Vote { .. } if self.sticks(now) => {
                 return self.refuse(from, &body, effects);
             }
-            Body::PreVote { .. } | Body::Vote { .. } | Body::Append { .. } | Body::Snapshot(_)
-                if from == self.id || !is_voter =>
-            {
-                return;
-            }
+            // From whomever: others may know of other voters, and that this one votes.
+            _ if from == self.id => return,
             _ => {}
         }
         if term > self.term {
@@ -254,16 +265,18 @@ impl Quorum {
                 self.send(from, Body::PreVoted { granted }, effects);
             }
             Body::Vote { last } => self.vote(from, last, now, effects),
-            Body::PreVoted { granted } if granted && is_voter => self.pre_voted(from, now, effects),
-            Body::Voted { granted } if granted && is_voter => self.voted(from, now, effects),
+            Body::PreVoted { granted } if granted => self.pre_voted(from, now, effects),
+            Body::Voted { granted } if granted => self.voted(from, now, effects),
             Body::PreVoted { .. } | Body::Voted { .. } => {}
             Body::Append { previous, entries, commit } => {
                 self.follow(from, now);
                 self.store(from, previous, &entries, commit, effects);
+                self.voters_changed(now);
             }
             Body::Snapshot(snapshot) => {
                 self.follow(from, now);
                 self.install(from, snapshot, effects);
+                self.voters_changed(now);
             }
             Body::Appended { up_to } => self.stored(from, up_to, now, effects),
             Body::Refused { previous, hint } => self.refused(from, previous, hint, now, effects),
@@ -292,11 +305,11 @@ impl Quorum {
 
     /// To the other voters.
     fn send_all(&self, body: &Body, effects: &mut Vec<Effect>) {
-        let others = self.voters.iter().filter(|voter| **voter != self.id);
+        let others = self.voters().iter().filter(|voter| **voter != self.id);
         others.for_each(|voter| self.send(*voter, body.clone(), effects));
     }
 
     fn majority(&self) -> usize {
-        self.voters.len() / 2 + 1
+        self.voters().len() / 2 + 1
     }
 }

@@ -50,6 +50,7 @@ impl Quorum {
         } else if position.index > self.commit {
             // The log is another one's, or ends before: nothing in it is needed.
             self.log = Log::new(position, Vec::new());
+            self.voters.begin_with(&snapshot);
             self.snapshot = snapshot.clone();
             self.commit = position.index;
             effects.push(Effect::Install(snapshot));

@@ -2,9 +2,9 @@
 
 use super::{
     super::*,
-    world::{at, last},
+    world::{Member, at, last},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All that was ever seen.
 #[derive(Debug, Default)]
@@ -66,9 +66,15 @@ impl Checker {
         assert!(all.eq(records.iter()), "a snapshot at {position:?} has another state: {records:?}");
     }
 
-    /// A member with this disk, in this term, says that it is committed up to here. What is so for the first time, most `voters`
-    /// have durably.
-    pub(super) fn committed(&mut self, disk: &Restored, up_to: Index, term: Term, voters: &[&Restored]) {
+    /// A member with this disk, in this term, says that it is committed up to here. What is so for the first time, most of one of the
+    /// `sets` of voters have durably, on their `disks`.
+    pub(super) fn committed(
+        &mut self,
+        disk: &Restored,
+        up_to: Index,
+        term: Term,
+        (sets, disks): (&BTreeSet<BTreeSet<BrokerId>>, &BTreeMap<BrokerId, Member>),
+    ) {
         assert!(up_to <= last(disk).index, "more is committed than there is");
         let up_to = up_to.0 as usize;
         let known = self.committed.len().min(up_to);
@@ -80,9 +86,10 @@ impl Checker {
         for index in known + 1..=up_to {
             let entry = at(disk, Index(index as u64)).expect("nothing else has it");
             let in_snapshot = |disk: &Restored| disk.snapshot.position.index >= entry.index;
-            let have = |disk: &&&Restored| at(disk, entry.index) == Some(entry) || in_snapshot(disk);
-            let stored = voters.iter().filter(have).count();
-            assert!(stored > voters.len() / 2, "{stored} of {} have {:?}", voters.len(), entry.position());
+            let have = |disk: &Restored| at(disk, entry.index) == Some(entry) || in_snapshot(disk);
+            let stored = |set: &BTreeSet<BrokerId>| set.iter().filter(|id| have(&disks[*id].disk)).count();
+            let is_stored = sets.iter().any(|set| stored(set) > set.len() / 2);
+            assert!(is_stored, "of none of {sets:?} most have {:?}", entry.position());
             self.committed.push(entry.clone());
             self.committed_in.push(term);
         }

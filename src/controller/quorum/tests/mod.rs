@@ -3,6 +3,7 @@
 mod checker;
 mod simulation;
 mod snapshots;
+mod voters;
 mod world;
 
 use super::*;

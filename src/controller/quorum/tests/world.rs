@@ -3,7 +3,7 @@
 use super::{super::*, checker::Checker};
 use crate::{rpc::metadata_record::MetadataRecord, types::TopicId};
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     hash::{DefaultHasher, Hash},
 };
 
@@ -282,6 +282,7 @@ impl World {
         let Some(quorum) = &mut member.quorum else { return Vec::new() };
         let term = quorum.term();
         let before = quorum.commit();
+        let (voters, votes) = (quorum.voters().clone(), quorum.votes());
         let ticked = matches!(event, Event::Tick);
         let effects = quorum.step(event, now);
         (id, quorum.term(), quorum.last(), quorum.commit(), now, effects.len()).hash(&mut self.trace);
@@ -292,10 +293,21 @@ impl World {
                 Effect::Elected { .. } => self.checker.completes(quorum),
                 Effect::Truncate { from } => {
                     assert!(*from > before, "{id} truncates what is committed");
+                    if *quorum.voters() != voters {
+                        *self.marks.entry("change of voters taken back").or_default() += 1;
+                    }
                     *self.marks.entry("conflict truncation").or_default() += 1;
                 }
                 Effect::Install(snapshot) => {
                     assert!(snapshot.position.index > before, "{id} installs what is committed");
+                }
+                Effect::Send { message: Message { body: Body::Voted { granted: true }, .. }, .. }
+                    if !votes =>
+                {
+                    *self.marks.entry("vote of one that is no voter as far as it knows").or_default() += 1;
+                }
+                Effect::Resigned if !votes || !quorum.votes() => {
+                    *self.marks.entry("leader that is no voter resigned").or_default() += 1;
                 }
                 _ => {}
             }
@@ -391,9 +403,10 @@ impl World {
             let entry = at(&member.disk, member.applied).expect("what is committed is there");
             member.state.extend(entry.payload.iter().cloned());
         }
-        let voters: Vec<&Restored> = self.voters.iter().map(|voter| &self.members[voter].disk).collect();
+        let running = self.members.values().filter_map(|member| member.quorum.as_ref());
+        let sets = running.flat_map(Quorum::recent_voters).collect();
         let term = self.members[&id].quorum.as_ref().unwrap().term();
-        self.checker.committed(&self.members[&id].disk, up_to, term, &voters);
+        self.checker.committed(&self.members[&id].disk, up_to, term, (&sets, &self.members));
         self.caught_up(id);
     }
 
@@ -418,6 +431,23 @@ impl World {
             let message = message.clone();
             self.plan(self.now.plus(delay), What::Deliver { from, to, message, again: again > 0 });
         }
+    }
+
+    /// Has whoever leads, or thinks so, have a member vote from now on that does not, or the other way round.
+    pub(super) fn change_voters(&mut self, leader: BrokerId, member: BrokerId) {
+        let Some(quorum) = &self.members[&leader].quorum else { return };
+        let mut to: BTreeSet<BrokerId> = quorum.voters().clone();
+        let comes = to.insert(member);
+        if !comes {
+            to.remove(&member);
+        }
+        self.mark(match (quorum.may_change_voters(&to), comes) {
+            (false, _) => "change of voters refused",
+            (true, true) => "voter added",
+            (true, false) if leader == member => "leader removed itself",
+            (true, false) => "voter removed",
+        });
+        self.step(leader, Event::ChangeVoters(to));
     }
 
     /// Whoever thinks that it leads is given something to replicate.
