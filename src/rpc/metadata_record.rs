@@ -206,7 +206,10 @@ fn record(input: &mut Input<'_>) -> Option<MetadataRecord> {
             state: payload.partition()?,
         },
         9 => MetadataRecord::ProducerIds { next: payload.i64()? },
-        10 => MetadataRecord::Voters { voters: payload.brokers()?.into_iter().collect() },
+        10 => MetadataRecord::Voters {
+            voters: Some(payload.brokers()?.into_iter().collect())
+                .filter(|all: &BTreeSet<_>| !all.is_empty())?,
+        },
         _ => return None,
     };
     payload.0.is_empty().then_some(record)
@@ -327,6 +330,11 @@ mod tests {
         assert!(refused(|state| state.replicas.push(1.into())), "a replica twice");
         assert!(refused(|state| state.leader = Some((-2).into())), "no broker has this number");
         assert!(refused(|state| state.leader_epoch = LeaderEpoch(-1)), "before the first");
+    }
+
+    #[test]
+    fn that_nobody_votes_is_refused() {
+        assert!(decode(&encode(&[MetadataRecord::Voters { voters: BTreeSet::new() }])).is_err());
     }
 
     #[test]

@@ -111,13 +111,14 @@ impl World {
                 self.member(member).paused_until = until;
                 self.mark("paused");
             }
-            80..87 => self.part(),
-            87..94 => self.cut.clear(),
-            94..97 => self.observe(),
+            80..86 => self.part(),
+            86..92 => self.cut.clear(),
+            92..95 => self.observe(),
             _ => {
-                if let Some(leader) = self.any_leader() {
-                    let member = self.any();
-                    self.change_voters(leader, member);
+                // One change, or two: the second one may be too early.
+                for _ in 0..=self.prng.below(2) {
+                    let (leader, member) = (self.any_leader(), self.any());
+                    leader.into_iter().for_each(|leader| self.change_voters(leader, member));
                 }
             }
         }
