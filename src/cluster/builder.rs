@@ -53,7 +53,7 @@ impl ClusterBuilder {
             max_lag: Duration::from_secs(10),
             topic_defaults: TopicConfig::new(),
             offsets_partitions: 50,
-            bytes_between_snapshots: 1 << 20,
+            bytes_between_snapshots: 1 << 17,
             topics: Vec::new(),
             check_invariants: false,
         }
@@ -190,7 +190,7 @@ impl ClusterBuilder {
 
     /// How many bytes a broker's log of the metadata grows by until the broker takes a snapshot of what it has come to.
     /// (`metadata.log.max.record.bytes.between.snapshots`) A broker that restarts reads the snapshot and what follows it, and one that has
-    /// missed what is in no log any more gets the snapshot. At least 1. Default 1 MiB (Kafka: 20 MiB). Few have a test come upon all that.
+    /// missed what is in no log any more gets the snapshot. At least 1. Default 128 KiB (Kafka: 20 MiB). Few have a test come upon all that.
     ///
     /// ```
     /// # use brooklet::*;
