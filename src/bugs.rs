@@ -63,6 +63,12 @@ bugs! {
     ForgetVote,
     /// An entry of an earlier term is committed as soon as a majority has it.
     CommitOlderTerms,
+    /// A leader has another voter come or go before it knows that the last change is committed.
+    ChangeVotersUnsettled,
+    /// A snapshot of the metadata is said to have entries that are not committed.
+    SnapshotUncommitted,
+    /// What a snapshot does not have any more stays.
+    KeepWhatIsGone,
     /// A follower of a new leader cuts its log at its high watermark.
     TruncateToHighWatermark,
     /// A record that all in sync are to have is acknowledged when the leader has it.

@@ -56,6 +56,8 @@ const MARKS: &[Mark] = &[
     Mark::MoveTakenBack,
     Mark::BrokerAdded,
     Mark::BrokerGone,
+    Mark::SnapshotTaken,
+    Mark::SnapshotInstalled,
     Mark::Killed,
     Mark::Stopped,
     Mark::PowerCut,

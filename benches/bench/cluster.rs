@@ -1,11 +1,12 @@
-//! What a cluster costs: to start it, to get over a dead member, and records by the wall clock. Raw: the same of an embedded broker.
+//! What a cluster costs: to start it, to get over a dead member, to restart its controller, and records by the wall clock. Raw: the same of an embedded broker.
 
 use crate::{
     harness::{Bench, Unit, percentile, rate},
     store::{TOPIC, open, scratch},
 };
 use brooklet::{
-    Acks, Broker, Cluster, ConsumerConfig, ManualClock, ProducerConfig, Record, SimDisk, TopicConfig,
+    Acks, Broker, Cluster, ClusterBuilder, ConsumerConfig, ManualClock, ProducerConfig, Record, SimDisk,
+    TopicConfig,
 };
 use std::{
     path::Path,
@@ -18,6 +19,7 @@ const BATCH: usize = 1 << 20;
 pub fn run(bench: &mut Bench) {
     start(bench);
     dead_member(bench);
+    restart(bench);
     replicated(bench);
     on_files(bench);
     one_by_one(bench);
@@ -84,6 +86,32 @@ fn take_over(client: &brooklet::Client) -> f64 {
         lives.poll(Duration::from_secs(1)).unwrap();
     }
     begun.elapsed().as_secs_f64()
+}
+
+/// A controller of its own restarts after so many changes of its metadata, until it leads again, on virtual time; raw: without snapshots.
+fn restart(bench: &mut Bench) {
+    let name = "a controller restarts after 20,000 changes; raw: no snapshots";
+    if !bench.wants(name) {
+        return;
+    }
+    let changed = |builder: ClusterBuilder| {
+        let cluster = builder.brokers(1).topic(TOPIC, TopicConfig::new()).start().unwrap();
+        for n in 0..bench.scaled(20_000) as u64 {
+            cluster.admin().alter_configs(TOPIC, TopicConfig::new().retention_bytes(n)).unwrap();
+        }
+        cluster
+    };
+    let restarted = |cluster: &Cluster| {
+        cluster.kill(1).unwrap();
+        let begun = Instant::now();
+        cluster.restart(1).unwrap();
+        cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
+        begun.elapsed().as_secs_f64()
+    };
+    let whole = changed(Cluster::builder().metadata_max_bytes_between_snapshots(u64::MAX));
+    let snapshots = changed(Cluster::builder());
+    let row = (Unit::Seconds, "", 21);
+    bench.compare(name, row, || restarted(&whole), || restarted(&snapshots));
 }
 
 /// Records of 100 bytes in batches to three brokers that all have them, by the wall clock; raw: to the embedded one, by the same producer.

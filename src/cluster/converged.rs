@@ -65,11 +65,18 @@ impl Cluster {
     /// A partition whose copies are not alike.
     fn different(&self) -> Option<String> {
         let mut extents: BTreeMap<Key, Vec<(BrokerId, Offset, Offset)>> = BTreeMap::new();
+        let mut gone = None;
         self.inner.world.survey(|id, running| {
             running.node.look_at_copies(|key, view| {
                 extents.entry(key).or_default().push((id, view.start, view.end));
+                if running.image().partition(key.0, key.1).is_none() {
+                    gone.get_or_insert_with(|| format!("broker {id} has a copy of {key:?}, which is gone"));
+                }
             });
         });
+        if gone.is_some() {
+            return gone;
+        }
         extents.into_iter().find_map(|(key, copies)| {
             let ends: BTreeSet<Offset> = copies.iter().map(|(.., end)| *end).collect();
             let from = copies.iter().map(|(_, start, _)| *start).max().unwrap_or_default();

@@ -41,6 +41,10 @@ pub enum Mark {
     BrokerAdded,
     /// A broker was taken out for good.
     BrokerGone,
+    /// A broker took a snapshot of the metadata.
+    SnapshotTaken,
+    /// A broker got a snapshot of the metadata in place of what it lacked.
+    SnapshotInstalled,
     /// A process was killed.
     Killed,
     /// A process ended in order.

@@ -7,6 +7,7 @@ mod idempotent;
 mod intercepts;
 mod scale;
 mod shutdown;
+mod snapshots;
 mod wall_clock;
 
 use super::*;
@@ -19,7 +20,10 @@ use std::collections::BTreeSet;
 
 fn three(seed: u64) -> Cluster {
     let config = TopicConfig::new().replication_factor(3).min_insync_replicas(2);
-    Cluster::builder().brokers(3).seed(seed).check_invariants(true).topic("t", config).start().unwrap()
+    // With snapshots of the metadata again and again, or with none.
+    let between = if seed.is_multiple_of(2) { 1_000 } else { 1 << 20 };
+    let builder = Cluster::builder().brokers(3).seed(seed).metadata_max_bytes_between_snapshots(between);
+    builder.check_invariants(true).topic("t", config).start().unwrap()
 }
 
 fn put(cluster: &Cluster, value: &str) -> Result<i64> {

@@ -68,6 +68,8 @@ pub(super) struct Settings {
     pub(super) check_invariants: bool,
     /// (`offsets.topic.num.partitions`)
     pub(super) offsets_partitions: i32,
+    /// (`metadata.log.max.record.bytes.between.snapshots`)
+    pub(super) bytes_between_snapshots: u64,
 }
 
 /// A machine.
@@ -259,6 +261,7 @@ impl World {
             post: Arc::clone(&self.post),
             trace: Arc::clone(&self.trace),
             timing: self.settings.timing,
+            bytes_between_snapshots: self.settings.bytes_between_snapshots,
             prng,
             storage,
             dir,

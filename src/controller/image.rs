@@ -5,7 +5,10 @@ use crate::{
     rpc::metadata_record::{MetadataRecord, PartitionState},
     types::{BrokerEpoch, BrokerId, TopicId},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// What records have made. Two members that have applied the same records have the same one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -14,6 +17,10 @@ pub(crate) struct Image {
     pub(super) topics: BTreeMap<TopicId, TopicImage>,
     names: BTreeMap<Arc<str>, TopicId>,
     pub(super) next_producer_id: i64,
+    /// Empty: those whom the cluster began with.
+    voters: BTreeSet<BrokerId>,
+    /// How many records have said something of topics.
+    changes: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +39,22 @@ impl RegisteredBroker {
     /// Whether it may lead, and be in sync.
     pub(crate) fn is_active(&self) -> bool {
         !self.fenced && !self.shutting_down
+    }
+
+    fn put_records(&self, id: BrokerId, records: &mut Vec<MetadataRecord>) {
+        let Self { epoch, served_in, incarnation, fenced, shutting_down } = *self;
+        let register = |epoch| MetadataRecord::RegisterBroker { id, epoch, incarnation };
+        let change =
+            |epoch, fenced, shutting_down| MetadataRecord::BrokerChange { id, epoch, fenced, shutting_down };
+        // That it served once is what being unfenced once leaves behind.
+        if let Some(served_in) = served_in {
+            records.extend([register(served_in), change(served_in, false, false)]);
+        }
+        let registered_anew = served_in != Some(epoch);
+        records.extend(registered_anew.then(|| register(epoch)));
+        if (fenced, shutting_down) != (registered_anew, false) {
+            records.push(change(epoch, fenced, shutting_down));
+        }
     }
 }
 
@@ -59,6 +82,24 @@ impl TopicImage {
         topic.with(config)
     }
 
+    fn put_records(&self, id: TopicId, records: &mut Vec<MetadataRecord>) {
+        let Self { name, config, partitions, min_insync_replicas: _, unclean_leader_election: _ } = self;
+        let count = config.partition_count().unwrap_or(1);
+        records.push(MetadataRecord::Topic { id, name: name.to_string(), partitions: count });
+        let setting = |(key, value): (&String, &String)| MetadataRecord::Config {
+            topic: id,
+            key: key.clone(),
+            value: value.clone(),
+        };
+        records.extend(config.values().iter().map(setting));
+        let partition = |(number, state): (&i32, &PartitionState)| MetadataRecord::Partition {
+            topic: id,
+            partition: *number,
+            state: state.clone(),
+        };
+        records.extend(partitions.iter().map(partition));
+    }
+
     fn with(mut self, config: TopicConfig) -> Self {
         if let Ok(settings) = config.settings() {
             self.min_insync_replicas = settings.min_insync_replicas;
@@ -69,9 +110,18 @@ impl TopicImage {
 }
 
 impl Image {
+    /// What these records make of nothing.
+    pub(crate) fn of(records: &[MetadataRecord]) -> Self {
+        let mut image = Self::default();
+        records.iter().for_each(|record| image.apply(record));
+        image
+    }
+
     /// Takes in a record. One about something that is not there says nothing.
     pub(crate) fn apply(&mut self, record: &MetadataRecord) {
+        self.changes += u64::from(record.is_of_topics());
         match record {
+            MetadataRecord::Changes { count } => self.changes = *count,
             MetadataRecord::Topic { id, name, partitions } => self.apply_topic(*id, name, *partitions),
             MetadataRecord::Config { topic, key, value } => self.apply_config(*topic, key, value),
             MetadataRecord::RemoveTopic { id } => {
@@ -102,9 +152,30 @@ impl Image {
             }
             MetadataRecord::UnregisterBroker { id } => drop(self.brokers.remove(id)),
             MetadataRecord::ProducerIds { next } => self.next_producer_id = *next,
+            MetadataRecord::Voters { voters } => self.voters.clone_from(voters),
             // What only an embedded broker notes.
             MetadataRecord::Gaps { .. } | MetadataRecord::Adopting { .. } => {}
         }
+    }
+
+    /// Records that make an equal one of nothing: as few as there are things, not as many as were ever said.
+    pub(crate) fn records(&self) -> Vec<MetadataRecord> {
+        // Named one by one, so that nothing that is added is forgotten here.
+        let Self { brokers, topics, names: _, next_producer_id, voters, changes } = self;
+        let mut records = Vec::new();
+        brokers.iter().for_each(|(id, broker)| broker.put_records(*id, &mut records));
+        topics.iter().for_each(|(id, topic)| topic.put_records(*id, &mut records));
+        if *next_producer_id != Self::default().next_producer_id {
+            records.push(MetadataRecord::ProducerIds { next: *next_producer_id });
+        }
+        if !voters.is_empty() {
+            records.push(MetadataRecord::Voters { voters: voters.clone() });
+        }
+        // The last one: those before are counted, too, as they are applied.
+        if *changes > 0 {
+            records.push(MetadataRecord::Changes { count: *changes });
+        }
+        records
     }
 
     /// A topic, or more partitions of one.
@@ -133,6 +204,11 @@ impl Image {
             state.adding.clear();
             state.removing.clear();
         }
+    }
+
+    /// How often something was said of topics: the version of what clients are told. Who has applied as much has the same one.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// By number.

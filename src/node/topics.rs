@@ -304,6 +304,8 @@ fn entries(records: Vec<MetadataRecord>) -> Result<Vec<TopicEntry>, String> {
             | MetadataRecord::BrokerChange { .. }
             | MetadataRecord::Partition { .. }
             | MetadataRecord::UnregisterBroker { .. }
+            | MetadataRecord::Voters { .. }
+            | MetadataRecord::Changes { .. }
             | MetadataRecord::ProducerIds { .. } => return Err("it has a cluster's records".to_owned()),
         };
         if let MetadataRecord::Topic { name, partitions, .. } = record {

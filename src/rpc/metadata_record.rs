@@ -25,8 +25,22 @@ pub(crate) enum MetadataRecord {
     Partition { topic: TopicId, partition: i32, state: PartitionState },
     /// The first producer id that nobody has.
     ProducerIds { next: i64 },
+    /// Who votes on who the controller is, from this entry of the metadata log on. (Kafka: `VotersRecord`, KIP-853)
+    Voters { voters: BTreeSet<BrokerId> },
     /// A broker is gone for good.
     UnregisterBroker { id: BrokerId },
+    /// In a snapshot: how many records have said something of topics.
+    Changes { count: u64 },
+}
+
+impl MetadataRecord {
+    /// Whether it says something that clients are told of.
+    pub(crate) fn is_of_topics(&self) -> bool {
+        matches!(
+            self,
+            Self::Topic { .. } | Self::Config { .. } | Self::RemoveTopic { .. } | Self::Partition { .. }
+        )
+    }
 }
 
 /// Who has a partition, and who leads. (Kafka: `PartitionRegistration`)
@@ -160,9 +174,17 @@ fn put_of_cluster(payload: &mut Vec<u8>, record: &MetadataRecord) -> u8 {
             payload.extend(next.to_be_bytes());
             9
         }
+        MetadataRecord::Voters { voters } => {
+            put_brokers(payload, voters.iter());
+            10
+        }
+        MetadataRecord::Changes { count } => {
+            payload.extend(count.to_be_bytes());
+            12
+        }
         MetadataRecord::UnregisterBroker { id } => {
             payload.extend(id.get().to_be_bytes());
-            10
+            11
         }
         // The topics', which the caller writes.
         _ => 0,
@@ -232,7 +254,12 @@ fn record(input: &mut Input<'_>) -> Option<MetadataRecord> {
             state: payload.partition()?,
         },
         9 => MetadataRecord::ProducerIds { next: payload.i64()? },
-        10 => MetadataRecord::UnregisterBroker { id: payload.broker()?? },
+        10 => MetadataRecord::Voters {
+            voters: Some(payload.brokers()?.into_iter().collect())
+                .filter(|all: &BTreeSet<_>| !all.is_empty())?,
+        },
+        11 => MetadataRecord::UnregisterBroker { id: payload.broker()?? },
+        12 => MetadataRecord::Changes { count: payload.i64()? as u64 },
         _ => return None,
     };
     payload.0.is_empty().then_some(record)
@@ -327,7 +354,9 @@ mod tests {
             },
             MetadataRecord::Partition { topic: a, partition: 2, state: partition() },
             MetadataRecord::ProducerIds { next: 2000 },
+            MetadataRecord::Voters { voters: [1, 3].map(BrokerId::from).into() },
             MetadataRecord::UnregisterBroker { id: 3.into() },
+            MetadataRecord::Changes { count: 7 },
         ]
     }
 
@@ -357,6 +386,11 @@ mod tests {
         assert!(refused(|state| state.replicas.push(1.into())), "a replica twice");
         assert!(refused(|state| state.leader = Some((-2).into())), "no broker has this number");
         assert!(refused(|state| state.leader_epoch = LeaderEpoch(-1)), "before the first");
+    }
+
+    #[test]
+    fn that_nobody_votes_is_refused() {
+        assert!(decode(&encode(&[MetadataRecord::Voters { voters: BTreeSet::new() }])).is_err());
     }
 
     #[test]

@@ -115,6 +115,8 @@ impl Run {
             .seed(seed)
             .replica_lag_time_max(Duration::from_secs(2))
             .offsets_topic_partitions(2)
+            // In most runs whoever was away gets a snapshot, in some the log is long enough.
+            .metadata_max_bytes_between_snapshots([1_000, 2_000, 4_000, 100_000][seed as usize % 4])
             .check_invariants(true);
         let safe = TopicConfig::new().replication_factor(3).min_insync_replicas(2).segment_bytes(4096);
         // The topic of groups is as safe as the others.

@@ -33,6 +33,8 @@ impl Running {
                 Ok(())
             }
             Effect::Committed { up_to } => self.apply(up_to, now),
+            Effect::Install(snapshot) => self.install(&snapshot, now),
+            Effect::Drop { up_to } => self.log.drop_up_to(up_to),
             Effect::Elected { term, .. } => {
                 self.trace.controller_elected(now, self.id, term.0);
                 let image = self.whole_image();
@@ -63,12 +65,11 @@ impl Running {
 
     /// Carries out what was committed.
     fn apply(&mut self, up_to: Index, now: Instant) -> Result<()> {
-        let mut changes = std::mem::take(&mut self.changes);
         while self.applied < up_to {
             let next = Index(self.applied.0 + 1);
             let Some(entry) = self.quorum.entry(next) else { break };
             for record in entry.payload.iter() {
-                changes.note(record, next);
+                self.changes.note(record);
                 self.brokers_changed |= matches!(
                     record,
                     MetadataRecord::RegisterBroker { .. } | MetadataRecord::UnregisterBroker { .. }
@@ -78,12 +79,16 @@ impl Running {
             }
             self.applied = next;
         }
+        self.has_applied(now)
+    }
+
+    /// More is known than before.
+    pub(super) fn has_applied(&mut self, now: Instant) -> Result<()> {
         // What was said before this process was registered may be about one that had records which this one has lost.
         let registered = self.image.broker(self.id).map(|broker| broker.incarnation);
         if registered == Some(self.incarnation) || bugs::is(Bug::ActBeforeRegistered) {
+            let changes = std::mem::take(&mut self.changes);
             self.carry_out_changes(&changes, now)?;
-        } else {
-            self.changes = changes;
         }
         let (known, unknown) =
             std::mem::take(&mut self.unknown_yet).into_iter().partition(|(index, ..)| *index <= self.applied);
@@ -118,7 +123,7 @@ impl Running {
             self.node.take_leadership((id, number), &said)?;
         }
         if !brokers_only {
-            self.node.set_metadata_version(changes.version.0);
+            self.node.set_metadata_version(self.image.changes());
             self.follow_anew(now);
         }
         Ok(())
@@ -148,12 +153,18 @@ pub(super) struct Changes {
     partitions: BTreeSet<(TopicId, i32)>,
     /// Whether a broker came, or was fenced, or is not fenced any more.
     brokers: bool,
-    /// The last entry that changes topics or partitions: on every broker that has applied as much it is the same one.
-    version: Index,
 }
 
 impl Changes {
-    fn note(&mut self, record: &MetadataRecord, index: Index) {
+    /// Another state takes the place of what was known: all that is in it may have changed, and those topics that are here may be
+    /// gone.
+    pub(super) fn note_all(&mut self, image: &Image, here: Vec<TopicId>) {
+        self.topics.extend(image.topics().keys());
+        self.topics.extend(here.into_iter().filter(|_| !bugs::is(Bug::KeepWhatIsGone)));
+        self.brokers = true;
+    }
+
+    fn note(&mut self, record: &MetadataRecord) {
         match record {
             MetadataRecord::Topic { id, .. } | MetadataRecord::RemoveTopic { id } => {
                 self.topics.insert(*id);
@@ -168,10 +179,8 @@ impl Changes {
             | MetadataRecord::BrokerChange { .. }
             | MetadataRecord::UnregisterBroker { .. } => {
                 self.brokers = true;
-                return;
             }
-            _ => return,
+            _ => {}
         }
-        self.version = index;
     }
 }

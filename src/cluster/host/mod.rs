@@ -7,6 +7,7 @@ mod early;
 mod metadata;
 mod noting;
 mod producer_ids;
+mod snapshots;
 
 use super::{
     marks::Mark,
@@ -27,7 +28,7 @@ use crate::{
     record::ValidBatch,
     rpc::{
         Answer, ProduceRequest, ProduceResponse, ReplicaFetchRequest, ReplicaFetchResponse, Request,
-        Response, Service, Ticket, metadata_record::MetadataRecord,
+        Response, Service, Ticket,
     },
     sync::AtomicU64,
     types::{Acks, BrokerEpoch, BrokerId, Instant},
@@ -170,6 +171,8 @@ pub(super) struct Running {
     pub(super) node: Arc<Node>,
     quorum: Quorum,
     log: MetadataLog,
+    /// (`metadata.log.max.record.bytes.between.snapshots`)
+    bytes_between_snapshots: u64,
     /// All that is committed, as far as it is known here.
     image: Image,
     applied: Index,
@@ -219,6 +222,7 @@ pub(super) struct Start {
     pub(super) post: Arc<Post>,
     pub(super) trace: Arc<Trace>,
     pub(super) timing: Timing,
+    pub(super) bytes_between_snapshots: u64,
     pub(super) prng: Prng,
     pub(super) storage: Arc<dyn Storage>,
     pub(super) dir: PathBuf,
@@ -237,6 +241,7 @@ impl Running {
         let (log, restored) = MetadataLog::open(&start.storage, &start.dir.join("metadata"))?;
         start.node.set_metadata_version(0);
         let previous_epoch = control::take_up_registration(&*start.storage, &start.dir, start.boot)?;
+        let snapshot = restored.snapshot.clone();
         let quorum = Quorum::new(
             start.id,
             start.voters,
@@ -245,7 +250,7 @@ impl Running {
             start.prng.fork("quorum"),
             now,
         );
-        Ok(Self {
+        let mut running = Self {
             id: start.id,
             incarnation: start.incarnation,
             post: start.post,
@@ -258,6 +263,7 @@ impl Running {
             node: start.node,
             quorum,
             log,
+            bytes_between_snapshots: start.bytes_between_snapshots,
             image: Image::default(),
             applied: Index::default(),
             changes: metadata::Changes::default(),
@@ -282,7 +288,11 @@ impl Running {
             throttle: copying::Throttle::new(start.throttle),
             failed: None,
             witness: start.witness,
-        })
+        };
+        if snapshot.position.index > running.applied {
+            running.begin_with(&snapshot);
+        }
+        Ok(running)
     }
 
     pub(super) fn incarnation(&self) -> u64 {
@@ -298,9 +308,9 @@ impl Running {
         self.applied.0
     }
 
-    /// The records of an entry.
-    pub(super) fn metadata_entry(&self, index: u64) -> &[MetadataRecord] {
-        self.quorum.entry(Index(index)).map_or(&[], |entry| &entry.payload)
+    /// The records of an entry; `None`: it is not here any more, or not yet.
+    pub(super) fn metadata_entry(&self, index: u64) -> Option<&quorum::Payload> {
+        self.quorum.entry(Index(index)).map(|entry| &entry.payload)
     }
 
     pub(super) fn quorum(&self) -> &Quorum {
@@ -465,6 +475,7 @@ impl Running {
         self.copy(now);
         let raised = self.node.take_raised();
         raised.into_iter().for_each(|raised| self.trace.raised(now, self.id, raised));
+        self.take_snapshot(now)?;
         Ok(self.next_deadline())
     }
 

@@ -1,5 +1,6 @@
 //! The brokers' metadata logs match: an entry of one index and term is the same everywhere, and so is the one before it; and
-//! what is committed at an index is the same everywhere, and for good.
+//! what is committed at an index is the same everywhere, and for good. A log that begins behind a snapshot does so behind what is
+//! committed.
 
 use super::{Held, broken};
 use crate::{
@@ -15,17 +16,19 @@ pub(super) struct MetadataLogs {
     known: BTreeMap<BrokerId, Known>,
     /// By index and term: the records, and the term of the entry before it.
     entries: BTreeMap<(u64, u64), (Payload, u64)>,
-    /// The term of each committed entry, from index 1 on.
-    committed: Vec<u64>,
+    /// The term of each committed entry, by index.
+    committed: BTreeMap<u64, u64>,
 }
 
 /// What is known of a broker's log.
 #[derive(Debug, Default)]
 struct Known {
     incarnation: u64,
-    /// The term of each entry, from index 1 on.
-    terms: Vec<u64>,
+    /// The term of each entry, and of that before the first, by index.
+    terms: BTreeMap<u64, u64>,
     commit: u64,
+    /// Of the newest snapshot.
+    snapshot: u64,
 }
 
 impl MetadataLogs {
@@ -40,34 +43,53 @@ impl MetadataLogs {
     }
 
     fn look_at(&mut self, id: BrokerId, known: &mut Known, quorum: &Quorum) -> Held {
-        let (last, commit) = (quorum.last(), quorum.commit().0);
-        if known.terms.len() as u64 != last.index.0 || known.terms.last() != Some(&last.term.0) {
-            let term = |index: u64| quorum.entry(Index(index)).map(|entry| entry.term.0);
-            let mut same = known.terms.len().min(last.index.0 as usize);
-            while same > 0 && known.terms.get(same - 1).copied() != term(same as u64) {
-                same -= 1;
+        let (base, last) = (quorum.base(), quorum.last());
+        let ends = |(index, term): (&u64, &u64)| (*index, *term);
+        let known_ends = known.terms.first_key_value().zip(known.terms.last_key_value());
+        let now = ((base.index.0, base.term.0), (last.index.0, last.term.0));
+        if known_ends.map(|(first, last)| (ends(first), ends(last))) != Some(now) {
+            known.terms = known.terms.split_off(&base.index.0);
+            known.terms.insert(base.index.0, base.term.0);
+            let differs = |(index, term): (&u64, &u64)| {
+                *index > base.index.0 && quorum.entry(Index(*index)).map(|entry| entry.term.0) != Some(*term)
+            };
+            while known.terms.last_key_value().is_some_and(differs) {
+                known.terms.pop_last();
             }
-            known.terms.truncate(same);
-            for index in same as u64 + 1..=last.index.0 {
+            let same = known.terms.last_key_value().map_or(base.index.0, |(index, _)| *index);
+            for index in same + 1..=last.index.0 {
                 let Some(entry) = quorum.entry(Index(index)) else { break };
-                self.note(id, entry, known.terms.last().copied().unwrap_or(0))?;
-                known.terms.push(entry.term.0);
+                self.note(id, entry, known.terms.get(&(index - 1)).copied().unwrap_or(0))?;
+                known.terms.insert(index, entry.term.0);
             }
         }
-        for index in known.commit as usize..commit as usize {
-            let Some(term) = known.terms.get(index).copied() else { break };
-            match self.committed.get(index) {
-                None => self.committed.push(term),
-                Some(there) if *there == term => {}
-                Some(there) => {
-                    let what =
-                        format_args!("broker {id} commits {} of term {term}, another one {there}", index + 1);
-                    return Err(broken(NAME, what));
-                }
+        self.look_at_committed(id, known, quorum)
+    }
+
+    fn look_at_committed(&mut self, id: BrokerId, known: &mut Known, quorum: &Quorum) -> Held {
+        let (commit, snapshot) = (quorum.commit().0, quorum.snapshot().position);
+        for index in known.commit + 1..=commit {
+            let Some(term) = known.terms.get(&index).copied() else { continue };
+            self.commits(id, index, term)?;
+        }
+        if snapshot.index.0 > known.snapshot {
+            if snapshot.index.0 > commit {
+                let what = format_args!("broker {id} has a snapshot at {snapshot:?}, {commit} is committed");
+                return Err(broken(NAME, what));
             }
+            self.commits(id, snapshot.index.0, snapshot.term.0)?;
+            known.snapshot = snapshot.index.0;
         }
         known.commit = known.commit.max(commit);
         Ok(())
+    }
+
+    fn commits(&mut self, id: BrokerId, index: u64, term: u64) -> Held {
+        let there = *self.committed.entry(index).or_insert(term);
+        if there == term {
+            return Ok(());
+        }
+        Err(broken(NAME, format_args!("broker {id} commits {index} of term {term}, another one {there}")))
     }
 
     fn note(&mut self, id: BrokerId, entry: &Entry, before: u64) -> Held {

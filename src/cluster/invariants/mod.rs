@@ -17,6 +17,7 @@ mod high_watermark;
 mod leader_completeness;
 mod log_matching;
 mod metadata_log;
+mod metadata_snapshots;
 mod one_controller;
 mod one_leader;
 mod one_owner;
@@ -64,6 +65,7 @@ pub(super) struct Checker {
     witness: Arc<Witness>,
     controllers: one_controller::Controllers,
     metadata: metadata_log::MetadataLogs,
+    snapshots: metadata_snapshots::Snapshots,
     leaders: one_leader::Leaders,
     /// What is committed in the metadata log, as far as a broker has applied it.
     image: Image,
@@ -102,6 +104,7 @@ impl Checker {
         self.controllers.look(id, running.controls())?;
         self.metadata.look(id, running.incarnation(), running.quorum())?;
         self.learn(running)?;
+        self.snapshots.look(id, running.quorum().snapshot())?;
         let (mut held, mut copies) = (Ok(()), 0);
         let incarnation = running.incarnation();
         running.node.look_at_copies(|key, view| {
@@ -147,7 +150,8 @@ impl Checker {
     /// Takes in what is committed in the metadata log since.
     fn learn(&mut self, running: &Running) -> Held {
         for index in self.applied + 1..=running.applied() {
-            for record in running.metadata_entry(index) {
+            let Some(payload) = running.metadata_entry(index) else { return self.learn_all(running) };
+            for record in payload.iter() {
                 if let MetadataRecord::Partition { topic, partition, state } = record {
                     self.partition_changes((*topic, *partition), state)?;
                 }
@@ -156,8 +160,23 @@ impl Checker {
                     self.note_compacted(*topic);
                 }
             }
+            self.snapshots.applied(index, payload);
             self.applied = index;
         }
+        Ok(())
+    }
+
+    /// Whoever had applied it first ended before it was looked at, and nobody has the entries any more.
+    fn learn_all(&mut self, running: &Running) -> Held {
+        for (id, topic) in running.image().topics() {
+            for (partition, state) in &topic.partitions {
+                self.partition_changes((*id, *partition), state)?;
+            }
+        }
+        self.image = running.image().clone();
+        self.applied = running.applied();
+        let topics: Vec<TopicId> = self.image.topics().keys().copied().collect();
+        topics.into_iter().for_each(|id| self.note_compacted(id));
         Ok(())
     }
 

@@ -40,6 +40,12 @@ pub(in crate::cluster) enum Fact {
     },
     Fenced(BrokerId),
     Unfenced(BrokerId),
+    /// A broker gets a snapshot of the metadata up to this entry, inclusive.
+    Snapshot {
+        broker: BrokerId,
+        index: u64,
+    },
+    Voters(Vec<BrokerId>),
     Controller {
         broker: BrokerId,
         term: u64,
@@ -142,6 +148,10 @@ impl Display for Fact {
             Self::Registered { broker, epoch } => write!(f, "broker {broker} is registered, epoch {epoch}"),
             Self::Fenced(id) => write!(f, "broker {id} is fenced"),
             Self::Unfenced(id) => write!(f, "broker {id} is not fenced any more"),
+            Self::Snapshot { broker, index } => {
+                write!(f, "broker {broker} gets a snapshot of the metadata up to entry {index}")
+            }
+            Self::Voters(voters) => write!(f, "brokers {} vote on the controller", ids(voters)),
             Self::Controller { broker, term } => {
                 write!(f, "broker {broker} is the controller of term {term}")
             }
@@ -223,6 +233,8 @@ impl Fact {
             Self::Registered { .. } => "registered",
             Self::Fenced(_) => "fenced",
             Self::Unfenced(_) => "unfenced",
+            Self::Snapshot { .. } => "snapshot",
+            Self::Voters(_) => "voters",
             Self::Controller { .. } => "controller",
             Self::Resigned { .. } => "resigned",
             Self::Topic { .. } => "topic",
@@ -264,6 +276,8 @@ impl Fact {
             | Self::Isolated(id) => object.number("broker", id),
             Self::Ended { broker, why } => object.number("broker", broker).text("why", why),
             Self::Registered { broker, epoch } => object.number("broker", broker).number("epoch", epoch),
+            Self::Snapshot { broker, index } => object.number("broker", broker).number("index", index),
+            Self::Voters(voters) => object.numbers("voters", voters),
             Self::Controller { broker, term } | Self::Resigned { broker, term } => {
                 object.number("broker", broker).number("term", term)
             }

@@ -49,6 +49,7 @@ pub(super) fn fact(record: &MetadataRecord, image: &Image) -> Option<Fact> {
         }
         MetadataRecord::RemoveTopic { id } => Fact::TopicDeleted { name: name(*id, image) },
         MetadataRecord::RegisterBroker { id, epoch, .. } => Fact::Registered { broker: *id, epoch: epoch.0 },
+        MetadataRecord::Voters { voters } => Fact::Voters(voters.iter().copied().collect()),
         MetadataRecord::UnregisterBroker { id } => Fact::Unregistered(*id),
         MetadataRecord::BrokerChange { id, fenced: true, .. } => Fact::Fenced(*id),
         MetadataRecord::BrokerChange { id, fenced: false, .. } => Fact::Unfenced(*id),

@@ -195,6 +195,12 @@ impl Trace {
         self.add(now, Fact::Resigned { broker, term });
     }
 
+    /// Topics that a snapshot tells of.
+    pub(super) fn learn_names(&self, image: &Image) {
+        let names = image.topics().iter().map(|(id, topic)| (*id, Arc::clone(&topic.name)));
+        self.state.lock().told().topics.extend(names);
+    }
+
     /// A broker applies a record of an entry; what comes before is in `image`.
     pub(super) fn applied(
         &self,

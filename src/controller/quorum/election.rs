@@ -8,6 +8,7 @@ impl Quorum {
     /// Waits anew for a leader, as long as nobody else is likely to wait: two that stand at the same time may both fail.
     pub(super) fn await_leader(&mut self, now: Instant) {
         if matches!(self.part, Part::Observer) {
+            self.election_at = Instant::MAX;
             return;
         }
         let timeout = self.config.election_timeout;
@@ -34,24 +35,21 @@ impl Quorum {
         if matches!(self.part, Part::Leader(_)) {
             self.resign(now, effects);
         }
-        if !matches!(self.part, Part::Observer) {
-            self.part = Part::Follower;
-        }
+        self.idle();
         (self.term, self.vote, self.leader) = (term, None, None);
         self.save(effects);
     }
 
     pub(super) fn resign(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        (self.part, self.leader) = (Part::Follower, None);
+        self.leader = None;
+        self.idle();
         self.await_leader(now);
         effects.push(Effect::Resigned);
     }
 
     /// The sender leads in this term.
     pub(super) fn follow(&mut self, leader: BrokerId, now: Instant) {
-        if !matches!(self.part, Part::Observer) {
-            self.part = Part::Follower;
-        }
+        self.idle();
         self.leader = Some(leader);
         self.sticks_until = now.plus(self.config.election_timeout);
         self.await_leader(now);
@@ -67,9 +65,9 @@ impl Quorum {
     }
 
     pub(super) fn pre_voted(&mut self, from: BrokerId, now: Instant, effects: &mut Vec<Effect>) {
-        let majority = self.majority();
+        let (majority, counts) = (self.majority(), self.voters().contains(&from));
         if let Part::PreCandidate(supporters) = &mut self.part {
-            supporters.insert(from);
+            supporters.extend(counts.then_some(from));
             if supporters.len() >= majority {
                 self.stand(now, effects);
             }
@@ -92,11 +90,10 @@ impl Quorum {
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        let granted = self.vote.is_none_or(|voted| voted == candidate)
-            && last >= self.log.last()
-            && !matches!(self.part, Part::Observer);
+        // Also one that is no voter, as far as it knows: the candidate may know better.
+        let granted = self.vote.is_none_or(|voted| voted == candidate) && last >= self.log.last();
         if granted {
-            self.part = Part::Follower;
+            self.idle();
             self.vote = Some(candidate);
             self.save(effects);
             self.await_leader(now);
@@ -105,9 +102,9 @@ impl Quorum {
     }
 
     pub(super) fn voted(&mut self, from: BrokerId, now: Instant, effects: &mut Vec<Effect>) {
-        let majority = self.majority();
+        let (majority, counts) = (self.majority(), self.voters().contains(&from));
         if let Part::Candidate(supporters) = &mut self.part {
-            supporters.insert(from);
+            supporters.extend(counts.then_some(from));
             if supporters.len() >= majority {
                 self.lead(now, effects);
             }
@@ -117,11 +114,11 @@ impl Quorum {
     fn lead(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         let first = self.log.last().index.next();
         let heartbeat_at = now.plus(self.config.heartbeat_interval);
-        let peers = self.voters.union(&self.observers).filter(|peer| **peer != self.id);
+        let peers = self.voters().union(&self.observers).filter(|peer| **peer != self.id);
         self.part = Part::Leader(Leadership::new(peers.copied(), first, heartbeat_at, now));
         self.leader = Some(self.id);
         effects.push(Effect::Elected { term: self.term, first });
         // Without an entry of its own it could commit none of those before (§5.4.2), and not know what is committed.
-        self.propose(vec![[].into()], effects);
+        self.propose(vec![[].into()], now, effects);
     }
 }

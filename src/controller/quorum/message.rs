@@ -1,7 +1,7 @@
 //! What members of a quorum say to each other, and what they replicate.
 
 use crate::{rpc::metadata_record::MetadataRecord, types::BrokerId};
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 /// Counts elections: each has at most one winner. (Kafka calls it the controller's epoch.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -63,6 +63,13 @@ impl Entry {
     }
 }
 
+/// What all entries up to one have come to, that inclusive: it is committed. (Kafka names a snapshot by its end offset and epoch.)
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Snapshot {
+    pub(crate) position: Position,
+    pub(crate) records: Payload,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Message {
     /// The sender's.
@@ -91,6 +98,9 @@ pub(crate) enum Body {
         entries: Vec<Entry>,
         commit: Index,
     },
+    /// The leader has not got any more what comes next; this it has in place of all up to there. (Kafka: `FetchSnapshot`, which
+    /// its voters ask for.)
+    Snapshot(Snapshot),
     /// Up to here, inclusive, the log is the leader's, durably.
     Appended {
         up_to: Index,
@@ -113,7 +123,13 @@ pub(crate) enum Event {
     },
     /// Each becomes an entry, in this order. Who is not the leader does nothing: ask for its role before.
     Propose(Vec<Payload>),
-    /// Who, beside the voters, gets the entries from now on. Every voter is told, since each may come to lead.
+    /// What was committed up to this snapshot's position lasts as the snapshot, too: what lies before it may go. Its position is
+    /// what [`snapshot_at`](super::Quorum::snapshot_at) has said.
+    Snapshotted(Snapshot),
+    /// Among voters one is to come or go: these vote from now on, if [they may](super::Quorum::may_change_voters); else nothing happens.
+    ChangeVoters(BTreeSet<BrokerId>),
+    /// Who, beside the voters, gets the entries from now on. Every member is told, since each may come to lead;
+    /// voters that are among them are voters. Who is a voter no more gets them until the leader is told the next time.
     SetObservers(Vec<BrokerId>),
 }
 
@@ -121,10 +137,14 @@ pub(crate) enum Event {
 ///
 /// # The contract
 /// Effects are carried out in order, also over steps: what one step gave comes before what the next one gives. `Save`,
-/// `Truncate` and `Append` are durable before anything that comes later is begun; meanwhile the member may already take
-/// the next event. So a message never tells of what a crash could take back, and a leader counts an entry as stored from
-/// the moment that it gave `Append`. A crash may come between any two effects and inside an `Append`, of which a first part
-/// is durable then; what was not carried out is forgotten, and the member is made anew from what was durable.
+/// `Truncate`, `Append`, `Install` and `Drop` are durable before anything that comes later is begun; meanwhile the member may
+/// already take the next event. So a message never tells of what a crash could take back, and a leader counts an entry as
+/// stored from the moment that it gave `Append`. A crash may come between any two effects and inside an `Append`, of which a
+/// first part is durable then; what was not carried out is forgotten, and the member is made anew from what was durable.
+///
+/// A snapshot that the member is told of with [`Event::Snapshotted`] is durable before, and takes the place of the one before it, if
+/// that is older. After a crash the newest snapshot counts, and of the log what follows it without a gap: so an `Install` may be cut by a
+/// crash, too, when the snapshot is durable and the log is as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Effect {
     Save {
@@ -137,12 +157,21 @@ pub(crate) enum Effect {
     },
     /// They follow what is there.
     Append(Vec<Entry>),
+    /// This snapshot is all that the quorum has up to its position; what the log has, before it or behind, goes. The state that
+    /// was applied is replaced by the snapshot's: what it does not say of something that was there is that this is gone. It
+    /// counts as committed and applied up to there.
+    Install(Snapshot),
+    /// The log's entries up to here, inclusive, are not needed any more: the snapshot, which is durable, has them.
+    Drop {
+        up_to: Position,
+    },
     /// May be lost, late, twice or overtaken.
     Send {
         to: BrokerId,
         message: Message,
     },
-    /// Up to here, inclusive, entries will never change. Who was made anew is told so from the first entry on again.
+    /// Up to here, inclusive, entries will never change. Who was made anew is told so again, of all that
+    /// lies behind its snapshot.
     Committed {
         up_to: Index,
     },

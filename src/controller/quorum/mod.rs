@@ -6,17 +6,34 @@
 //!
 //! Beyond the paper: a voter asks whether it would win before it raises its term (pre-vote), a leader that hears no
 //! majority within an election timeout resigns (check-quorum), and who hears from a leader votes for nobody (stickiness), so that
-//! a member whose network is half broken does not unseat a leader that works for the others. The voters are fixed, and the log is
-//! kept whole: there are no snapshots.
+//! a member whose network is half broken does not unseat a leader that works for the others.
+//!
+//! # Voters
+//! Who votes is a record of the log (KIP-853): the newest one counts from when it is appended, committed or not, and not any more when it
+//! is truncated; a snapshot has it, too. Until there is one, those vote that the member was made with. The leader has one voter come or go
+//! at a time ([`Event::ChangeVoters`]), when its own first entry and the change before are committed, so that the majorities of two sets that
+//! may count at once have somebody in common. Whoever asks for a vote, or leads, is answered by everybody: it may know of voters that the other does not
+//! know yet. A leader that is no voter any more goes on until that is committed, without counting itself, and then resigns; if it crashes
+//! before, it stands again, since its log may be the only one that has the change.
+//!
+//! # Snapshots
+//! A log need not be kept whole. A member's host, which applies what is committed, may make what it has come to durable, as a
+//! [`Snapshot`] at a [position](Quorum::snapshot_at), and tell the member ([`Event::Snapshotted`]), each for itself, as in Kafka. The
+//! member keeps the newest snapshot, and of the log what lies behind the one before that: so whoever lags a little gets entries. A
+//! leader whose peer needs an entry that is gone sends its snapshot instead, in one message, as often as it would send entries; the
+//! peer installs it ([`Effect::Install`]) unless it has all of it. Only what is committed is ever in a snapshot, so that nothing in it
+//! is taken back, and a member that starts from one counts it as committed.
 
 mod election;
 mod log;
 mod message;
 mod replication;
+mod snapshots;
 #[cfg(test)]
 mod tests;
+mod voters;
 
-pub(crate) use message::{Body, Effect, Entry, Event, Index, Message, Payload, Position, Term};
+pub(crate) use message::{Body, Effect, Entry, Event, Index, Message, Payload, Position, Snapshot, Term};
 
 use crate::{
     bugs::{self, Bug},
@@ -26,6 +43,7 @@ use crate::{
 use log::Log;
 use replication::Leadership;
 use std::{collections::BTreeSet, time::Duration};
+use voters::Voters;
 
 /// How a quorum is run; the same for all members.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +72,25 @@ impl Default for QuorumConfig {
 pub(crate) struct Restored {
     pub(crate) term: Term,
     pub(crate) vote: Option<BrokerId>,
+    /// The newest one.
+    pub(crate) snapshot: Snapshot,
+    /// Of the entry before the first one of `log`, which a snapshot has.
+    pub(crate) base: Position,
     pub(crate) log: Vec<Entry>,
+}
+
+impl Restored {
+    /// Whether the log goes with the snapshot. One that has not got its position is another one's, or too short.
+    pub(crate) fn has_position(&self) -> bool {
+        let at = self.snapshot.position;
+        at == self.base || self.log.iter().any(|entry| entry.position() == at)
+    }
+
+    fn log(&mut self) -> Log {
+        let log = Log::new(self.base, std::mem::take(&mut self.log));
+        let at = self.snapshot.position;
+        if log.position(at.index) == Some(at) { log } else { Log::new(at, Vec::new()) }
+    }
 }
 
 #[cfg(test)]
@@ -82,7 +118,7 @@ enum Part {
 #[derive(Debug)]
 pub(crate) struct Quorum {
     id: BrokerId,
-    voters: BTreeSet<BrokerId>,
+    voters: Voters,
     observers: BTreeSet<BrokerId>,
     config: QuorumConfig,
     prng: Prng,
@@ -97,6 +133,8 @@ pub(crate) struct Quorum {
     /// When it looks for another leader. A leader and an observer do not.
     election_at: Instant,
     log: Log,
+    /// The newest one; its position lies in the log, or is its base.
+    snapshot: Snapshot,
     commit: Index,
 }
 
@@ -105,13 +143,16 @@ impl Quorum {
     pub(crate) fn new(
         id: BrokerId,
         voters: impl IntoIterator<Item = BrokerId>,
-        restored: Restored,
+        mut restored: Restored,
         config: QuorumConfig,
         prng: Prng,
         now: Instant,
     ) -> Self {
-        let voters: BTreeSet<BrokerId> = voters.into_iter().collect();
-        let part = if voters.contains(&id) { Part::Follower } else { Part::Observer };
+        let log = restored.log();
+        let at = restored.snapshot.position.index;
+        let mut voters = Voters::new(voters.into_iter().collect());
+        voters.begin_with(&restored.snapshot);
+        voters.append(log.from(at.next(), usize::MAX));
         let mut quorum = Self {
             id,
             voters,
@@ -120,13 +161,15 @@ impl Quorum {
             prng,
             term: restored.term,
             vote: restored.vote.filter(|_| !bugs::is(Bug::ForgetVote)),
-            part,
+            part: Part::Observer,
             leader: None,
             sticks_until: now,
             election_at: Instant::MAX,
-            log: Log::new(restored.log),
-            commit: Index::default(),
+            log,
+            commit: at,
+            snapshot: restored.snapshot,
         };
+        quorum.idle();
         quorum.await_leader(now);
         quorum
     }
@@ -137,7 +180,9 @@ impl Quorum {
         match event {
             Event::Tick => self.tick(now, &mut effects),
             Event::Received { from, message } => self.receive(from, message, now, &mut effects),
-            Event::Propose(payloads) => self.propose(payloads, &mut effects),
+            Event::Propose(payloads) => self.propose(payloads, now, &mut effects),
+            Event::Snapshotted(snapshot) => self.snapshotted(snapshot, &mut effects),
+            Event::ChangeVoters(voters) => self.change_voters(voters, now, &mut effects),
             Event::SetObservers(observers) => self.set_observers(observers, now, &mut effects),
         }
         effects
@@ -162,15 +207,6 @@ impl Quorum {
         }
     }
 
-    /// Whether it has a vote.
-    pub(crate) fn votes(&self) -> bool {
-        self.voters.contains(&self.id)
-    }
-
-    pub(crate) fn voters(&self) -> &BTreeSet<BrokerId> {
-        &self.voters
-    }
-
     pub(crate) fn term(&self) -> Term {
         self.term
     }
@@ -189,6 +225,7 @@ impl Quorum {
         self.log.last()
     }
 
+    /// `None`: there is no such entry, or a snapshot has it.
     pub(crate) fn entry(&self, index: Index) -> Option<&Entry> {
         self.log.get(index)
     }
@@ -206,17 +243,13 @@ impl Quorum {
 
     fn receive(&mut self, from: BrokerId, message: Message, now: Instant, effects: &mut Vec<Effect>) {
         let Message { term, body } = message;
-        let is_voter = self.voters.contains(&from);
         match body {
             // Without taking over the term: it may be that of one who hears from nobody and tries again and again.
             Body::PreVote { .. } | Body::Vote { .. } if self.sticks(now) => {
                 return self.refuse(from, &body, effects);
             }
-            Body::PreVote { .. } | Body::Vote { .. } | Body::Append { .. }
-                if from == self.id || !is_voter =>
-            {
-                return;
-            }
+            // From whomever: others may know of other voters, and that this one votes.
+            _ if from == self.id => return,
             _ => {}
         }
         if term > self.term {
@@ -232,12 +265,18 @@ impl Quorum {
                 self.send(from, Body::PreVoted { granted }, effects);
             }
             Body::Vote { last } => self.vote(from, last, now, effects),
-            Body::PreVoted { granted } if granted && is_voter => self.pre_voted(from, now, effects),
-            Body::Voted { granted } if granted && is_voter => self.voted(from, now, effects),
+            Body::PreVoted { granted } if granted => self.pre_voted(from, now, effects),
+            Body::Voted { granted } if granted => self.voted(from, now, effects),
             Body::PreVoted { .. } | Body::Voted { .. } => {}
             Body::Append { previous, entries, commit } => {
                 self.follow(from, now);
                 self.store(from, previous, &entries, commit, effects);
+                self.voters_changed(now);
+            }
+            Body::Snapshot(snapshot) => {
+                self.follow(from, now);
+                self.install(from, snapshot, effects);
+                self.voters_changed(now);
             }
             Body::Appended { up_to } => self.stored(from, up_to, now, effects),
             Body::Refused { previous, hint } => self.refused(from, previous, hint, now, effects),
@@ -252,6 +291,9 @@ impl Quorum {
             Body::Append { previous, .. } => {
                 Body::Refused { previous: previous.index, hint: Position::default() }
             }
+            Body::Snapshot(Snapshot { position, .. }) => {
+                Body::Refused { previous: position.index, hint: Position::default() }
+            }
             _ => return,
         };
         self.send(from, answer, effects);
@@ -263,11 +305,11 @@ impl Quorum {
 
     /// To the other voters.
     fn send_all(&self, body: &Body, effects: &mut Vec<Effect>) {
-        let others = self.voters.iter().filter(|voter| **voter != self.id);
+        let others = self.voters().iter().filter(|voter| **voter != self.id);
         others.for_each(|voter| self.send(*voter, body.clone(), effects));
     }
 
     fn majority(&self) -> usize {
-        self.voters.len() / 2 + 1
+        self.voters().len() / 2 + 1
     }
 }

@@ -10,14 +10,16 @@ use std::collections::BTreeMap;
 /// What a leader knows.
 #[derive(Debug)]
 pub(super) struct Leadership {
+    /// The index of its own first entry.
+    pub(super) first: Index,
     /// All others, observers too.
-    peers: BTreeMap<BrokerId, Progress>,
+    pub(super) peers: BTreeMap<BrokerId, Progress>,
     pub(super) heartbeat_at: Instant,
 }
 
 /// How far another one is.
 #[derive(Debug)]
-struct Progress {
+pub(super) struct Progress {
     /// The first entry that it is not known or believed to have.
     next: Index,
     /// Up to here, inclusive, it is known to have stored what the leader has.
@@ -31,7 +33,7 @@ struct Progress {
 }
 
 impl Progress {
-    fn new(next: Index, heard: Instant) -> Self {
+    pub(super) fn new(next: Index, heard: Instant) -> Self {
         Self { next, matched: Index(0), told: Index(0), waits: false, heard }
     }
 }
@@ -39,11 +41,16 @@ impl Progress {
 impl Leadership {
     pub(super) fn new(
         peers: impl Iterator<Item = BrokerId>,
-        next: Index,
+        first: Index,
         heartbeat_at: Instant,
         now: Instant,
     ) -> Self {
-        Self { peers: peers.map(|peer| (peer, Progress::new(next, now))).collect(), heartbeat_at }
+        Self { first, peers: peers.map(|peer| (peer, Progress::new(first, now))).collect(), heartbeat_at }
+    }
+
+    /// Up to where another one is known to have the log.
+    pub(super) fn matched(&self, peer: BrokerId) -> Index {
+        self.peers.get(&peer).map_or(Index(0), |peer| peer.matched)
     }
 }
 
@@ -51,7 +58,7 @@ impl Quorum {
     /// When a leader that hears nothing more from now on has not heard a majority for an election timeout.
     pub(super) fn quorum_lost_at(&self, leadership: &Leadership) -> Instant {
         let heard = |voter: &BrokerId| leadership.peers.get(voter).map_or(Instant::MAX, |peer| peer.heard);
-        let heard = self.with_majority(self.voters.iter().map(heard).collect());
+        let heard = self.with_majority(self.voters().iter().map(heard).collect());
         heard.map_or(Instant::MAX, |heard| heard.plus(self.config.election_timeout))
     }
 
@@ -61,7 +68,7 @@ impl Quorum {
         values.get(values.len().checked_sub(self.majority())?).copied()
     }
 
-    pub(super) fn propose(&mut self, payloads: Vec<Payload>, effects: &mut Vec<Effect>) {
+    pub(super) fn propose(&mut self, payloads: Vec<Payload>, now: Instant, effects: &mut Vec<Effect>) {
         if !matches!(self.part, Part::Leader(_)) || payloads.is_empty() {
             return;
         }
@@ -70,9 +77,11 @@ impl Quorum {
         let entry = |(index, payload)| Entry { term, index, payload };
         let entries: Vec<Entry> = indexes.zip(payloads).map(entry).collect();
         self.log.append(&entries);
+        self.voters.append(&entries);
+        self.voters_changed(now);
         effects.push(Effect::Append(entries));
         self.replicate(effects);
-        self.advance_commit(effects);
+        self.advance_commit(now, effects);
     }
 
     pub(super) fn set_observers(
@@ -81,10 +90,11 @@ impl Quorum {
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        self.observers = observers.into_iter().filter(|id| !self.voters.contains(id)).collect();
+        self.observers = observers.into_iter().filter(|id| *id != self.id).collect();
         let (next, mut new) = (self.log.last().index.next(), Vec::new());
         if let Part::Leader(leadership) = &mut self.part {
-            let stays = |id: &BrokerId| self.voters.contains(id) || self.observers.contains(id);
+            let voters = self.voters.now();
+            let stays = |id: &BrokerId| voters.contains(id) || self.observers.contains(id);
             leadership.peers.retain(|id, _| stays(id));
             for id in &self.observers {
                 leadership.peers.entry(*id).or_insert_with(|| {
@@ -119,7 +129,11 @@ impl Quorum {
     fn append_to(&mut self, to: BrokerId, effects: &mut Vec<Effect>) {
         let Part::Leader(leadership) = &mut self.part else { return };
         let Some(peer) = leadership.peers.get_mut(&to) else { return };
-        let previous = self.log.position(peer.next.before()).unwrap_or_default();
+        let Some(previous) = self.log.position(peer.next.before()) else {
+            // It is not there any more. What the message brings is committed.
+            (peer.waits, peer.told) = (true, self.snapshot.position.index);
+            return self.send(to, Body::Snapshot(self.snapshot.clone()), effects);
+        };
         let entries = self.log.from(previous.index.next(), self.config.max_entries).to_vec();
         (peer.waits, peer.told) = (!entries.is_empty(), self.commit);
         let body = Body::Append { previous, entries, commit: self.commit };
@@ -136,7 +150,7 @@ impl Quorum {
         effects: &mut Vec<Effect>,
     ) {
         if !self.log.has(previous) {
-            let hint = self.log.at_most(previous);
+            let hint = self.log.at_most(previous).unwrap_or(self.log.base());
             return self.send(leader, Body::Refused { previous: previous.index, hint }, effects);
         }
         // What came late or twice is there, and so may be what came behind it: it stays.
@@ -148,9 +162,11 @@ impl Quorum {
             }
             if first.index <= self.log.last().index {
                 self.log.truncate(first.index);
+                self.voters.truncate(first.index);
                 effects.push(Effect::Truncate { from: first.index });
             }
             self.log.append(new);
+            self.voters.append(new);
             effects.push(Effect::Append(new.to_vec()));
         }
         let up_to = entries.last().map_or(previous.index, |entry| entry.index);
@@ -171,7 +187,7 @@ impl Quorum {
         peer.matched = peer.matched.max(up_to);
         peer.next = peer.next.max(up_to.next());
         peer.waits = false;
-        self.advance_commit(effects);
+        self.advance_commit(now, effects);
         self.replicate(effects);
     }
 
@@ -183,30 +199,32 @@ impl Quorum {
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        let common = self.log.at_most(hint).index;
+        // What lies before the base nobody knows here: then the next one is sent a snapshot.
+        let next = self.log.at_most(hint).map_or(self.log.base().index, |common| common.index.next());
         let Some(peer) = self.heard(from, now) else { return };
         // An answer to a question that is not open any more says nothing.
         if peer.next == previous.next() && peer.matched < previous {
-            peer.next = common.max(peer.matched).next();
+            peer.next = next.max(peer.matched.next());
             self.append_to(from, effects);
         }
     }
 
     /// Commits what a majority of the voters has stored, if it ends with an entry of this term: one of an earlier term
     /// may be overwritten even then (§5.4.2).
-    fn advance_commit(&mut self, effects: &mut Vec<Effect>) {
+    fn advance_commit(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         let Part::Leader(leadership) = &self.part else { return };
         let own = self.log.last().index;
         let stored = |voter: &BrokerId| leadership.peers.get(voter).map_or(own, |peer| peer.matched);
-        let stored = self.with_majority(self.voters.iter().map(stored).collect()).unwrap_or_default();
+        let stored = self.with_majority(self.voters().iter().map(stored).collect()).unwrap_or_default();
         let is_own = |entry: &Entry| entry.term == self.term || bugs::is(Bug::CommitOlderTerms);
         if self.log.get(stored).is_some_and(is_own) && stored > self.commit {
             self.set_commit(stored, effects);
             self.replicate(effects);
+            self.resign_if_removed(now, effects);
         }
     }
 
-    fn set_commit(&mut self, up_to: Index, effects: &mut Vec<Effect>) {
+    pub(super) fn set_commit(&mut self, up_to: Index, effects: &mut Vec<Effect>) {
         if up_to > self.commit {
             self.commit = up_to;
             effects.push(Effect::Committed { up_to });

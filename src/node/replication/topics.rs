@@ -63,6 +63,11 @@ impl Node {
         made.map(drop)
     }
 
+    /// The topics that are known here.
+    pub(crate) fn hosted_topics(&self) -> Vec<TopicId> {
+        self.topics.read().iter().map(|topic| topic.entry.id).collect()
+    }
+
     /// There is no such topic any more.
     pub(crate) fn unhost_topic(&self, id: TopicId) -> Result<()> {
         let name = self

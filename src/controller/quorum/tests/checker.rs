@@ -1,7 +1,10 @@
 //! What must hold after every event, whatever happens.
 
-use super::super::*;
-use std::collections::BTreeMap;
+use super::{
+    super::*,
+    world::{Member, at, last},
+};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All that was ever seen.
 #[derive(Debug, Default)]
@@ -28,7 +31,10 @@ impl Checker {
     /// while another was elected in a later term.)
     pub(super) fn completes(&self, leader: &Quorum) {
         let before = self.committed_in.iter().take_while(|term| **term < leader.term()).count();
-        for entry in &self.committed[..before] {
+        let base = leader.base();
+        assert!(base.index == Index(0) || self.committed[base.index.0 as usize - 1].position() == base);
+        let here = self.committed[..before].iter().filter(|entry| entry.index > base.index);
+        for entry in here {
             assert_eq!(leader.entry(entry.index), Some(entry), "the leader {} lacks it", leader.id);
         }
     }
@@ -50,19 +56,40 @@ impl Checker {
         }
     }
 
-    /// A member with this log, in this term, says that it is committed up to here. What is so for the first time, most `voters` have
-    /// durably.
-    pub(super) fn committed(&mut self, log: &[Entry], up_to: Index, term: Term, voters: &[&[Entry]]) {
+    /// A snapshot is what was committed up to its position: no more, and no less.
+    pub(super) fn snapshot(&self, snapshot: &Snapshot) {
+        let Snapshot { position, records } = snapshot;
+        let up_to = position.index.0 as usize;
+        assert!(up_to <= self.committed.len(), "a snapshot at {position:?} of what is not committed");
+        assert_eq!(self.committed[up_to - 1].position(), *position, "a snapshot is elsewhere");
+        let all = self.committed[..up_to].iter().flat_map(|entry| entry.payload.iter());
+        assert!(all.eq(records.iter()), "a snapshot at {position:?} has another state: {records:?}");
+    }
+
+    /// A member with this disk, in this term, says that it is committed up to here. What is so for the first time, most of one of the
+    /// `sets` of voters have durably, on their `disks`.
+    pub(super) fn committed(
+        &mut self,
+        disk: &Restored,
+        up_to: Index,
+        term: Term,
+        (sets, disks): (&BTreeSet<BTreeSet<BrokerId>>, &BTreeMap<BrokerId, Member>),
+    ) {
+        assert!(up_to <= last(disk).index, "more is committed than there is");
         let up_to = up_to.0 as usize;
-        assert!(up_to <= log.len(), "more is committed than there is");
         let known = self.committed.len().min(up_to);
         // What it said before was compared before, so the end will do; the rest is done now and then.
         let from = if up_to.is_multiple_of(16) { 0 } else { known.saturating_sub(8) };
-        assert_eq!(self.committed[from..known], log[from..known], "what was committed has changed");
-        for entry in &log[known..up_to] {
-            let have = |log: &&&[Entry]| log.get(entry.index.0 as usize - 1) == Some(entry);
-            let stored = voters.iter().filter(have).count();
-            assert!(stored > voters.len() / 2, "{stored} of {} have {:?}", voters.len(), entry.position());
+        for entry in self.committed[from..known].iter().filter(|entry| entry.index > disk.base.index) {
+            assert_eq!(Some(entry), at(disk, entry.index), "what was committed has changed");
+        }
+        for index in known + 1..=up_to {
+            let entry = at(disk, Index(index as u64)).expect("nothing else has it");
+            let in_snapshot = |disk: &Restored| disk.snapshot.position.index >= entry.index;
+            let have = |disk: &Restored| at(disk, entry.index) == Some(entry) || in_snapshot(disk);
+            let stored = |set: &BTreeSet<BrokerId>| set.iter().filter(|id| have(&disks[*id].disk)).count();
+            let is_stored = sets.iter().any(|set| stored(set) > set.len() / 2);
+            assert!(is_stored, "of none of {sets:?} most have {:?}", entry.position());
             self.committed.push(entry.clone());
             self.committed_in.push(term);
         }

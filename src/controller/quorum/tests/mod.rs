@@ -2,6 +2,8 @@
 
 mod checker;
 mod simulation;
+mod snapshots;
+mod voters;
 mod world;
 
 use super::*;
@@ -25,7 +27,7 @@ fn log(terms: &[u64]) -> Vec<Entry> {
 /// Voter 1 of 1 to 3, with a log of these terms, in the last one's term.
 fn voter(terms: &[u64]) -> Quorum {
     let term = Term(terms.last().copied().unwrap_or(0));
-    let restored = Restored { term, vote: None, log: log(terms) };
+    let restored = Restored { term, log: log(terms), ..Restored::default() };
     Quorum::new(id(1), (1..4).map(id), restored, QuorumConfig::default(), Prng::new(1), at(0))
 }
 
@@ -100,7 +102,7 @@ fn a_term_and_its_vote_are_durable_before_the_vote_is_told() {
 
 #[test]
 fn a_vote_outlasts_a_restart() {
-    let restored = Restored { term: Term(5), vote: Some(id(2)), log: Vec::new() };
+    let restored = Restored { term: Term(5), vote: Some(id(2)), ..Restored::default() };
     let config = QuorumConfig::default();
     let mut quorum = Quorum::new(id(1), (1..4).map(id), restored, config, Prng::new(1), at(0));
     for (from, granted) in [(3, false), (2, true)] {
@@ -209,7 +211,8 @@ fn a_late_append_does_not_cut_what_came_behind_it() {
 #[test]
 fn a_follower_far_behind_catches_up_in_a_round_for_each_term_and_full_messages() {
     let mut leader = voter(&[&[1; 300][..], &[3; 300]].concat());
-    let restored = Restored { term: Term(2), vote: None, log: log(&[&[1; 100][..], &[2; 300]].concat()) };
+    let log = log(&[&[1; 100][..], &[2; 300]].concat());
+    let restored = Restored { term: Term(2), log, ..Restored::default() };
     let config = QuorumConfig::default();
     let mut follower = Quorum::new(id(3), (1..4).map(id), restored, config, Prng::new(2), at(0));
     let mut effects = elect(&mut leader, at(5000));

@@ -1,9 +1,10 @@
-//! Quorums of one, three and five voters with observers, under whatever a seed has happen: messages are lost, late, twice and
-//! overtaken, networks part in one direction and in both, members crash with effects half carried out, come back with what
-//! their disks have, stand still, have slow disks. After each event: one leader in a term, logs that share an entry are the
-//! same before it, a leader has all that was committed, what was committed is on a majority's disks and never changes, and no
-//! vote is given twice. In the end, when nothing bad happens any more, there is one leader, all logs are the same, and what is
-//! proposed is committed.
+//! Quorums that begin with one, three and five voters, with observers, under whatever a seed has happen: messages are lost, late,
+//! twice and overtaken, networks part in one direction and in both, members crash with effects half carried out, come back with
+//! what their disks have, stand still, have slow disks, take snapshots and drop what these have, and come to vote and cease to. After
+//! each event: one leader in a term, logs that share an entry are the same before it, a leader has all that was committed, what was
+//! committed is on a majority's disks and never changes, no vote is given twice, and a snapshot is what was committed up to it. In the
+//! end, when nothing bad happens any more, there is one leader, all logs are the same, all agree on who votes, and what is proposed is
+//! committed.
 //!
 //! 300 seeds run with the others; many more by `BROOKLET_SEEDS=100000 cargo test --release --lib quorum::tests::simulation`.
 
@@ -11,24 +12,40 @@ use super::{super::*, world::*};
 use std::hash::Hasher;
 
 /// What must come about in the seeds that are run by default, so that they say something.
-const WANTED: [&str; 17] = [
+const WANTED: [&str; 33] = [
     "append cut by a crash",
+    "change of voters refused",
+    "change of voters taken back",
     "check-quorum resignation",
     "conflict truncation",
     "crash",
+    "crash before a snapshot was told",
     "duplicate answered",
     "elected",
+    "install cut by a crash",
+    "leader removed itself",
+    "leader that is no voter resigned",
+    "log cut at its beginning",
     "observer caught up",
+    "observer installed a snapshot",
     "parted both ways",
     "parted one way",
     "paused",
     "pre-vote refused",
     "restarted voter caught up",
     "slow disk",
+    "snapshot in place of a log that was not committed",
+    "snapshot taken",
+    "snapshot that was not needed",
     "stale append rejected",
     "stale term rejected",
+    "started from a snapshot",
     "two leaders of different terms",
     "uncommitted entry of an earlier term taken over",
+    "vote of one that is no voter as far as it knows",
+    "voter added",
+    "voter installed a snapshot",
+    "voter removed",
 ];
 
 /// Of chaos, in ms.
@@ -72,11 +89,12 @@ impl World {
         let leader = self.any_leader().filter(|_| self.happens(400));
         let member = leader.unwrap_or_else(|| self.any());
         match self.prng.below(100) {
-            0..50 => {
+            0..40 => {
                 let count = 1 + self.prng.below(5);
                 self.propose(count);
             }
-            50..60 => {
+            40..52 => self.snapshot(member),
+            52..60 => {
                 // A process ends and the next one begins at once.
                 self.crash(member);
                 self.start(member);
@@ -93,9 +111,16 @@ impl World {
                 self.member(member).paused_until = until;
                 self.mark("paused");
             }
-            80..88 => self.part(),
-            88..96 => self.cut.clear(),
-            _ => self.observe(),
+            80..86 => self.part(),
+            86..92 => self.cut.clear(),
+            92..95 => self.observe(),
+            _ => {
+                // One change, or two: the second one may be too early.
+                for _ in 0..=self.prng.below(2) {
+                    let (leader, member) = (self.any_leader(), self.any());
+                    leader.into_iter().for_each(|leader| self.change_voters(leader, member));
+                }
+            }
         }
         self.note_leader();
     }
@@ -120,17 +145,16 @@ impl World {
         self.mark(if both { "parted both ways" } else { "parted one way" });
     }
 
-    /// Another observer, or all of them, get the log from now on; every voter is told.
+    /// Other observers, or all of them, get the log from now on; every member is told.
     fn observe(&mut self) {
-        let all = self.members.keys().filter(|id| !self.voters.contains(id)).copied();
-        let all: Vec<BrokerId> = all.collect();
+        let all: Vec<BrokerId> = self.members.keys().copied().collect();
         self.observers = all.into_iter().filter(|_| self.prng.below(3) > 0).collect();
         self.tell_observers();
     }
 
     fn tell_observers(&mut self) {
-        for voter in self.voters.clone() {
-            self.step(voter, Event::SetObservers(self.observers.clone()));
+        for member in self.members.keys().copied().collect::<Vec<_>>() {
+            self.step(member, Event::SetObservers(self.observers.clone()));
         }
     }
 
@@ -159,7 +183,7 @@ impl World {
     fn heal(&mut self) {
         self.harm = Harm::default();
         self.cut.clear();
-        self.observers = self.members.keys().filter(|id| !self.voters.contains(id)).copied().collect();
+        self.observers = self.members.keys().copied().collect();
         let members: Vec<BrokerId> = self.members.keys().copied().collect();
         for id in members {
             self.member(id).paused_until = self.now;
@@ -174,9 +198,14 @@ impl World {
         self.quiet(500);
         let committed = self.checker.committed.len() as u64;
         assert_eq!(committed, before + PROPOSED_IN_PEACE, "what is proposed in peace is committed");
+        let voters = self.members.values().map(|member| member.quorum.as_ref().unwrap().voters());
+        assert_eq!(BTreeSet::from_iter(voters).len(), 1, "they do not agree on who votes");
         for member in self.members.values() {
             let quorum = member.quorum.as_ref().unwrap();
-            assert_eq!(member.disk.log, self.checker.committed, "the log of {}", member.id);
+            let base = member.disk.base.index.0 as usize;
+            assert_eq!(member.disk.log, self.checker.committed[base..], "the log of {}", member.id);
+            let all = self.checker.committed.iter().flat_map(|entry| entry.payload.iter());
+            assert!(all.eq(member.state.iter()), "the state of {}: {:?}", member.id, member.state);
             assert_eq!((quorum.commit().0, quorum.last().index.0), (committed, committed));
         }
     }

@@ -3,7 +3,7 @@
 use super::{super::*, checker::Checker};
 use crate::{rpc::metadata_record::MetadataRecord, types::TopicId};
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     hash::{DefaultHasher, Hash},
 };
 
@@ -13,12 +13,32 @@ pub(super) fn id(n: i32) -> BrokerId {
     BrokerId::from(n)
 }
 
+/// An entry on a disk.
+pub(super) fn at(disk: &Restored, index: Index) -> Option<&Entry> {
+    disk.log.get(usize::try_from(index.0.checked_sub(disk.base.index.0 + 1)?).unwrap())
+}
+
+pub(super) fn last(disk: &Restored) -> Position {
+    disk.log.last().map_or(disk.base, Entry::position)
+}
+
+/// Whether the disk has to have done it before anything else is done.
+fn is_durable(effect: &Effect) -> bool {
+    !matches!(
+        effect,
+        Effect::Send { .. } | Effect::Committed { .. } | Effect::Elected { .. } | Effect::Resigned
+    )
+}
+
 /// One member: what it is while it runs, and what of it lasts.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) id: BrokerId,
     pub(super) quorum: Option<Quorum>,
     pub(super) disk: Restored,
+    /// What it has applied of the log, in memory, and what that has come to: all records.
+    pub(super) applied: Index,
+    pub(super) state: Vec<MetadataRecord>,
     /// Effects that are not carried out yet.
     queue: VecDeque<Effect>,
     /// The disk is at work until then.
@@ -74,6 +94,8 @@ impl World {
             id: id(n),
             quorum: None,
             disk: Restored::default(),
+            applied: Index::default(),
+            state: Vec::new(),
             queue: VecDeque::new(),
             busy_until: Instant::default(),
             paused_until: Instant::default(),
@@ -128,10 +150,39 @@ impl World {
         let observers = self.observers.clone();
         let member = self.member(id);
         member.starts += 1;
-        member.lacked = committed.saturating_sub(member.disk.log.len() as u64);
+        if !member.disk.has_position() {
+            (member.disk.base, member.disk.log) = (member.disk.snapshot.position, Vec::new());
+        }
+        member.lacked = committed.saturating_sub(last(&member.disk).index.0);
+        member.applied = member.disk.snapshot.position.index;
+        member.state = member.disk.snapshot.records.to_vec();
         let prng = prng.fork(&format!("{}", member.starts));
+        let from_snapshot = member.applied > Index(0);
         member.quorum = Some(Quorum::new(id, voters, member.disk.clone(), config, prng, now));
+        if from_snapshot {
+            self.mark("started from a snapshot");
+        }
         self.step(id, Event::SetObservers(observers));
+    }
+
+    /// Has a member take a snapshot of what it has applied, unless its disk is at work. Its process may end before the member is told.
+    pub(super) fn snapshot(&mut self, id: BrokerId) {
+        let (now, ends) = (self.now, self.happens(120));
+        let member = self.member(id);
+        let position = member.quorum.as_ref().and_then(|quorum| quorum.snapshot_at(member.applied));
+        let Some(position) = position.filter(|_| member.busy_until <= now && member.paused_until <= now)
+        else {
+            return;
+        };
+        let snapshot = Snapshot { position, records: member.state.clone().into() };
+        member.disk.snapshot = snapshot.clone();
+        self.checker.snapshot(&snapshot);
+        if ends {
+            self.mark("crash before a snapshot was told");
+            return self.crash(id);
+        }
+        self.mark("snapshot taken");
+        self.step(id, Event::Snapshotted(snapshot));
     }
 
     /// Ends a member's process, with what is not carried out yet. An `Append` may be cut.
@@ -152,8 +203,12 @@ impl World {
                 self.mark("append cut by a crash");
             }
             self.append(id, &kept);
-        } else if let Some(durable @ (Effect::Save { .. } | Effect::Truncate { .. })) = first.filter(|_| all)
-        {
+            return;
+        }
+        if let Some(Effect::Install(snapshot)) = first.as_ref().filter(|_| !all) {
+            self.member(id).disk.snapshot = snapshot.clone();
+            self.mark("install cut by a crash");
+        } else if let Some(durable) = first.filter(|first| all && is_durable(first)) {
             self.carry_out_one(id, durable);
         }
     }
@@ -201,11 +256,15 @@ impl World {
         let Some(quorum) = &self.member(to).quorum else { return };
         let stale = message.term < quorum.term();
         let appends = matches!(message.body, Body::Append { .. });
+        let whole = matches!(message.body, Body::Snapshot(_));
         let asks = appends || matches!(message.body, Body::Vote { .. } | Body::PreVote { .. });
         let effects = self.step(to, Event::Received { from, message });
         let answered = effects.iter().any(|effect| matches!(effect, Effect::Send { .. }));
         if stale && answered {
             self.mark(if appends { "stale append rejected" } else { "stale term rejected" });
+        }
+        if whole && answered && !stale && !effects.iter().any(|e| matches!(e, Effect::Install(_))) {
+            self.mark("snapshot that was not needed");
         }
         if again && asks && answered {
             self.mark("duplicate answered");
@@ -223,6 +282,7 @@ impl World {
         let Some(quorum) = &mut member.quorum else { return Vec::new() };
         let term = quorum.term();
         let before = quorum.commit();
+        let (voters, votes) = (quorum.voters().clone(), quorum.votes());
         let ticked = matches!(event, Event::Tick);
         let effects = quorum.step(event, now);
         (id, quorum.term(), quorum.last(), quorum.commit(), now, effects.len()).hash(&mut self.trace);
@@ -233,7 +293,21 @@ impl World {
                 Effect::Elected { .. } => self.checker.completes(quorum),
                 Effect::Truncate { from } => {
                     assert!(*from > before, "{id} truncates what is committed");
+                    if *quorum.voters() != voters {
+                        *self.marks.entry("change of voters taken back").or_default() += 1;
+                    }
                     *self.marks.entry("conflict truncation").or_default() += 1;
+                }
+                Effect::Install(snapshot) => {
+                    assert!(snapshot.position.index > before, "{id} installs what is committed");
+                }
+                Effect::Send { message: Message { body: Body::Voted { granted: true }, .. }, .. }
+                    if !votes =>
+                {
+                    *self.marks.entry("vote of one that is no voter as far as it knows").or_default() += 1;
+                }
+                Effect::Resigned if !votes || !quorum.votes() => {
+                    *self.marks.entry("leader that is no voter resigned").or_default() += 1;
                 }
                 _ => {}
             }
@@ -248,10 +322,11 @@ impl World {
     fn carry_out(&mut self, id: BrokerId) {
         while self.members[&id].busy_until <= self.now {
             let Some(effect) = self.member(id).queue.front().cloned() else { return };
-            let durable = matches!(effect, Effect::Save { .. } | Effect::Truncate { .. } | Effect::Append(_));
-            // It is begun: it will be there when the disk is ready, or a part of it after a crash.
-            if durable && self.members[&id].busy_until < self.now && self.happens(self.harm.slow_disk) {
-                let ready = self.now.plus(Duration::from_millis(1 + self.prng.below(80)));
+            // It is begun: it will be there when the disk is ready, or a part of it after a crash. A snapshot is large.
+            let times = if matches!(effect, Effect::Install(_)) { 6 } else { 1 };
+            let begins = is_durable(&effect) && self.members[&id].busy_until < self.now;
+            if begins && self.happens(self.harm.slow_disk * times) {
+                let ready = self.now.plus(Duration::from_millis(1 + self.prng.below(80 * times)));
                 self.member(id).busy_until = ready;
                 self.mark("slow disk");
                 return self.plan(ready, What::Wake(id));
@@ -267,7 +342,18 @@ impl World {
                 let disk = &mut self.member(id).disk;
                 (disk.term, disk.vote) = (term, vote);
             }
-            Effect::Truncate { from } => self.member(id).disk.log.truncate(from.0 as usize - 1),
+            Effect::Truncate { from } => {
+                let disk = &mut self.member(id).disk;
+                disk.log.truncate((from.0 - disk.base.index.0) as usize - 1);
+            }
+            Effect::Install(snapshot) => self.install(id, snapshot),
+            Effect::Drop { up_to } => {
+                let disk = &mut self.member(id).disk;
+                let at = disk.log.iter().position(|entry| entry.position() == up_to).expect("it is there");
+                disk.log.drain(..=at);
+                disk.base = up_to;
+                self.mark("log cut at its beginning");
+            }
             Effect::Append(entries) => self.append(id, &entries),
             Effect::Send { to, message } => {
                 match message.body {
@@ -287,22 +373,48 @@ impl World {
     }
 
     fn append(&mut self, id: BrokerId, entries: &[Entry]) {
-        let log = &mut self.members.get_mut(&id).unwrap().disk.log;
-        self.checker.appended(log.last().map(Entry::position).unwrap_or_default(), entries);
+        let disk = &mut self.members.get_mut(&id).unwrap().disk;
+        self.checker.appended(last(disk), entries);
         for entry in entries {
-            assert_eq!(entry.index, Index(log.len() as u64 + 1), "a gap on the disk of {id}");
-            log.push(entry.clone());
+            assert_eq!(entry.index, last(disk).index.next(), "a gap on the disk of {id}");
+            disk.log.push(entry.clone());
         }
     }
 
+    fn install(&mut self, id: BrokerId, snapshot: Snapshot) {
+        self.checker.snapshot(&snapshot);
+        let is_voter = self.voters.contains(&id);
+        let member = self.member(id);
+        let had_more = last(&member.disk).index > member.applied;
+        (member.applied, member.state) = (snapshot.position.index, snapshot.records.to_vec());
+        (member.disk.base, member.disk.log) = (snapshot.position, Vec::new());
+        member.disk.snapshot = snapshot;
+        self.mark(if is_voter { "voter installed a snapshot" } else { "observer installed a snapshot" });
+        if had_more {
+            self.mark("snapshot in place of a log that was not committed");
+        }
+        self.caught_up(id);
+    }
+
     fn committed(&mut self, id: BrokerId, up_to: Index) {
-        let voters: Vec<&[Entry]> = self.voters.iter().map(|voter| &*self.members[voter].disk.log).collect();
+        let member = self.members.get_mut(&id).unwrap();
+        while member.applied < up_to {
+            member.applied = member.applied.next();
+            let entry = at(&member.disk, member.applied).expect("what is committed is there");
+            member.state.extend(entry.payload.iter().cloned());
+        }
+        let running = self.members.values().filter_map(|member| member.quorum.as_ref());
+        let sets = running.flat_map(Quorum::recent_voters).collect();
         let term = self.members[&id].quorum.as_ref().unwrap().term();
-        self.checker.committed(&self.members[&id].disk.log, up_to, term, &voters);
+        self.checker.committed(&self.members[&id].disk, up_to, term, (&sets, &self.members));
+        self.caught_up(id);
+    }
+
+    fn caught_up(&mut self, id: BrokerId) {
         let all = self.checker.committed.len() as u64;
         let is_voter = self.voters.contains(&id);
         let member = self.member(id);
-        if member.lacked > 0 && up_to.0 == all {
+        if member.lacked > 0 && member.applied.0 == all {
             member.lacked = 0;
             self.mark(if is_voter { "restarted voter caught up" } else { "observer caught up" });
         }
@@ -319,6 +431,23 @@ impl World {
             let message = message.clone();
             self.plan(self.now.plus(delay), What::Deliver { from, to, message, again: again > 0 });
         }
+    }
+
+    /// Has whoever leads, or thinks so, have a member vote from now on that does not, or the other way round.
+    pub(super) fn change_voters(&mut self, leader: BrokerId, member: BrokerId) {
+        let Some(quorum) = &self.members[&leader].quorum else { return };
+        let mut to: BTreeSet<BrokerId> = quorum.voters().clone();
+        let comes = to.insert(member);
+        if !comes {
+            to.remove(&member);
+        }
+        self.mark(match (quorum.may_change_voters(&to), comes) {
+            (false, _) => "change of voters refused",
+            (true, true) => "voter added",
+            (true, false) if leader == member => "leader removed itself",
+            (true, false) => "voter removed",
+        });
+        self.step(leader, Event::ChangeVoters(to));
     }
 
     /// Whoever thinks that it leads is given something to replicate.
