@@ -35,10 +35,12 @@ impl std::fmt::Debug for Directory {
 }
 
 /// What the file says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Properties {
     brokers: u16,
     starts: u64,
+    /// Of those the ones that were taken out since.
+    gone: BTreeSet<u16>,
 }
 
 impl Directory {
@@ -48,7 +50,7 @@ impl Directory {
         storage.create_dir(path)?;
         let lock = storage.lock(path)?;
         let before = read_properties(&storage, path)?;
-        match before {
+        match &before {
             Some(there) if there.brokers != brokers => {
                 let (key, value) = ("brokers".to_owned(), brokers.to_string());
                 let reason = format!("{} has a cluster of {}", path.display(), there.brokers);
@@ -57,10 +59,15 @@ impl Directory {
             Some(_) => {}
             None => refuse_a_brokers(&storage, path)?,
         }
-        let starts_before = before.map_or(0, |there| there.starts);
+        let (starts_before, gone) = before.map_or_else(Default::default, |there| (there.starts, there.gone));
         // What it says holds before there is anything of a broker's.
-        write_properties(&storage, path, Properties { brokers, starts: starts_before + 1 })?;
-        let mut ids: BTreeSet<BrokerId> = (1..=brokers).map(|id| BrokerId::from(i32::from(id))).collect();
+        write_properties(
+            &storage,
+            path,
+            &Properties { brokers, starts: starts_before + 1, gone: gone.clone() },
+        )?;
+        let there = (1..=brokers).filter(|id| !gone.contains(id));
+        let mut ids: BTreeSet<BrokerId> = there.map(|id| BrokerId::from(i32::from(id))).collect();
         ids.extend(added(&storage, path)?);
         let brokers = ids.into_iter().collect();
         let opened =
@@ -91,6 +98,14 @@ impl Directory {
     pub(super) fn remove(&self, id: BrokerId) -> Result<()> {
         self.locks.lock().retain(|(of, _)| *of != Some(id));
         let storage = RealStorage::new(false);
+        // First it is noted: else it would be made anew at the next start.
+        if let Some(mut properties) = read_properties(&storage, &self.path)?
+            && let Ok(gone) = u16::try_from(id.get())
+            && gone <= properties.brokers
+        {
+            properties.gone.insert(gone);
+            write_properties(&storage, &self.path, &properties)?;
+        }
         storage.remove_dir(&self.of_broker(id))?;
         storage.sync_dir(&self.path)
     }
@@ -135,14 +150,20 @@ fn parse(text: &str) -> Option<Properties> {
     };
     let known = value("version")? == "1";
     let read = || {
-        Some(Properties { brokers: value("brokers")?.parse().ok()?, starts: value("starts")?.parse().ok()? })
+        let gone = value("gone").unwrap_or_default().split(',').filter(|id| !id.is_empty());
+        Some(Properties {
+            brokers: value("brokers")?.parse().ok()?,
+            starts: value("starts")?.parse().ok()?,
+            gone: gone.map(|id| id.parse().ok()).collect::<Option<_>>()?,
+        })
     };
     if known { read() } else { None }
 }
 
-fn write_properties(storage: &dyn Storage, path: &Path, properties: Properties) -> Result<()> {
-    let Properties { brokers, starts } = properties;
-    let text = format!("# brooklet\nversion=1\nbrokers={brokers}\nstarts={starts}\n");
+fn write_properties(storage: &dyn Storage, path: &Path, properties: &Properties) -> Result<()> {
+    let Properties { brokers, starts, gone } = properties;
+    let gone = gone.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let text = format!("# brooklet\nversion=1\nbrokers={brokers}\nstarts={starts}\ngone={gone}\n");
     replace_file(storage, &path.join(CLUSTER_PROPERTIES), text.as_bytes())
 }
 
@@ -160,8 +181,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let storage = RealStorage::new(false);
         assert_eq!(read_properties(&storage, dir.path()).unwrap(), None);
-        let properties = Properties { brokers: 5, starts: 7 };
-        write_properties(&storage, dir.path(), properties).unwrap();
+        let properties = Properties { brokers: 5, starts: 7, gone: [2, 4].into() };
+        write_properties(&storage, dir.path(), &properties).unwrap();
         assert_eq!(read_properties(&storage, dir.path()).unwrap(), Some(properties));
         for torn in ["", "version=1\nbrokers=5\n", "version=2\nbrokers=5\nstarts=7\n", "brokers=5\nstarts=7"]
         {

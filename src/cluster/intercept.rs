@@ -92,6 +92,10 @@ api_keys! {
     ListPartitionReassignments,
     /// A broker that is gone for good is to be forgotten.
     UnregisterBroker,
+    /// A broker is to vote on who the controller is.
+    AddRaftVoter,
+    /// A broker is to vote no more.
+    RemoveRaftVoter,
     /// A broker tells the active controller that its process has begun.
     BrokerRegistration,
     /// A broker tells the active controller that it lives, or that it wants to shut down.
@@ -307,6 +311,8 @@ fn key(request: &Request) -> ApiKey {
         Request::ElectLeaders(_) => ApiKey::ElectLeaders,
         Request::AlterPartitionReassignments(_) => ApiKey::AlterPartitionReassignments,
         Request::UnregisterBroker(_) => ApiKey::UnregisterBroker,
+        Request::AddRaftVoter(_) => ApiKey::AddRaftVoter,
+        Request::RemoveRaftVoter(_) => ApiKey::RemoveRaftVoter,
         Request::ListPartitionReassignments(_) => ApiKey::ListPartitionReassignments,
         Request::InitProducerId(_) => ApiKey::InitProducerId,
         Request::RegisterBroker(_) => ApiKey::BrokerRegistration,

@@ -4,7 +4,7 @@ use super::Cluster;
 use crate::{
     controller::spread,
     error::{Error, Result},
-    rpc::UnregisterBrokerRequest,
+    rpc::{AddRaftVoterRequest, RemoveRaftVoterRequest, UnregisterBrokerRequest},
     types::{BrokerId, ElectionType, TopicPartition},
 };
 use std::{collections::BTreeSet, time::Duration};
@@ -19,7 +19,7 @@ impl Cluster {
     /// Adds a broker, with an empty disk, and waits until it is in its place, at most 60 s. Its id is the highest one and 1.
     ///
     /// Partitions that are made from now on may come to it; those that are there stay where they are. It has no vote on who the controller
-    /// is.
+    /// is, until one that has is [taken out](Self::decommission).
     ///
     /// # Errors
     /// [`Error::IllegalState`] where there are 100 brokers; [`Error::Timeout`] if nobody
@@ -66,11 +66,12 @@ impl Cluster {
         self.elect_preferred()
     }
 
-    /// Takes a broker that was [added](Self::add_broker) out of the cluster for good: what it has moves to the others, it
-    /// [stops](Self::stop), and its machine is gone. It waits for that, at most `within`. Clients may go on, and nothing is lost.
+    /// Takes a broker out of the cluster for good: what it has moves to the others, so does its vote on who the controller is, if it has
+    /// one, to a broker that has none; then it [stops](Self::stop), and its machine is gone. It waits for that, at most about `within`.
+    /// Clients may go on, and nothing is lost.
     ///
     /// # Errors
-    /// - [`Error::IllegalState`] if there is no such broker, or the cluster began with it, so that it has a vote on who the controller is.
+    /// - [`Error::IllegalState`] if there is no such broker, or no other one.
     /// - [`Error::InvalidReplicationFactor`] if too few brokers would be left for the partitions' copies.
     /// - [`Error::Timeout`] if what it has could not move by then. It goes on moving, and this can be called again.
     ///
@@ -78,18 +79,22 @@ impl Cluster {
     /// # use brooklet::*;
     /// # use std::time::Duration;
     /// # fn main() -> Result<()> {
-    /// let cluster = Cluster::builder().brokers(3).start()?;
-    /// let fourth = cluster.add_broker()?;
-    /// cluster.create_topic("orders", TopicConfig::new().partitions(4).replication_factor(2))?;
-    /// cluster.decommission(fourth, Duration::from_secs(60))?;
-    /// assert_eq!(cluster.brokers().len(), 3);
+    /// let orders = TopicConfig::new().partitions(4).replication_factor(2);
+    /// let cluster = Cluster::builder().brokers(3).topic("orders", orders).start()?;
+    /// cluster.add_broker()?;
+    /// cluster.decommission(1, Duration::from_secs(60))?;
+    /// assert_eq!(cluster.brokers(), [2.into(), 3.into(), 4.into()]);
     /// # Ok(()) }
     /// ```
     pub fn decommission(&self, broker: impl Into<BrokerId>, within: Duration) -> Result<()> {
         let id = broker.into();
         let world = &self.inner.world;
-        world.check_may_leave(id)?;
+        world.is_running(id)?;
+        if self.brokers().len() < 2 {
+            return Err(Error::IllegalState(format!("broker {id} is the only one")));
+        }
         self.spread(&[id].into(), within)?;
+        self.hand_over_vote(id)?;
         self.stop(id)?;
         self.run_until(FENCED_WITHIN, |cluster| cluster.is_fenced(id))?;
         let unregistered = self.inner.client.call(UnregisterBrokerRequest { id });
@@ -99,6 +104,20 @@ impl Cluster {
         world.remove_broker(id)?;
         self.inner.network.set_brokers(self.brokers());
         Ok(())
+    }
+
+    /// Has another broker vote in place of one, if there is one that does not.
+    fn hand_over_vote(&self, id: BrokerId) -> Result<()> {
+        let voters = self.inner.world.voters();
+        if !voters.contains(&id) {
+            return Ok(());
+        }
+        let heir =
+            self.brokers().into_iter().find(|other| !voters.contains(other) && self.is_in_place(*other));
+        if let Some(id) = heir {
+            self.inner.client.call(AddRaftVoterRequest { id })?;
+        }
+        self.inner.client.call(RemoveRaftVoterRequest { id }).map(drop)
     }
 
     /// Moves partitions until they are spread as they should be. New ones may come meanwhile.

@@ -139,7 +139,7 @@ impl World {
         self.hosts.lock().insert(id, host);
     }
 
-    /// Another broker, which starts. It has no vote on who the controller is.
+    /// Another broker, which starts. It has no vote yet.
     pub(super) fn add_broker(&self) -> Result<BrokerId> {
         self.check_open()?;
         let last = self.hosts.lock().keys().next_back().copied();
@@ -153,18 +153,24 @@ impl World {
         Ok(id)
     }
 
-    /// Whether a broker may be taken out of the cluster.
-    pub(super) fn check_may_leave(&self, id: BrokerId) -> Result<()> {
-        self.host(id)?;
-        if self.voters().any(|voter| voter == id) {
-            return Err(Error::IllegalState(format!("broker {id} has a vote on who the controller is")));
-        }
-        Ok(())
+    /// Who votes on who the controller is.
+    pub(super) fn voters(&self) -> BTreeSet<BrokerId> {
+        self.voters_among(&self.hosts.lock())
+    }
+
+    /// The same, for one who holds the lock. Where nobody runs it is those whom the cluster began with.
+    fn voters_among(&self, hosts: &BTreeMap<BrokerId, Host>) -> BTreeSet<BrokerId> {
+        let running = hosts.values().filter_map(|host| host.running.as_ref());
+        let newest = running.max_by_key(|running| running.applied());
+        newest.map_or_else(|| self.first_voters(), |running| running.quorum().voters().clone())
+    }
+
+    fn first_voters(&self) -> BTreeSet<BrokerId> {
+        (1..=self.settings.brokers).map(|id| BrokerId::from(i32::from(id))).collect()
     }
 
     /// Takes a machine away whose process has ended.
     pub(super) fn remove_broker(&self, id: BrokerId) -> Result<()> {
-        self.check_may_leave(id)?;
         self.hosts.lock().remove(&id);
         self.post.remove_broker(id);
         self.site.remove(id)?;
@@ -185,11 +191,6 @@ impl World {
         host.get()?.skew.store(millis, Ordering::Release);
         self.log(Fact::ClockSkew { broker: id, millis });
         Ok(())
-    }
-
-    /// Who has a vote on who the controller is: those whom the cluster began with.
-    fn voters(&self) -> impl Iterator<Item = BrokerId> {
-        (1..=self.settings.brokers).map(|id| BrokerId::from(i32::from(id)))
     }
 
     pub(super) fn ids(&self) -> Vec<BrokerId> {
@@ -223,19 +224,22 @@ impl World {
     pub(super) fn start(&self, id: BrokerId) -> Result<()> {
         self.check_open()?;
         let mut host = self.host(id)?;
+        // Who came later asks those who vote now for the log.
+        let first = self.first_voters();
+        let voters = if first.contains(&id) { first } else { self.voters_among(&host.hosts) };
         let host = host.get()?;
         if host.running.is_some() {
             return Ok(());
         }
         host.incarnations += 1;
-        let started = self.process(id, host)?;
+        let started = self.process(id, host, voters)?;
         (host.running, host.wake_at) = (Some(Box::new(started)), Instant::MAX);
         self.log(Fact::Started(id));
         self.settle(id, host);
         Ok(())
     }
 
-    fn process(&self, id: BrokerId, host: &Host) -> Result<Running> {
+    fn process(&self, id: BrokerId, host: &Host, voters: BTreeSet<BrokerId>) -> Result<Running> {
         let clock = self.post.clock();
         let (storage, dir) = host.machine.storage(clock);
         let prng = Prng::new(self.settings.seed).fork(&format!("broker {id} {}", host.incarnations));
@@ -257,7 +261,7 @@ impl World {
         Running::start(Start {
             id,
             incarnation: host.incarnations,
-            voters: self.voters().collect(),
+            voters,
             post: Arc::clone(&self.post),
             trace: Arc::clone(&self.trace),
             timing: self.settings.timing,
@@ -297,7 +301,7 @@ impl World {
     /// Has a process prepare its end. `false`: there is nobody to hand over to, or it cannot ask.
     pub(super) fn begin_stop(&self, id: BrokerId) -> Result<bool> {
         let mut host = self.host(id)?;
-        let voters: Vec<BrokerId> = self.voters().collect();
+        let voters = self.voters_among(&host.hosts);
         let at_work =
             voters.iter().filter_map(|id| host.hosts.get(id)).filter(|host| host.is_at_work()).count();
         let now = self.now();

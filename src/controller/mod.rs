@@ -162,6 +162,11 @@ impl Controller {
         self.next
     }
 
+    /// Entries that are none of its own are in the log before this one.
+    pub(crate) fn skip_to(&mut self, next: Index) {
+        self.next = self.next.max(next);
+    }
+
     fn decide(&mut self, record: MetadataRecord) {
         self.image.apply(&record);
         self.decided.push(record);

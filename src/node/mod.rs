@@ -366,7 +366,9 @@ impl Node {
             | Request::AlterPartition(_)
             | Request::AllocateProducerIds(_)
             | Request::InitProducerId(_)
-            | Request::UnregisterBroker(_) => return Err(Error::NotController),
+            | Request::UnregisterBroker(_)
+            | Request::AddRaftVoter(_)
+            | Request::RemoveRaftVoter(_) => return Err(Error::NotController),
             // What may be answered later.
             Request::DeleteRecords(_)
             | Request::JoinGroup(_)

@@ -100,3 +100,15 @@ pub(crate) struct Reassignment {
 pub(crate) struct UnregisterBrokerRequest {
     pub(crate) id: BrokerId,
 }
+
+/// A broker is to vote on who the controller is. (KIP-853)
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AddRaftVoterRequest {
+    pub(crate) id: BrokerId,
+}
+
+/// A broker is to vote no more. (KIP-853)
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RemoveRaftVoterRequest {
+    pub(crate) id: BrokerId,
+}

@@ -20,10 +20,11 @@ pub(crate) use admin::{
     TopicMetadata,
 };
 pub(crate) use cluster::{
-    AllocateProducerIdsRequest, AllocateProducerIdsResponse, AlterPartitionReassignmentsRequest,
-    AlterPartitionRequest, BrokerHeartbeatRequest, BrokerHeartbeatResponse, ElectLeadersRequest,
-    ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse, Reassignment,
-    RegisterBrokerRequest, RegisterBrokerResponse, UnregisterBrokerRequest,
+    AddRaftVoterRequest, AllocateProducerIdsRequest, AllocateProducerIdsResponse,
+    AlterPartitionReassignmentsRequest, AlterPartitionRequest, BrokerHeartbeatRequest,
+    BrokerHeartbeatResponse, ElectLeadersRequest, ListPartitionReassignmentsRequest,
+    ListPartitionReassignmentsResponse, Reassignment, RegisterBrokerRequest, RegisterBrokerResponse,
+    RemoveRaftVoterRequest, UnregisterBrokerRequest,
 };
 pub(crate) use fetch::{AbortedTransaction, FetchPartition, FetchRequest, FetchResponse, Fetched};
 pub(crate) use group::{
@@ -188,6 +189,8 @@ calls! {
     ElectLeaders(ElectLeadersRequest) -> Done,
     AlterPartitionReassignments(AlterPartitionReassignmentsRequest) -> Done,
     UnregisterBroker(UnregisterBrokerRequest) -> Done,
+    AddRaftVoter(AddRaftVoterRequest) -> Done,
+    RemoveRaftVoter(RemoveRaftVoterRequest) -> Done,
     ListPartitionReassignments(ListPartitionReassignmentsRequest) -> ListPartitionReassignmentsResponse,
     InitProducerId(InitProducerIdRequest) -> InitProducerIdResponse,
 }

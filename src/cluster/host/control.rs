@@ -9,8 +9,8 @@ use crate::{
     error::{Error, Result},
     node::IsrProposal,
     rpc::{
-        AlterPartitionRequest, BrokerHeartbeatRequest, RegisterBrokerRequest, Request, Response, Ticket,
-        metadata_record::MetadataRecord,
+        AlterPartitionRequest, BrokerHeartbeatRequest, Done, RegisterBrokerRequest, Request, Response,
+        Ticket, metadata_record::MetadataRecord,
     },
     types::{BrokerEpoch, BrokerId, Instant, Offset, PartitionEpoch},
 };
@@ -35,6 +35,8 @@ pub(super) fn is_for_controller(request: &Request) -> bool {
             | Request::AlterPartitionReassignments(_)
             | Request::ListPartitionReassignments(_)
             | Request::UnregisterBroker(_)
+            | Request::AddRaftVoter(_)
+            | Request::RemoveRaftVoter(_)
     )
 }
 
@@ -304,11 +306,46 @@ impl Running {
             self.tell(&reply, Err(Error::NotController), Index::default());
             return Ok(());
         };
+        if let Request::AddRaftVoter(_) | Request::RemoveRaftVoter(_) = request {
+            return self.change_voters(reply, request, now);
+        }
         let (records, answer) = active.controller.handle(request, now);
         // All that it goes by is to be committed before anybody hears of it.
         let holds_by = Index(active.controller.next_index().0.saturating_sub(1));
         active.held.push((holds_by, reply, answer));
         self.propose(records, now)?;
+        self.release_answers();
+        Ok(())
+    }
+
+    /// One broker is to vote from now on, or no more. The entry is the quorum's own; the controller only counts it.
+    fn change_voters(&mut self, reply: ReplyTo, request: &Request, now: Instant) -> Result<()> {
+        let (adds, id) = match request {
+            Request::AddRaftVoter(request) => (true, request.id),
+            Request::RemoveRaftVoter(request) => (false, request.id),
+            _ => return Ok(()),
+        };
+        let mut voters = self.quorum.voters().clone();
+        let changes = if adds { voters.insert(id) } else { voters.remove(&id) };
+        let done = if adds { Response::AddRaftVoter(Done) } else { Response::RemoveRaftVoter(Done) };
+        let answer = if !changes {
+            Ok(done)
+        } else if self.quorum.may_change_voters(&voters) {
+            self.step_quorum(Event::ChangeVoters(voters), now)?;
+            Ok(done)
+        } else {
+            // Another change is under way, or who is to come has not got the log yet: later it may be done.
+            Err(Error::NotController)
+        };
+        let last = self.quorum.last().index;
+        match &mut self.active {
+            Some(active) => {
+                active.controller.skip_to(Index(last.0 + 1));
+                active.held.push((last, reply, answer));
+            }
+            // It was the only one who could confirm that it votes no more.
+            None => self.tell(&reply, answer, last),
+        }
         self.release_answers();
         Ok(())
     }

@@ -232,10 +232,12 @@ fn partitions_spread_over_brokers_that_come_and_leave_those_that_go() {
 
 #[test]
 fn who_cannot_go_is_told_why() {
-    let cluster = Cluster::builder().brokers(2).topic("t", TopicConfig::new()).start().unwrap();
     let within = Duration::from_secs(10);
+    let one = Cluster::builder().brokers(1).start().unwrap();
+    assert!(matches!(one.decommission(1, within), Err(Error::IllegalState(_))));
+    let cluster = Cluster::builder().brokers(2).topic("t", TopicConfig::new()).start().unwrap();
     let refused = |id: i32| cluster.decommission(id, within).unwrap_err();
-    assert!(refused(1).to_string().contains("has a vote"), "{}", refused(1));
+    assert!(matches!(refused(1), Error::InvalidReplicationFactor { .. }));
     assert!(refused(9).to_string().contains("there is no broker 9"));
     let third = cluster.add_broker().unwrap();
     cluster.create_topic("u", TopicConfig::new().replication_factor(3)).unwrap();
@@ -293,4 +295,30 @@ fn a_clock_that_is_ahead_stamps_and_removes_early_and_fences_nobody() {
     assert_eq!(cluster.leader("t", 0).unwrap(), leader);
     assert_eq!(cluster.isr("t", 0).unwrap().len(), 3);
     cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
+}
+
+/// One after the other, until none of those is left whom the cluster began with: those who came vote in their place.
+#[test]
+fn all_whom_a_cluster_began_with_can_be_replaced() {
+    for seed in seeds(3) {
+        let cluster = three(seed);
+        for n in 0..20 {
+            put(&cluster, &n.to_string()).unwrap();
+        }
+        for id in 1..=3 {
+            cluster.add_broker().unwrap();
+            let done = cluster.decommission(id, Duration::from_secs(60));
+            assert!(done.is_ok(), "seed {seed}: {done:?}\n{}", cluster.trace());
+            put(&cluster, "more").unwrap();
+        }
+        assert_eq!(numbers(&cluster.brokers()), [4, 5, 6]);
+        // They decide by themselves: with one of them gone, and whoever controls.
+        let controller = cluster.controller().unwrap();
+        cluster.kill(controller).unwrap();
+        cluster.run_until(Duration::from_secs(30), |c| c.controller().is_ok()).unwrap();
+        put(&cluster, "without it").unwrap();
+        cluster.restart(controller).unwrap();
+        cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
+        assert_eq!(read(&cluster).len(), 24, "seed {seed}");
+    }
 }
