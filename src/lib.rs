@@ -100,7 +100,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! [Time in tests](docs::recipes::time_in_tests) and the [crash test](docs::recipes::crash_test) have more.
+//! [Time in tests](docs::recipes::time_in_tests) and the [crash test](docs::recipes::crash_test) have more. A [`Cluster`] is several brokers that
+//! replicate, in the same manner; [Testing your application](docs::testing) is the chapter on it.
 //!
 //! # What to build it with
 //!
@@ -125,7 +126,7 @@
 //! # Layout
 //!
 //! [`Broker`] owns a directory; a [`Cluster`] is several brokers that replicate, in a test. [`Client`] is what application code takes. [`Record`] goes in, [`Records`] come out of a [`Consumer`]. [`Admin`] is for
-//! topics and groups. [`ManualClock`] and [`SimDisk`] are for tests. [`docs::recipes`] are programs to copy from, [`docs::architecture`] tells how it is
+//! topics and groups. [`ManualClock`] and [`SimDisk`] are for tests. [`docs::recipes`] are programs to copy from, [`docs::testing`] tells how to test yours, [`docs::architecture`] tells how it is
 //! built, [`docs::format`] what its files are.
 
 mod assign;

@@ -88,3 +88,19 @@ fn no_link_of_the_readme_is_dead() {
         assert!(root().join(link).exists(), "{link}");
     }
 }
+
+/// Tests that are linked to by their names, as "`name`" and a file, are in that file.
+#[test]
+fn every_test_that_the_readme_names_is_there() {
+    let readme = read("README.md");
+    let mut named = 0;
+    for (before, link) in readme.split("`](").zip(readme.split("`](").skip(1)) {
+        let (name, path) = (before.rsplit('`').next(), link.split(')').next());
+        let (name, path) = (name.expect("a name"), path.expect("a path"));
+        if path.ends_with(".rs") && name.chars().all(|c| c == '_' || c.is_ascii_lowercase()) {
+            assert!(read(path).contains(&format!("fn {name}()")), "{name} is not in {path}");
+            named += 1;
+        }
+    }
+    assert!(named >= 10, "{named} tests");
+}

@@ -35,7 +35,14 @@ impl Cluster {
     #[doc(hidden)]
     pub fn unconverged(&self) -> Option<String> {
         if !self.is_complete() {
-            return Some("not every broker is there".to_owned());
+            let known = |id, running: &Running| {
+                let (applied, active) = (running.applied(), running.image().active_brokers());
+                (id, applied, active, running.controls(), running.quorum().voters().clone())
+            };
+            let known = self.inner.world.survey(known);
+            return Some(format!(
+                "not every broker is there; what each knows, how many are, and who votes: {known:?}"
+            ));
         }
         let is_well = |state: &PartitionState| {
             state.leader.is_some()

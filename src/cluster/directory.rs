@@ -19,13 +19,16 @@ const META_PROPERTIES: &str = "meta.properties";
 /// Of the names of brokers' directories: the id follows.
 const PREFIX: &str = "broker-";
 
+/// That of the directory itself, or of a broker's.
+type Lock = (Option<BrokerId>, Box<dyn Send + Sync>);
+
 pub(super) struct Directory {
     path: PathBuf,
     /// Those that were there at the start.
     brokers: Vec<BrokerId>,
     starts_before: u64,
     /// Those of the directory, and of each broker's in it: also one whose process does not run has its directory for itself.
-    locks: Mutex<Vec<(Option<BrokerId>, Box<dyn Send + Sync>)>>,
+    locks: Mutex<Vec<Lock>>,
 }
 
 impl std::fmt::Debug for Directory {

@@ -131,8 +131,7 @@ fn the_log_of_the_metadata_does_not_grow_with_all_that_was_ever_said() {
     }
     converge(&cluster, 1);
     for broker in cluster.brokers() {
-        let (log, snapshot) =
-            (size(&cluster, broker, "entries"), size(&cluster, broker, "snapshot"));
+        let (log, snapshot) = (size(&cluster, broker, "entries"), size(&cluster, broker, "snapshot"));
         assert!(log < 2 * 1_500 + 500 && snapshot < 2_000, "broker {broker}: {log} {snapshot}");
     }
     assert!(seen(&cluster, Mark::SnapshotTaken) > 3 * 5, "{:?}", cluster.marks());
