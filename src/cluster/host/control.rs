@@ -81,6 +81,9 @@ pub(super) fn take_up_registration(
     Ok(kept.then_some(epoch))
 }
 
+/// How often in a row a voter finds no controller to tell that it is there, until it takes itself for one that is forgotten.
+const FORGOTTEN: u32 = 10;
+
 impl Running {
     /// Notes that there is nothing left to lose. A process that found less than its broker had, and has not said so yet, does not.
     pub(super) fn note_close(&self) -> Result<()> {
@@ -94,7 +97,10 @@ impl Running {
             return;
         }
         self.control_at = now.plus(self.timing.heartbeat);
-        let Some(controller) = self.controller_to_ask() else { return };
+        let Some(controller) = self.controller_to_ask() else {
+            self.missed = self.missed.wrapping_add(1);
+            return;
+        };
         let (request, about) = match self.epoch {
             None => {
                 let (id, incarnation, previous_epoch) = (self.id, self.incarnation, self.previous_epoch);
@@ -112,10 +118,12 @@ impl Running {
         self.ask(controller, Question::Control(request), about, now.plus(self.timing.patience));
     }
 
-    /// Who has no vote may not have heard of the controller, or of another one since: then it tries one voter after the other.
+    /// Who has no vote may not have heard of the controller, or of another one since: then it tries one voter after the other. So does
+    /// who has heard of none for long: its vote may have been taken from it while it was away.
     fn controller_to_ask(&self) -> Option<BrokerId> {
         let known = self.quorum.leader();
-        if self.quorum.votes() || (known.is_some() && self.missed == 0) {
+        let votes = self.quorum.votes();
+        if known.is_some() && (votes || self.missed == 0) || votes && self.missed < FORGOTTEN {
             return known;
         }
         let voters = self.quorum.voters();

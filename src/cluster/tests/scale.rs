@@ -1,6 +1,7 @@
 //! Clusters that grow and shrink.
 
 use super::*;
+use crate::rpc::{RemoveRaftVoterRequest, UnregisterBrokerRequest};
 use std::path::Path;
 
 #[test]
@@ -321,4 +322,20 @@ fn all_whom_a_cluster_began_with_can_be_replaced() {
         cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
         assert_eq!(read(&cluster).len(), 24, "seed {seed}");
     }
+}
+
+/// The vote of a broker is taken from it, and it is forgotten; but its machine stays, since nobody could say whether that was done.
+#[test]
+fn who_was_forgotten_while_it_was_away_comes_back_without_a_vote() {
+    let cluster = Cluster::builder().brokers(4).seed(6).check_invariants(true).start().unwrap();
+    let controller = cluster.controller().unwrap();
+    let away = cluster.brokers().into_iter().find(|id| *id != controller).unwrap();
+    cluster.kill(away).unwrap();
+    cluster.advance(Duration::from_secs(10));
+    cluster.inner.client.call(RemoveRaftVoterRequest { id: away }).unwrap();
+    cluster.inner.client.call(UnregisterBrokerRequest { id: away }).unwrap();
+    cluster.restart(away).unwrap();
+    let converged = cluster.run_until(Duration::from_secs(60), Cluster::has_converged);
+    assert!(converged.is_ok(), "{:?}\n{}", cluster.unconverged(), cluster.trace());
+    assert!(!cluster.inner.world.voters().contains(&away));
 }
