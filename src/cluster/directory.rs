@@ -27,6 +27,7 @@ pub(super) struct Directory {
     /// Those that were there at the start.
     brokers: Vec<BrokerId>,
     starts_before: u64,
+    last_gone: Option<BrokerId>,
     /// Those of the directory, and of each broker's in it: also one whose process does not run has its directory for itself.
     locks: Mutex<Vec<Lock>>,
 }
@@ -42,7 +43,7 @@ impl std::fmt::Debug for Directory {
 struct Properties {
     brokers: u16,
     starts: u64,
-    /// Of those the ones that were taken out since.
+    /// The ids of those that were taken out.
     gone: BTreeSet<u16>,
 }
 
@@ -73,8 +74,13 @@ impl Directory {
         let mut ids: BTreeSet<BrokerId> = there.map(|id| BrokerId::from(i32::from(id))).collect();
         ids.extend(added(&storage, path)?);
         let brokers = ids.into_iter().collect();
-        let opened =
-            Self { path: path.to_owned(), brokers, starts_before, locks: Mutex::new(vec![(None, lock)]) };
+        let opened = Self {
+            path: path.to_owned(),
+            brokers,
+            starts_before,
+            last_gone: gone.last().map(|id| BrokerId::from(i32::from(*id))),
+            locks: Mutex::new(vec![(None, lock)]),
+        };
         opened.brokers.iter().try_for_each(|id| opened.add(*id).map(drop))?;
         Ok(opened)
     }
@@ -104,13 +110,17 @@ impl Directory {
         // First it is noted: else it would be made anew at the next start.
         if let Some(mut properties) = read_properties(&storage, &self.path)?
             && let Ok(gone) = u16::try_from(id.get())
-            && gone <= properties.brokers
         {
             properties.gone.insert(gone);
             write_properties(&storage, &self.path, &properties)?;
         }
         storage.remove_dir(&self.of_broker(id))?;
         storage.sync_dir(&self.path)
+    }
+
+    /// The highest id of those that were taken out.
+    pub(super) fn last_gone(&self) -> Option<BrokerId> {
+        self.last_gone
     }
 
     pub(super) fn starts_before(&self) -> u64 {

@@ -114,6 +114,12 @@ impl Site {
         self.directory.as_ref().map_or(Ok(()), |directory| directory.remove(id))
     }
 
+    /// The highest id that a broker ever had.
+    pub(super) fn last_id(&self) -> BrokerId {
+        let gone = self.directory.as_ref().and_then(Directory::last_gone);
+        self.machines.keys().next_back().copied().max(gone).unwrap_or_else(|| BrokerId::from(0))
+    }
+
     pub(super) fn is_real(&self) -> bool {
         self.directory.is_some()
     }

@@ -16,7 +16,7 @@ const JOINS_WITHIN: Duration = Duration::from_secs(60);
 const FENCED_WITHIN: Duration = Duration::from_secs(60);
 
 impl Cluster {
-    /// Adds a broker, with an empty disk, and waits until it is in its place, at most 60 s. Its id is the highest one and 1.
+    /// Adds a broker, with an empty disk, and waits until it is in its place, at most 60 s. Its id is the highest that there ever was and 1.
     ///
     /// Partitions that are made from now on may come to it; those that are there stay where they are. It has no vote on who the controller
     /// is, until one that has is [taken out](Self::decommission).

@@ -54,6 +54,8 @@ pub(super) struct World {
     checker: Option<Mutex<Checker>>,
     hosts: Mutex<BTreeMap<BrokerId, Host>>,
     site: Site,
+    /// The highest that a broker ever had.
+    last_id: AtomicI64,
 }
 
 /// What all brokers are started with.
@@ -117,6 +119,7 @@ impl World {
             witness,
             checker,
             hosts: Mutex::default(),
+            last_id: AtomicI64::new(site.last_id().get().into()),
             site,
         };
         let machines = world.site.machines().clone();
@@ -142,11 +145,13 @@ impl World {
     /// Another broker, which starts. It has no vote yet.
     pub(super) fn add_broker(&self) -> Result<BrokerId> {
         self.check_open()?;
-        let last = self.hosts.lock().keys().next_back().copied();
-        let id = BrokerId::from(last.map_or(1, |last| last.get() + 1));
-        if id.get() > i32::from(MAX_BROKERS) {
+        if self.hosts.lock().len() >= usize::from(MAX_BROKERS) {
             return Err(Error::IllegalState(format!("a cluster has at most {MAX_BROKERS} brokers")));
         }
+        // None is given twice: what is still said of one that is gone is not of another.
+        let id = self.last_id.fetch_add(1, Ordering::AcqRel) + 1;
+        let id =
+            BrokerId::from(i32::try_from(id).map_err(|_| Error::IllegalState("no id is left".to_owned()))?);
         self.add_host(id, self.site.add(id)?);
         self.trace.hit(Mark::BrokerAdded);
         self.start(id)?;

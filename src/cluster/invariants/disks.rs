@@ -3,24 +3,29 @@
 
 use super::{Held, broken};
 use crate::{rpc::metadata_record::PartitionState, types::BrokerId};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-/// Who was in sync, lost power, and has not been in sync again since.
+/// Who was in sync, lost power, and has not been in sync again since; and whether it has registered since. What was said before, and is
+/// committed only then, may still call it in sync.
 #[derive(Debug, Default)]
-pub(super) struct Disks(BTreeSet<BrokerId>);
+pub(super) struct Disks(BTreeMap<BrokerId, bool>);
 
 impl Disks {
     pub(super) fn lost_power(&mut self, id: BrokerId, state: &PartitionState) {
         if state.isr.contains(&id) || state.elr.contains(&id) {
-            self.0.insert(id);
+            self.0.insert(id, false);
         }
+    }
+
+    pub(super) fn registered(&mut self, id: BrokerId) {
+        self.0.entry(id).and_modify(|registered| *registered = true);
     }
 
     pub(super) fn changed(&mut self, before: &PartitionState, after: &PartitionState) {
         // A leader takes in who has caught up; who is elected need not have: it may have lost power, and not have said so yet.
         let same_leader = after.leader_epoch == before.leader_epoch;
         let is_back = |id: &BrokerId| same_leader && after.isr.contains(id) && !before.isr.contains(id);
-        self.0.retain(|id| !is_back(id));
+        self.0.retain(|id, registered| !(*registered && is_back(id)));
     }
 
     /// An unclean election: nobody else is left, and enough disks are lost, or somebody has asked for it.

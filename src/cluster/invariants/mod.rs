@@ -152,6 +152,9 @@ impl Checker {
         for index in self.applied + 1..=running.applied() {
             let Some(payload) = running.metadata_entry(index) else { return self.learn_all(running) };
             for record in payload.iter() {
+                if let MetadataRecord::RegisterBroker { id, .. } = record {
+                    self.partitions.values_mut().for_each(|partition| partition.disks.registered(*id));
+                }
                 if let MetadataRecord::Partition { topic, partition, state } = record {
                     self.partition_changes((*topic, *partition), state)?;
                 }

@@ -339,3 +339,13 @@ fn who_was_forgotten_while_it_was_away_comes_back_without_a_vote() {
     assert!(converged.is_ok(), "{:?}\n{}", cluster.unconverged(), cluster.trace());
     assert!(!cluster.inner.world.voters().contains(&away));
 }
+
+/// Its process would take what was said of the one before for its own.
+#[test]
+fn no_id_is_given_twice() {
+    let cluster = three(4);
+    let fourth = cluster.add_broker().unwrap();
+    cluster.decommission(fourth, Duration::from_secs(60)).unwrap();
+    assert_eq!(cluster.add_broker().unwrap().get(), fourth.get() + 1);
+    cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
+}

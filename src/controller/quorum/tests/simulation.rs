@@ -6,7 +6,7 @@
 //! end, when nothing bad happens any more, there is one leader, all logs are the same, all agree on who votes, and what is proposed is
 //! committed.
 //!
-//! 300 seeds run with the others; many more by `BROOKLET_SEEDS=100000 cargo test --release --lib quorum::tests::simulation`.
+//! 1,000 seeds run with the others; many more by `BROOKLET_SEEDS=100000 cargo test --release --lib quorum::tests::simulation`.
 
 use super::{super::*, world::*};
 use std::hash::Hasher;
@@ -226,7 +226,7 @@ fn simulate(seed: u64) -> (Marks, u64, u64, u64) {
 #[test]
 fn whatever_happens_what_is_committed_stays_and_in_the_end_all_have_it() {
     let (mut marks, mut proposed, mut committed) = (Marks::new(), 0, 0);
-    for seed in crate::seeds(300) {
+    for seed in crate::seeds(1000) {
         println!("BROOKLET_SEED={seed} BROOKLET_SEEDS=1 cargo test --lib quorum::tests::simulation");
         let (some, trace, put, kept) = simulate(seed);
         if seed % 50 == 0 {
