@@ -5,10 +5,12 @@
 //! `hosts`, then the checker, then whatever a node locks, then the post or the trace: leaves, nothing is taken below them. Clients are called with
 //! none of these held.
 
+mod arrivals;
+mod fleet;
+
 use super::{
     ApiKey,
-    host::{Message, Running, Start, Timing},
-    intercept::{self, Fate},
+    host::{Running, Start, Timing},
     invariants::{Broken, Checker},
     machine::{Machine, Site},
     marks::Mark,
@@ -125,77 +127,6 @@ impl World {
         let machines = world.site.machines().clone();
         machines.into_iter().for_each(|(id, machine)| world.add_host(id, machine));
         Arc::new(world)
-    }
-
-    /// Another machine; its process does not run yet.
-    fn add_host(&self, id: BrokerId, machine: Machine) {
-        let host = Host {
-            machine: machine.clone(),
-            running: None,
-            paused: None,
-            waits: false,
-            incarnations: self.site.processes_before(),
-            skew: Arc::default(),
-            wake_at: Instant::MAX,
-        };
-        self.post.add_broker(id, machine);
-        self.hosts.lock().insert(id, host);
-    }
-
-    /// Another broker, which starts. It has no vote yet.
-    pub(super) fn add_broker(&self) -> Result<BrokerId> {
-        self.check_open()?;
-        if self.hosts.lock().len() >= usize::from(MAX_BROKERS) {
-            return Err(Error::IllegalState(format!("a cluster has at most {MAX_BROKERS} brokers")));
-        }
-        // None is given twice: what is still said of one that is gone is not of another.
-        let id = self.last_id.fetch_add(1, Ordering::AcqRel) + 1;
-        let id =
-            BrokerId::from(i32::try_from(id).map_err(|_| Error::IllegalState("no id is left".to_owned()))?);
-        self.add_host(id, self.site.add(id)?);
-        self.trace.hit(Mark::BrokerAdded);
-        self.start(id)?;
-        Ok(id)
-    }
-
-    /// Who votes on who the controller is.
-    pub(super) fn voters(&self) -> BTreeSet<BrokerId> {
-        self.voters_among(&self.hosts.lock())
-    }
-
-    /// The same, for one who holds the lock. Where nobody runs it is those whom the cluster began with.
-    fn voters_among(&self, hosts: &BTreeMap<BrokerId, Host>) -> BTreeSet<BrokerId> {
-        let running = hosts.values().filter_map(|host| host.running.as_ref());
-        let newest = running.max_by_key(|running| running.applied());
-        newest.map_or_else(|| self.first_voters(), |running| running.quorum().voters().clone())
-    }
-
-    fn first_voters(&self) -> BTreeSet<BrokerId> {
-        (1..=self.settings.brokers).map(|id| BrokerId::from(i32::from(id))).collect()
-    }
-
-    /// Takes a machine away whose process has ended.
-    pub(super) fn remove_broker(&self, id: BrokerId) -> Result<()> {
-        self.hosts.lock().remove(&id);
-        self.post.remove_broker(id);
-        self.site.remove(id)?;
-        self.trace.hit(Mark::BrokerGone);
-        self.log(Fact::Gone(id));
-        Ok(())
-    }
-
-    /// How fast partitions may be copied that are on their way.
-    pub(super) fn set_throttle(&self, bytes_per_second: Option<u64>) {
-        self.throttle.store(bytes_per_second.map_or(u64::MAX, |rate| rate.max(1)), Ordering::Release);
-        self.log(Fact::Throttle(bytes_per_second));
-    }
-
-    /// Sets how far a machine's calendar is ahead of the cluster's.
-    pub(super) fn set_clock_skew(&self, id: BrokerId, millis: i64) -> Result<()> {
-        let mut host = self.host(id)?;
-        host.get()?.skew.store(millis, Ordering::Release);
-        self.log(Fact::ClockSkew { broker: id, millis });
-        Ok(())
     }
 
     pub(super) fn ids(&self) -> Vec<BrokerId> {
@@ -495,69 +426,6 @@ impl World {
         match taken {
             Ok(()) => self.settle(to, host),
             Err(error) => self.crash(to, host, &error),
-        }
-    }
-
-    /// A broker's message arrives, unless it was to fare otherwise.
-    fn receive(
-        &self,
-        (from, at): (BrokerId, BrokerId),
-        running: &mut Running,
-        message: Message,
-    ) -> Result<()> {
-        let name = |id| running.image().topic_by_id(id).map(|topic| topic.name.to_string());
-        let Some((key, fate)) = intercept::fate_of_message(&self.rules, at, &message, name) else {
-            return running.receive(from, message);
-        };
-        match fate {
-            Fate::Fail(error) => {
-                self.log(Fact::RequestRefused {
-                    broker: at,
-                    from: Some(from),
-                    api: key,
-                    error: error.to_string(),
-                });
-                message.refusal(error).into_iter().for_each(|answer| self.post.send(at, from, &answer));
-            }
-            Fate::LoseRequest => {
-                self.log(Fact::RequestLost { broker: at, from: Some(from), api: key });
-            }
-            Fate::LoseAnswer => {
-                self.log(Fact::AnswerLost { broker: at, from: Some(from), api: key });
-                return running.receive(from, message.without_answer());
-            }
-            Fate::Delay(by) => {
-                self.log(Fact::RequestDelayed { broker: at, from: Some(from), api: key, by });
-                self.post.push(self.now().plus(by), Event::LateMessage { from, to: at, message });
-            }
-        }
-        Ok(())
-    }
-
-    /// A client's request arrives, unless it was to fare otherwise.
-    fn asked(&self, at: BrokerId, running: &mut Running, request: ClientRequest) {
-        let name = |id| running.image().topic_by_id(id).map(|topic| topic.name.to_string());
-        let Some((key, fate)) = intercept::fate(&self.rules, at, &request, name) else {
-            return running.asked(request);
-        };
-        let break_off = |request: ClientRequest, error| request.connection().fail(&self.post, at, error);
-        match fate {
-            Fate::Fail(error) => {
-                self.log(Fact::RequestRefused { broker: at, from: None, api: key, error: error.to_string() });
-                break_off(request, error);
-            }
-            Fate::LoseRequest => {
-                self.log(Fact::RequestLost { broker: at, from: None, api: key });
-                break_off(request, Error::NetworkException);
-            }
-            Fate::LoseAnswer => {
-                self.log(Fact::AnswerLost { broker: at, from: None, api: key });
-                running.asked(request.without_answer(&self.post, at));
-            }
-            Fate::Delay(by) => {
-                self.log(Fact::RequestDelayed { broker: at, from: None, api: key, by });
-                self.post.push(self.now().plus(by), Event::Late { to: at, request });
-            }
         }
     }
 
