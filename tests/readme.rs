@@ -2,6 +2,11 @@
 
 #![allow(clippy::expect_used, clippy::disallowed_methods, missing_docs, unreachable_pub)]
 
+#[path = "../benches/bench/drawing.rs"]
+mod drawing;
+#[path = "../examples/scaling/plot.rs"]
+#[allow(dead_code, reason = "the example prints more of it")]
+mod plot;
 #[path = "../benches/bench/svg.rs"]
 mod svg;
 #[path = "../benches/bench/table.rs"]
@@ -24,6 +29,43 @@ fn the_picture_is_of_the_table() {
     assert!(rows.len() > 20, "{} rows", rows.len());
     let is_drawn = read("benches/bench.svg") == svg::draw(&rows);
     assert!(is_drawn, "draw it: cargo bench -- --svg benches/bench.svg --table README.md");
+}
+
+#[test]
+fn the_plot_is_of_its_table() {
+    let rows = plot::Row::read(&read("README.md"));
+    assert!(rows.len() > 10, "{} rows", rows.len());
+    let is_drawn = read("benches/scaling.svg") == plot::draw(&rows);
+    assert!(
+        is_drawn,
+        "draw it: cargo run --release --example scaling -- --svg benches/scaling.svg --table README.md"
+    );
+}
+
+#[test]
+fn a_cost_that_is_linear_is_a_straight_line_along_the_faint_one() {
+    let row = |partitions: u32| format!("| 3 | {partitions} | {partitions} | 5.0 | 1 | 1 | 1 | 1 |\n");
+    let rows = plot::Row::read(&format!("| a | b |\n{}{}{}", row(10), row(100), row(1000)));
+    assert_eq!(rows.iter().map(|row| row.partitions).collect::<Vec<_>>(), [10, 100, 1000]);
+    assert_eq!(
+        rows.iter().map(plot::Row::cells).collect::<String>(),
+        [row(10), row(100), row(1000)].concat()
+    );
+    let drawn = plot::draw(&rows);
+    let points = |class: &str| -> Vec<(f64, f64)> {
+        let start = format!("<path class=\"{class}\"");
+        // The first one is the legend's.
+        let line = drawn.lines().filter(|line| line.starts_with(&start)).nth(1).expect(class);
+        let points = line.split('"').nth(3).expect("points").trim_start_matches('M').split('L');
+        let number = |text: &str| text.parse().expect("a number");
+        points.map(|point| point.split_once(' ').map(|(x, y)| (number(x), number(y))).expect("x y")).collect()
+    };
+    let slope = |one: (f64, f64), other: (f64, f64)| (other.1 - one.1) / (other.0 - one.0);
+    let (line, faint) = (points("b3"), points("linear"));
+    for pair in line.windows(2).chain([&faint[..]]) {
+        assert!((slope(pair[0], pair[1]) - slope(faint[0], faint[1])).abs() < 0.01, "{line:?} {faint:?}");
+    }
+    assert!(line.len() == 3 && slope(line[0], line[1]) < 0.0, "{line:?}");
 }
 
 #[test]

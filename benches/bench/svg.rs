@@ -1,6 +1,9 @@
 //! The table as a picture: a bar for each row, as long as its ratio.
 
-use crate::table::Row;
+use crate::{
+    drawing::{page, text, upright},
+    table::Row,
+};
 
 /// Where names end, bars begin and end, and the columns behind them end.
 const NAMES: f64 = 330.0;
@@ -13,31 +16,6 @@ const ROW: f64 = 21.0;
 const GAP: f64 = 9.0;
 /// The ratio at the end of the scale.
 const MOST: f64 = 200.0;
-
-/// Colours for both themes, on a ground of its own: a page may be dark where the system is light.
-const STYLE: &str = "
-text { font: 12px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #1f2328; }
-.head { font-weight: 600; font-size: 14px; }
-.faint { fill: #59636e; }
-.end { text-anchor: end; }
-.middle { text-anchor: middle; }
-.ground { fill: #ffffff; stroke: #d1d9e0; }
-.line { stroke: #d1d9e0; }
-.raw { stroke: #59636e; stroke-width: 1.5; }
-.bar { fill: #4c8bd6; }
-.short { fill: #d0762f; }
-.mark { stroke: #1f2328; stroke-width: 2.5; }
-@media (prefers-color-scheme: dark) {
-text { fill: #f0f6fc; }
-.faint { fill: #9198a1; }
-.ground { fill: #0d1117; stroke: #3d444d; }
-.line { stroke: #3d444d; }
-.raw { stroke: #9198a1; }
-.bar { fill: #3f7cc4; }
-.short { fill: #bd6a2a; }
-.mark { stroke: #f0f6fc; }
-}
-";
 
 const TITLE: &str = "What brooklet reaches of a raw loop";
 const LEGEND: &str = "longer is better; the upright mark is what is wanted, orange is short of it";
@@ -59,17 +37,8 @@ pub fn draw(rows: &[Row]) -> String {
         y += ROW;
     }
     let height = y + 14.0;
-    let (ground, below) = (height - 1.0, WIDTH - 1.0);
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
-         height=\"{height}\" role=\"img\" aria-labelledby=\"title description\">\n\
-         <title id=\"title\">{TITLE}</title>\n<desc id=\"description\">{DESCRIPTION}</desc>\n\
-         <style>{STYLE}</style>\n\
-         <rect class=\"ground\" x=\"0.5\" y=\"0.5\" width=\"{below}\" height=\"{ground}\" rx=\"6\"/>\n\
-         {}{}{bars}</svg>\n",
-        heading(),
-        scale(y)
-    )
+    let body = [heading(), scale(y), bars].concat();
+    page((TITLE, DESCRIPTION), "", (WIDTH, height), &body)
 }
 
 fn heading() -> String {
@@ -110,17 +79,6 @@ fn bar(row: &Row, y: f64) -> String {
 fn x_of(percent: f64) -> f64 {
     let share = percent.clamp(0.0, MOST) / MOST;
     ((BARS.0 + (BARS.1 - BARS.0) * share) * 10.0).round() / 10.0
-}
-
-fn upright(x: f64, (from, to): (f64, f64), class: &str) -> String {
-    format!("<path class=\"{class}\" d=\"M{x} {from}V{to}\"/>\n")
-}
-
-fn text(x: f64, y: f64, class: &str, text: &str) -> String {
-    if text.is_empty() {
-        return String::new();
-    }
-    format!("<text class=\"{class}\" x=\"{x}\" y=\"{y}\">{text}</text>\n")
 }
 
 /// With signs as one would write them by hand; and nothing that XML would take for its own.

@@ -60,7 +60,7 @@ pub(crate) use adopt::CLUSTER_PROPERTIES;
 pub(crate) use look::LatestValues;
 pub(crate) use progress::OnProgress;
 pub use progress::Progress;
-pub(crate) use replication::{CopyView, IsrProposal, Leadership, Replication};
+pub(crate) use replication::{Copies, CopyView, IsrProposal, Leadership, Replication};
 pub use report::{GroupBeyondEnd, PartitionRecovery, RecoveryReport};
 pub use verify::{PartitionVerification, VerifyReport};
 

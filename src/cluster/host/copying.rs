@@ -7,7 +7,7 @@ use crate::{
     sync::{AtomicU64, Ordering},
     types::{BrokerId, Instant},
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// How long a leader is left alone after so many failures. A new partition is known to its leader a moment later: the first
 /// time it is asked again at once.
@@ -59,7 +59,8 @@ impl Running {
             if allowed.is_none() {
                 wait = wait.min(self.throttle.rests_until);
             }
-            match self.node.next_replica_fetch(leader, wait, allowed) {
+            let copies = self.copies.get(&leader).map(|copies| (leader, copies));
+            match copies.and_then(|copies| self.node.next_replica_fetch(copies, wait, allowed)) {
                 // All that follows it is to wait.
                 Some(request) if request.partitions.is_empty() => {
                     let next = self.throttle.rests_until.max(now.plus(self.timing.backoff));
@@ -78,8 +79,8 @@ impl Running {
     /// What is copied has changed: whoever was asked is asked anew, for what is to be copied now.
     pub(super) fn follow_anew(&mut self, now: Instant) {
         self.pending.retain(|_, pending| !matches!(pending.about, About::Copy(..)));
-        let followed = self.node.leaders_followed();
-        self.leaders = followed.into_iter().map(|leader| (leader, Some(now))).collect::<BTreeMap<_, _>>();
+        self.copies = self.node.followed();
+        self.leaders = self.copies.keys().map(|leader| (*leader, Some(now))).collect();
     }
 
     pub(super) fn copied(

@@ -23,7 +23,7 @@ use crate::{
     },
     env::{Driver, Storage},
     error::{Error, Result},
-    node::{IsrProposal, Node},
+    node::{Copies, IsrProposal, Node},
     prng::Prng,
     record::ValidBatch,
     rpc::{
@@ -193,6 +193,8 @@ pub(super) struct Running {
     brokers_changed: bool,
     /// Whose logs are copied here, and when each is asked next; `None`: it was asked.
     leaders: BTreeMap<BrokerId, Option<Instant>>,
+    /// What is copied from each of them.
+    copies: BTreeMap<BrokerId, Copies>,
     /// How often in a row something could not be copied from them.
     copy_failures: BTreeMap<BrokerId, u32>,
     /// ISRs that the controller is asked for again, and those that it does not want, each with the time.
@@ -277,6 +279,7 @@ impl Running {
             missed: 0,
             brokers_changed: false,
             leaders: BTreeMap::new(),
+            copies: BTreeMap::new(),
             copy_failures: BTreeMap::new(),
             proposals: Vec::new(),
             producer_ids: producer_ids::ProducerIds::new(now),

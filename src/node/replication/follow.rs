@@ -10,28 +10,42 @@ use crate::{
     trace,
     types::{BrokerId, Instant, LeaderEpoch, Offset},
 };
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// How much is copied at a time. (`replica.fetch.response.max.bytes`)
 const MAX_BYTES: usize = 10 << 20;
 
+/// The copies here of partitions that one broker leads.
+#[derive(Debug, Default)]
+pub(crate) struct Copies(Vec<Arc<Partition>>);
+
 impl Node {
-    /// What to ask a leader for; `None`: nothing here follows it. Of partitions that are on their way here only as many bytes as are
-    /// `allowed`; `None`: they are left out.
+    /// What is copied from whom, for now: it is to be asked again when the controller has said something of partitions. So no fetch
+    /// needs to look at all partitions for those of its leader.
+    pub(crate) fn followed(&self) -> BTreeMap<BrokerId, Copies> {
+        let mut followed: BTreeMap<BrokerId, Copies> = BTreeMap::new();
+        for partition in self.topics.read().partitions() {
+            if let Some(leader) = partition.lock().role.copies_from() {
+                followed.entry(leader).or_default().0.push(Arc::clone(partition));
+            }
+        }
+        followed
+    }
+
+    /// What to ask a leader for; `None`: nothing here follows it any more. Of partitions that are on their way here only as many bytes as
+    /// are `allowed`; `None`: they are left out.
     pub(crate) fn next_replica_fetch(
         &self,
-        leader: BrokerId,
+        (leader, copies): (BrokerId, &Copies),
         deadline: Instant,
         allowed: Option<usize>,
     ) -> Option<ReplicaFetchRequest> {
-        let followed: Vec<Arc<Partition>> = {
-            let topics = self.topics.read();
-            let follows = |partition: &&Arc<Partition>| partition.lock().role.copies_from() == Some(leader);
-            topics.partitions().filter(follows).cloned().collect()
-        };
-        let is_throttled = |partition: &&Arc<Partition>| partition.lock().role.is_adding();
-        let throttled = followed.iter().any(|partition| is_throttled(&partition));
-        let asked = followed.iter().filter(|partition| allowed.is_some() || !is_throttled(partition));
+        let follows = |partition: &&Arc<Partition>| partition.lock().role.copies_from() == Some(leader);
+        let followed: Vec<_> = copies.0.iter().filter(follows).collect();
+        let is_throttled = |partition: &Arc<Partition>| partition.lock().role.is_adding();
+        let throttled = followed.iter().any(|partition| is_throttled(partition));
+        let asked =
+            followed.iter().copied().filter(|partition| allowed.is_some() || !is_throttled(partition));
         let partitions: Vec<_> = asked.filter_map(next_of).collect();
         let (from, broker_epoch) = (self.id, self.broker_epoch());
         let limit = allowed.filter(|_| throttled).unwrap_or(MAX_BYTES);

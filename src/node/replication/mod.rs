@@ -12,6 +12,7 @@ mod topics;
 mod view;
 
 pub(super) use acks::Acknowledgements;
+pub(crate) use follow::Copies;
 pub(super) use role::{Followed, Role};
 pub(super) use serve::ParkedReplicaFetch;
 pub(super) use starts::Starts;
@@ -27,7 +28,7 @@ use crate::{
     types::{BrokerId, LeaderEpoch, OFFSETS_TOPIC, Offset, TopicId},
 };
 use mailbox::Mailbox;
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// What a broker of a cluster keeps, and an embedded one does not need.
 #[derive(Debug)]
@@ -314,11 +315,5 @@ impl Node {
     pub(super) fn tell(&self, told: role::Told) {
         self.acknowledge(told.acknowledged, told.enough);
         told.waiters.into_iter().for_each(|waiter| waiter.look_again());
-    }
-
-    /// Of all partitions that a follower of this broker's has: the leader that each is copied from.
-    pub(crate) fn leaders_followed(&self) -> BTreeSet<BrokerId> {
-        let topics = self.topics.read();
-        topics.partitions().filter_map(|partition| partition.lock().role.copies_from()).collect()
     }
 }

@@ -37,14 +37,16 @@ impl Node {
         if let Err(closed) = self.check_open() {
             return Answer::Ready(Err(closed.into()));
         }
-        let response = self.copy_out(&request);
-        if is_news(&request, &response) || request.deadline <= self.clock.now() {
-            return Answer::Ready(Ok(response));
-        }
         let (deadline, ticket) = (request.deadline, Ticket::new(Slot::new()));
+        if deadline <= self.clock.now() {
+            return Answer::Ready(Ok(self.copy_out(&request, None)));
+        }
         let parked = ParkedReplicaFetch { request, ticket: Arc::clone(&ticket), node: Weak::clone(&self.me) };
         let parked = Arc::new(parked);
-        self.retry_replica_fetch(&parked, false);
+        let response = self.copy_out(&parked.request, Some(&parked));
+        if is_news(&parked.request, &response) {
+            return Answer::Ready(Ok(response));
+        }
         if !ticket.is_filled() {
             self.timers.arm(deadline, Task::ExpireReplicaFetch(parked));
         }
@@ -56,24 +58,23 @@ impl Node {
         if !parked.is_waiting() {
             return;
         }
-        for wanted in parked.request.partitions.iter().filter(|_| !expired) {
-            if let Ok(partition) = self.partition(wanted.partition) {
-                let waiter: Weak<dyn Waiter> =
-                    Arc::<ParkedReplicaFetch>::downgrade(parked) as Weak<dyn Waiter>;
-                partition.lock().wait(waiter);
-            }
-        }
-        let response = self.copy_out(&parked.request);
+        let response = self.copy_out(&parked.request, Some(parked).filter(|_| !expired));
         if expired || is_news(&parked.request, &response) {
             parked.ticket.fill(Ok(response));
         }
     }
 
-    fn copy_out(&self, request: &ReplicaFetchRequest) -> ReplicaFetchResponse {
+    /// What a follower may copy now. Whoever `waits` is told of what comes to a partition after it was looked at.
+    fn copy_out(
+        &self,
+        request: &ReplicaFetchRequest,
+        waits: Option<&Arc<ParkedReplicaFetch>>,
+    ) -> ReplicaFetchResponse {
         let mut left = request.max_bytes;
         let mut read = |wanted: &ReplicaFetchPartition| {
             let partition = self.partition(wanted.partition)?;
-            let fetched = self.copy_of(&partition, request, wanted, (left, left == request.max_bytes))?;
+            let fetched =
+                self.copy_of(&partition, (request, waits), wanted, (left, left == request.max_bytes))?;
             if let ReplicaFetched::Records { records, .. } = &fetched {
                 left = left.saturating_sub(records.len());
             }
@@ -85,7 +86,7 @@ impl Node {
     fn copy_of(
         &self,
         partition: &Arc<Partition>,
-        request: &ReplicaFetchRequest,
+        (request, waits): (&ReplicaFetchRequest, Option<&Arc<ParkedReplicaFetch>>),
         wanted: &ReplicaFetchPartition,
         (max_bytes, at_least_one): (usize, bool),
     ) -> Result<ReplicaFetched> {
@@ -104,6 +105,10 @@ impl Node {
         let news = leader.fetched((request.from, request.broker_epoch), wanted.offset, end, now);
         let told = self.take_news(partition, &mut state, news);
         state.starts.learn(request.from, wanted.log_start);
+        // Under the lock of the look, so that nothing is missed; behind the news, of which it need not tell itself.
+        if let Some(parked) = waits {
+            state.wait(Arc::<ParkedReplicaFetch>::downgrade(parked) as Weak<dyn Waiter>);
+        }
         drop(state);
         self.tell(told);
         self.deletions_may_be_done(partition);

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     record::BatchWriter,
     replica::LeaderState,
-    rpc::ReplicaFetchResponse,
+    rpc::{ReplicaFetchRequest, ReplicaFetchResponse},
     types::{Acks, Durability, Timestamp},
 };
 use std::collections::BTreeSet;
@@ -97,11 +97,16 @@ impl Brokers {
         (1..=self.disks.len() as i32).for_each(|id| self.tell(id));
     }
 
+    fn next_fetch(&self, from: i32, of: i32) -> ReplicaFetchRequest {
+        let (node, leader) = (self.node(from), of.into());
+        let copies = node.followed();
+        node.next_replica_fetch((leader, &copies[&leader]), Instant::default(), Some(usize::MAX)).unwrap()
+    }
+
     /// A follower's fetch, answered and taken in; gives the answer.
     pub(super) fn copy(&self, to: i32) -> ReplicaFetchResponse {
         let leader = self.leader.unwrap();
-        let request =
-            self.node(to).next_replica_fetch(leader.into(), Instant::default(), Some(usize::MAX)).unwrap();
+        let request = self.next_fetch(to, leader);
         let answer = self.node(leader).replica_fetch(request.clone());
         let response = answer.wait(self.node(leader).clock(), Instant::default()).unwrap();
         self.node(to).replica_fetched(&request, response.clone());
@@ -294,7 +299,7 @@ fn an_epoch_in_which_a_copy_led_and_took_nothing_does_not_keep_it_from_following
 fn a_follower_of_an_old_epoch_is_fenced_and_a_stale_leader_takes_nothing() {
     let mut brokers = Brokers::new(2);
     brokers.elect(1);
-    let request = brokers.node(2).next_replica_fetch(1.into(), Instant::default(), Some(usize::MAX)).unwrap();
+    let request = brokers.next_fetch(2, 1);
     brokers.elect(1);
     let answer = brokers.node(1).replica_fetch(request).wait(brokers.node(1).clock(), Instant::default());
     assert!(matches!(answer.unwrap().partitions[0], Err(Error::FencedLeaderEpoch)));
