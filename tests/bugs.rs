@@ -152,7 +152,7 @@ fn hunt(program: &str, test: &str, bug: &str) -> Result<String, String> {
 /// A seed that fails by a bug shrinks to what it takes: a test that passes.
 #[test]
 fn a_seed_that_fails_is_shrunk() {
-    let (bug, test) = ("ActBeforeRegistered", "a_seed_that_fails_shrinks");
+    let (bug, test) = ("ForgetDedupWindow", "a_seed_that_fails_shrinks");
     let output = run(&programs()["simulate"], test, bug);
     let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let said = said.join("\n");
