@@ -89,6 +89,8 @@ bugs! {
     ForgetReassignments,
     /// A broker does what the controller said before it was registered.
     ActBeforeRegistered,
+    /// A broker answers clients before it knows which topics there are.
+    ServeBeforeRegistered,
     /// An epoch in which a copy led and took nothing counts against its leader's records.
     KeepEmptyEpochs,
     /// A new coordinator does not read what its groups have committed.

@@ -48,6 +48,7 @@ const FOUND_BY: &[(&str, &str, &str)] = &[
     ("RemoveReplicasEarly", "brooklet", "controller::tests::reassignment::the_old_replicas_stay"),
     ("ForgetReassignments", "brooklet", "cluster::tests::scale::a_move_outlives"),
     ("ActBeforeRegistered", "simulate", CLUSTER),
+    ("ServeBeforeRegistered", "brooklet", "cluster::tests::scale::a_broker_that_knows_nothing"),
     ("KeepEmptyEpochs", "brooklet", "node::tests::replication::an_epoch_in_which_a_copy_led"),
     ("ForgetGroups", "simulate", CLUSTER),
     ("CommitFencedGeneration", "brooklet", "group::tests::offsets::rule_44_first_who"),

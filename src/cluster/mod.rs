@@ -269,7 +269,10 @@ impl Cluster {
     fn is_complete(&self) -> bool {
         let count = self.brokers().len();
         let complete = |brokers: usize| brokers == count;
-        let active = self.inner.world.survey(|_, running| running.image().active_brokers());
+        let active = self
+            .inner
+            .world
+            .survey(|_, running| if running.serves() { running.image().active_brokers() } else { 0 });
         self.controller().is_ok() && complete(active.len()) && active.into_iter().all(complete)
     }
 

@@ -87,6 +87,7 @@ impl Running {
         // What was said before this process was registered may be about one that had records which this one has lost.
         let registered = self.image.broker(self.id).map(|broker| broker.incarnation);
         if registered == Some(self.incarnation) || bugs::is(Bug::ActBeforeRegistered) {
+            self.serves = true;
             let changes = std::mem::take(&mut self.changes);
             self.carry_out_changes(&changes, now)?;
         }

@@ -17,6 +17,7 @@ use super::{
     witness::{Answered, Witness},
 };
 use crate::{
+    bugs::{self, Bug},
     controller::{
         Controller, ControllerConfig, Image,
         quorum::{self, Index, Quorum},
@@ -189,6 +190,8 @@ pub(super) struct Running {
     control_at: Instant,
     /// How often in a row it did not reach the active controller.
     missed: u32,
+    /// Whether it answers clients.
+    serves: bool,
     /// Whether brokers were registered, or are no more, since the quorum was told of them.
     brokers_changed: bool,
     /// Whose logs are copied here, and when each is asked next; `None`: it was asked.
@@ -277,6 +280,7 @@ impl Running {
             questions: start.incarnation << 32,
             control_at: now,
             missed: 0,
+            serves: false,
             brokers_changed: false,
             leaders: BTreeMap::new(),
             copies: BTreeMap::new(),
@@ -330,6 +334,11 @@ impl Running {
         self.active.as_ref().map(|_| self.quorum.term().0)
     }
 
+    /// Whether it answers clients: it has applied the registration of this process.
+    pub(super) fn serves(&self) -> bool {
+        self.serves
+    }
+
     /// Those who wait for an answer from here.
     pub(super) fn take_connections(&mut self) -> Vec<Connection> {
         std::mem::take(&mut self.connections)
@@ -354,8 +363,12 @@ impl Running {
         }
     }
 
-    /// A client's request.
+    /// A client's request. Before the broker has applied its own registration it does not know which topics there are: it does not
+    /// serve yet, as Kafka's does not.
     pub(super) fn asked(&mut self, request: ClientRequest) {
+        if !self.serves && !bugs::is(Bug::ServeBeforeRegistered) {
+            return request.connection().fail(&self.post, self.id, Error::BrokerNotAvailable);
+        }
         if self.connections.len() >= 64 {
             self.connections.retain(Connection::is_open);
         }

@@ -349,3 +349,28 @@ fn no_id_is_given_twice() {
     assert_eq!(cluster.add_broker().unwrap().get(), fourth.get() + 1);
     cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
 }
+
+/// It has no topics to tell of before it is registered: a consumer that believed it would take its topic for deleted.
+#[test]
+fn a_broker_that_knows_nothing_yet_tells_clients_nothing() {
+    let cluster = three(8);
+    for n in 0..10 {
+        put(&cluster, &n.to_string()).unwrap();
+    }
+    let mut consumer = cluster.consumer(ConsumerConfig::standalone()).assign([("t", 0)]).unwrap();
+    assert_eq!(consumer.poll(Duration::from_secs(1)).unwrap().len(), 10);
+    // Nobody can register it, and nobody else is there to be asked.
+    cluster.brokers().into_iter().for_each(|id| cluster.kill(id).unwrap());
+    assert!(matches!(cluster.add_broker(), Err(Error::Timeout)));
+    for _ in 0..20 {
+        let polled = consumer.poll(Duration::from_millis(500));
+        assert!(!matches!(polled, Err(Error::UnknownTopicOrPartition { .. })), "{polled:?}");
+    }
+    let listed = cluster.admin().list_topics();
+    assert!(listed.is_err(), "{listed:?}");
+    cluster.brokers().into_iter().for_each(|id| cluster.restart(id).unwrap());
+    cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
+    put(&cluster, "10").unwrap();
+    let records = consumer.poll(Duration::from_secs(5)).unwrap();
+    assert_eq!(records.iter().map(|record| record.value_str().unwrap()).collect::<Vec<_>>(), ["10"]);
+}
