@@ -454,6 +454,9 @@ impl World {
     /// A broker ends whose disk refuses something, or whose machine is without power.
     fn crash(&self, id: BrokerId, host: &mut Host, why: &dyn Display) {
         let cut = host.has_lost_power();
+        // What it has answered in its last event nobody holds against its copies any more: they are not looked at, and another's do not
+        // tell yet.
+        self.witness.iter().for_each(|witness| drop(witness.take()));
         self.end(id, host);
         self.log(Fact::Ended { broker: id, why: why.to_string() });
         if !cut {
