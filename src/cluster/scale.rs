@@ -143,17 +143,16 @@ impl Cluster {
 
     /// What is to be moved, by the newest word of the controller.
     fn moves(&self, without: &BTreeSet<BrokerId>) -> Result<Vec<(TopicPartition, Vec<BrokerId>)>> {
-        let planned = self.inner.world.survey(|_, running| {
+        let planned = self.inner.world.ask_newest(|running| {
             let image = running.image();
             let name = |((id, number), replicas)| {
                 let topic = image.topic_by_id(id)?;
                 Some((TopicPartition::new(&topic.name, number), replicas))
             };
             let moves = spread(image, without).map(|moves| moves.into_iter().filter_map(name).collect());
-            (running.applied(), moves, image.active_brokers())
+            (moves, image.active_brokers())
         });
-        let newest = planned.into_iter().max_by_key(|(applied, ..)| *applied);
-        let (_, moves, brokers) = newest.ok_or(Error::NotController)?;
+        let (moves, brokers): (Option<Vec<_>>, usize) = planned.ok_or(Error::NotController)?;
         moves.ok_or(Error::InvalidReplicationFactor {
             replication_factor: i16::try_from(brokers).unwrap_or(i16::MAX),
             brokers: brokers.saturating_sub(without.len()),
@@ -162,17 +161,16 @@ impl Cluster {
 
     /// How many partitions are on their way, by the newest word of the controller.
     fn moving(&self) -> Option<usize> {
-        let moving = self.inner.world.survey(|_, running| {
+        self.inner.world.ask_newest(|running| {
             let topics = running.image().topics().values();
             let partitions = topics.flat_map(|topic| topic.partitions.values());
-            (running.applied(), partitions.filter(|state| state.is_reassigning()).count())
-        });
-        moving.into_iter().max_by_key(|(applied, _)| *applied).map(|(_, moving)| moving)
+            partitions.filter(|state| state.is_reassigning()).count()
+        })
     }
 
     /// Has each partition led by the replica that is preferred, where that is in sync.
     fn elect_preferred(&self) -> Result<()> {
-        let others = self.inner.world.survey(|_, running| {
+        let others = self.inner.world.ask_newest(|running| {
             let mut others = Vec::new();
             for topic in running.image().topics().values() {
                 let led_by_another = topic.partitions.iter().filter(|(_, state)| {
@@ -181,10 +179,9 @@ impl Cluster {
                 });
                 others.extend(led_by_another.map(|(number, _)| TopicPartition::new(&topic.name, *number)));
             }
-            (running.applied(), others)
+            others
         });
-        let newest = others.into_iter().max_by_key(|(applied, _)| *applied);
-        for partition in newest.into_iter().flat_map(|(_, others)| others) {
+        for partition in others.into_iter().flatten() {
             let elected = self.admin().elect_leader(partition, ElectionType::Preferred);
             let is_fine = matches!(
                 elected,
@@ -224,8 +221,7 @@ impl Cluster {
 
     /// Whether a broker is known not to be there, by the newest word of the controller.
     fn is_fenced(&self, id: BrokerId) -> bool {
-        let known = self.inner.world.survey(|_, running| (running.applied(), running.image().is_active(id)));
-        known.into_iter().max_by_key(|(applied, _)| *applied).is_some_and(|(_, active)| !active)
+        self.inner.world.ask_newest(|running| !running.image().is_active(id)).unwrap_or(false)
     }
 
     /// Whether a broker knows that it is registered, and not fenced.

@@ -347,6 +347,11 @@ impl World {
         hosts.iter().filter_map(|(id, host)| Some(ask(*id, host.running.as_deref()?))).collect()
     }
 
+    /// Asks the broker that has applied the most of the metadata; `None`: none runs.
+    pub(super) fn ask_newest<T>(&self, ask: impl FnOnce(&Running) -> T) -> Option<T> {
+        newest(&self.hosts.lock()).map(ask)
+    }
+
     /// Ends all processes in order; the first error.
     pub(super) fn close(&self) -> Result<()> {
         let mut first_error = None;
@@ -539,6 +544,11 @@ fn crashed_in(last: &DiskOperation) -> Option<Mark> {
         DiskOp::Open | DiskOp::SetLen | DiskOp::Reserve if of_segment => Some(Mark::CrashInRoll),
         _ => None,
     }
+}
+
+fn newest(hosts: &BTreeMap<BrokerId, Host>) -> Option<&Running> {
+    let running = hosts.values().filter_map(|host| host.running.as_deref());
+    running.max_by_key(|running| running.applied())
 }
 
 /// A host, behind the lock of all of them.

@@ -1,6 +1,6 @@
 //! The machines of a world, as they come and go, and what holds for them.
 
-use super::{Host, MAX_BROKERS, World};
+use super::{Host, MAX_BROKERS, World, newest};
 use crate::{
     cluster::{machine::Machine, marks::Mark, trace::Fact},
     error::{Error, Result},
@@ -51,9 +51,7 @@ impl World {
 
     /// The same, for one who holds the lock. Where nobody runs it is those whom the cluster began with.
     pub(super) fn voters_among(&self, hosts: &BTreeMap<BrokerId, Host>) -> BTreeSet<BrokerId> {
-        let running = hosts.values().filter_map(|host| host.running.as_ref());
-        let newest = running.max_by_key(|running| running.applied());
-        newest.map_or_else(|| self.first_voters(), |running| running.quorum().voters().clone())
+        newest(hosts).map_or_else(|| self.first_voters(), |running| running.quorum().voters().clone())
     }
 
     pub(super) fn first_voters(&self) -> BTreeSet<BrokerId> {
