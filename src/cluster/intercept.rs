@@ -3,6 +3,7 @@
 use super::{
     host::{Message, Question},
     post::ClientRequest,
+    trace::Fact,
 };
 use crate::{
     env::{Fault, Intercept, Rules, What},
@@ -113,6 +114,14 @@ pub struct Requests {
     topic: Option<String>,
 }
 
+impl Requests {
+    /// Whether one that arrives at this broker, and names these topics, is meant.
+    fn hold(&self, at: BrokerId, topics: impl FnOnce() -> BTreeSet<String>) -> bool {
+        self.broker.is_none_or(|broker| broker == at)
+            && self.topic.as_ref().is_none_or(|topic| topics().contains(topic))
+    }
+}
+
 /// What becomes of a request.
 #[derive(Debug, Clone)]
 pub enum Fate {
@@ -120,6 +129,18 @@ pub enum Fate {
     LoseRequest,
     LoseAnswer,
     Delay(Duration),
+}
+
+impl Fate {
+    /// What is told of it: of a request that arrives at a broker from another one, or from a client.
+    pub(super) fn fact(&self, broker: BrokerId, from: Option<BrokerId>, api: ApiKey) -> Fact {
+        match self {
+            Self::Fail(error) => Fact::RequestRefused { broker, from, api, error: error.to_string() },
+            Self::LoseRequest => Fact::RequestLost { broker, from, api },
+            Self::LoseAnswer => Fact::AnswerLost { broker, from, api },
+            Self::Delay(by) => Fact::RequestDelayed { broker, from, api, by: *by },
+        }
+    }
 }
 
 impl What for ApiKey {
@@ -232,9 +253,7 @@ pub(super) fn fate(
 ) -> Option<(ApiKey, Fate)> {
     let key = key_of(request);
     let matches = |what: ApiKey, which: &Requests| {
-        (what == key || what == ApiKey::Any)
-            && which.broker.is_none_or(|broker| broker == at)
-            && which.topic.as_ref().is_none_or(|topic| topics(request, &name).contains(topic))
+        (what == key || what == ApiKey::Any) && which.hold(at, || topics(request, &name))
     };
     rules.first(matches).map(|fate| (key, fate))
 }
@@ -269,11 +288,7 @@ pub(super) fn fate_of_message(
         }
         Question::Control(request) => topics_of(request, &name),
     };
-    let matches = |what: ApiKey, which: &Requests| {
-        what == key
-            && which.broker.is_none_or(|broker| broker == at)
-            && which.topic.as_ref().is_none_or(|topic| topics().contains(topic))
-    };
+    let matches = |what: ApiKey, which: &Requests| what == key && which.hold(at, topics);
     rules.first(matches).map(|fate| (key, fate))
 }
 

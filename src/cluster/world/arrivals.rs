@@ -6,7 +6,6 @@ use crate::{
         host::{Message, Running},
         intercept::{self, Fate},
         post::{ClientRequest, Event},
-        trace::Fact,
     },
     error::{Error, Result},
     types::BrokerId,
@@ -24,25 +23,14 @@ impl World {
         let Some((key, fate)) = intercept::fate_of_message(&self.rules, at, &message, name) else {
             return running.receive(from, message);
         };
+        self.log(fate.fact(at, Some(from), key));
         match fate {
             Fate::Fail(error) => {
-                self.log(Fact::RequestRefused {
-                    broker: at,
-                    from: Some(from),
-                    api: key,
-                    error: error.to_string(),
-                });
                 message.refusal(error).into_iter().for_each(|answer| self.post.send(at, from, &answer));
             }
-            Fate::LoseRequest => {
-                self.log(Fact::RequestLost { broker: at, from: Some(from), api: key });
-            }
-            Fate::LoseAnswer => {
-                self.log(Fact::AnswerLost { broker: at, from: Some(from), api: key });
-                return running.receive(from, message.without_answer());
-            }
+            Fate::LoseRequest => {}
+            Fate::LoseAnswer => return running.receive(from, message.without_answer()),
             Fate::Delay(by) => {
-                self.log(Fact::RequestDelayed { broker: at, from: Some(from), api: key, by });
                 self.post.push(self.now().plus(by), Event::LateMessage { from, to: at, message });
             }
         }
@@ -55,24 +43,13 @@ impl World {
         let Some((key, fate)) = intercept::fate(&self.rules, at, &request, name) else {
             return running.asked(request);
         };
+        self.log(fate.fact(at, None, key));
         let break_off = |request: ClientRequest, error| request.connection().fail(&self.post, at, error);
         match fate {
-            Fate::Fail(error) => {
-                self.log(Fact::RequestRefused { broker: at, from: None, api: key, error: error.to_string() });
-                break_off(request, error);
-            }
-            Fate::LoseRequest => {
-                self.log(Fact::RequestLost { broker: at, from: None, api: key });
-                break_off(request, Error::NetworkException);
-            }
-            Fate::LoseAnswer => {
-                self.log(Fact::AnswerLost { broker: at, from: None, api: key });
-                running.asked(request.without_answer(&self.post, at));
-            }
-            Fate::Delay(by) => {
-                self.log(Fact::RequestDelayed { broker: at, from: None, api: key, by });
-                self.post.push(self.now().plus(by), Event::Late { to: at, request });
-            }
+            Fate::Fail(error) => break_off(request, error),
+            Fate::LoseRequest => break_off(request, Error::NetworkException),
+            Fate::LoseAnswer => running.asked(request.without_answer(&self.post, at)),
+            Fate::Delay(by) => self.post.push(self.now().plus(by), Event::Late { to: at, request }),
         }
     }
 }
