@@ -4,7 +4,7 @@
 //! no threads: whoever moves the time does both. A cluster drives its brokers' timers itself; by the wall clock each has a thread that
 //! flushes, so that no broker waits for the disk of another.
 
-use super::{Node, partition::Partition};
+use super::{Node, Task, partition::Partition};
 use crate::{
     error::{Error, Result},
     log::Extent,
@@ -15,12 +15,15 @@ use crate::{
 use std::{
     path::PathBuf,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 /// Work for the disk.
 #[derive(Debug)]
 pub(super) enum Job {
     Flush(Weak<Partition>),
+    /// Note how far the logs are flushed.
+    NoteRecoveryPoints,
     /// Have pages ready for the appends that come next.
     RunAhead(Weak<Partition>),
     /// Look at all logs for what need not be kept.
@@ -36,6 +39,10 @@ pub(super) enum Job {
     /// Remove these directories with all that is in them.
     RemoveDirs(Vec<PathBuf>),
 }
+
+/// How long the recovery points that are noted may stay behind a flush: one file has those of all partitions, which are flushed one by
+/// one. (Kafka: `log.flush.offset.checkpoint.interval.ms`, a minute)
+const RECOVERY_POINTS_WITHIN: Duration = Duration::from_secs(1);
 
 /// How many jobs may wait for the worker: as many as there may be partitions with records to flush is plenty. A queue
 /// that is full holds the timers up, not the appends.
@@ -108,7 +115,7 @@ impl Node {
     /// Has a job done: by the worker, or here where there is none.
     pub(super) fn submit(&self, job: Job) {
         // A log that followers copy may be cut at any time: what rewrites or removes files is done where that is.
-        let here = self.replication.is_some() && !matches!(job, Job::Flush(_));
+        let here = self.replication.is_some() && !matches!(job, Job::Flush(_) | Job::NoteRecoveryPoints);
         let jobs = self.background.jobs.lock().clone().filter(|_| !here);
         let left = match jobs {
             Some(jobs) => jobs.send(job).err().map(|unsent| unsent.0),
@@ -133,6 +140,7 @@ impl Node {
         }
         match job {
             Job::Flush(partition) => partition.upgrade().into_iter().for_each(|there| self.flush(&there)),
+            Job::NoteRecoveryPoints => self.note_recovery_points(),
             Job::RunAhead(partition) => partition.upgrade().into_iter().for_each(|there| run_ahead(&there)),
             Job::Retention => self.check_retention(),
             Job::ExpireOffsets => self.check_offsets(),
@@ -157,11 +165,19 @@ impl Node {
 
     fn flush(&self, partition: &Partition) {
         partition.lock().flush_armed = false;
-        // A flush that fails poisons the partition: its next append or flush gives the error. A checkpoint that fails
-        // loses nothing: the next recovery starts earlier.
+        // A flush that fails poisons the partition: its next append or flush gives the error.
         if let Err(error) = partition.flush(Offset::new(i64::MAX), Extent::Everything) {
             self.note_failure(error);
-        } else if let Err(error) = self.write_recovery_points()
+        } else if !self.points_armed.swap(true, Ordering::AcqRel) {
+            self.timers.arm(self.clock.now().plus(RECOVERY_POINTS_WITHIN), Task::NoteRecoveryPoints);
+        }
+    }
+
+    fn note_recovery_points(&self) {
+        // What is flushed from here on may not be in them.
+        self.points_armed.store(false, Ordering::Release);
+        // One that fails loses nothing: the next recovery starts earlier.
+        if let Err(error) = self.write_recovery_points()
             && !matches!(error, Error::Closed)
         {
             trace::checkpoint_failed(&error);

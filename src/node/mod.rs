@@ -143,6 +143,8 @@ pub(crate) struct Node {
     skew: Arc<AtomicI64>,
     starts: Mutex<()>,
     checkpoint: Mutex<Written>,
+    /// Whether a timer is armed to note the recovery points.
+    points_armed: AtomicBool,
     cleaner: Mutex<Cleaner>,
     cleaner_timer: CleanerTimer,
     parked: Parked,
@@ -179,6 +181,8 @@ enum Task {
     Replicas(Weak<Partition>),
     /// A partition's records have waited for their flush for as long as they may.
     Flush(Weak<Partition>),
+    /// How far the logs are flushed is to be noted.
+    NoteRecoveryPoints,
     /// Something may be due in a group.
     Group(String),
     /// What a group has written is on all replicas in sync, or will not be.
@@ -258,6 +262,7 @@ impl Node {
                 }
             }
             Task::Flush(partition) => self.submit(Job::Flush(partition)),
+            Task::NoteRecoveryPoints => self.submit(Job::NoteRecoveryPoints),
             Task::Group(id) => self.tick_group(&id),
             Task::GroupWritten(written) => self.group_written(written),
             Task::ExpireOffsets => self.submit(Job::ExpireOffsets),

@@ -77,6 +77,7 @@ impl Node {
             topics: RwLock::new(topics),
             starts: Mutex::new(()),
             checkpoint: Mutex::new(Written::default()),
+            points_armed: AtomicBool::new(false),
             cleaner: Mutex::new(Cleaner::default()),
             cleaner_timer: CleanerTimer::default(),
             parked: Parked::default(),
