@@ -87,6 +87,24 @@ bugs! {
     RemoveReplicasEarly,
     /// A new controller does not know that partitions are on their way.
     ForgetReassignments,
+    /// What is taken back of a move stays with those that it added.
+    KeepAdded,
+    /// The first replica leads whether it is in sync or not.
+    PreferOutOfSync,
+    /// Partitions that are spread prefer whoever they did.
+    PreferUnevenly,
+    /// What is on its way is copied as fast as it can be.
+    IgnoreThrottle,
+    /// A broker that is gone is forgotten although it has partitions.
+    ForgetWhoHasPartitions,
+    /// A broker that leaves takes its vote with it.
+    TakeVoteAway,
+    /// A new broker gets the id of one that was taken out.
+    ReuseIds,
+    /// A group does not divide anew where its topic has got partitions.
+    MissNewPartitions,
+    /// Who is in sync is judged by the broker's calendar.
+    JudgeByCalendar,
     /// A broker does what the controller said before it was registered.
     ActBeforeRegistered,
     /// A broker answers clients before it knows which topics there are.

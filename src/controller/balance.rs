@@ -1,7 +1,10 @@
 //! How partitions could be spread evenly over brokers: pure, a proposal.
 
 use super::Image;
-use crate::types::{BrokerId, TopicId};
+use crate::{
+    bugs::{self, Bug},
+    types::{BrokerId, TopicId},
+};
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -23,7 +26,9 @@ pub(crate) fn spread(image: &Image, without: &BTreeSet<BrokerId>) -> Option<Vec<
     let mut plan = Plan { brokers, before: before.clone(), replicas: before.clone() };
     plan.leave(without)?;
     plan.even_out_replicas();
-    plan.even_out_leaders();
+    if !bugs::is(Bug::PreferUnevenly) {
+        plan.even_out_leaders();
+    }
     Some(plan.replicas.into_iter().filter(|(key, replicas)| before.get(key) != Some(replicas)).collect())
 }
 

@@ -138,7 +138,8 @@ impl Change<'_> {
 
     fn elect(&self, with: &PartitionState) -> Leader {
         let is_active = |broker: &BrokerId| (self.is_active)(*broker);
-        let may_lead = |broker: &BrokerId| with.isr.contains(broker) && is_active(broker);
+        let any_may = bugs::is(Bug::PreferOutOfSync) && self.election == Election::Preferred;
+        let may_lead = |broker: &BrokerId| (with.isr.contains(broker) || any_may) && is_active(broker);
         let preferred = with.replicas.first().filter(|_| self.election == Election::Preferred);
         let in_order = preferred.into_iter().chain(&self.before.leader).chain(&with.replicas);
         if let Some(leader) = in_order.copied().find(may_lead) {

@@ -1,7 +1,10 @@
 //! What is known of topics, as a list of typed records: the embedded broker keeps it in one file, and a controller's
 //! log can carry the same records.
 
-use crate::types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, TopicId};
+use crate::{
+    bugs::{self, Bug},
+    types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, TopicId},
+};
 use std::collections::BTreeSet;
 
 /// One thing that is known.
@@ -77,7 +80,8 @@ impl PartitionState {
 
     /// The replicas as they were before.
     pub(crate) fn origin(&self) -> Vec<BrokerId> {
-        self.replicas.iter().copied().filter(|broker| !self.adding.contains(broker)).collect()
+        let was_there = |broker: &BrokerId| !self.adding.contains(broker) || bugs::is(Bug::KeepAdded);
+        self.replicas.iter().copied().filter(was_there).collect()
     }
 
     /// Whether somebody leads from now on who did not have, for all that is known, everything that was acknowledged.

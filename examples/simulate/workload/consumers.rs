@@ -66,6 +66,7 @@ impl Run {
 
     /// What one poll gave; errors pass.
     fn poll(&mut self, at: usize) -> usize {
+        self.follow_growth(at);
         let reader = &mut self.readers[at];
         let Ok(records) = reader.consumer.poll(POLL) else { return 0 };
         for (partition, records) in by_partition(&self.partitions, &records) {
@@ -78,9 +79,26 @@ impl Run {
         records.len()
     }
 
-    fn go_back(&mut self, at: usize) {
-        let partition = self.random.of(&self.partitions);
+    /// Has a reader read the partitions that have come, too, if it can know of them yet.
+    fn follow_growth(&mut self, at: usize) {
         let reader = &mut self.readers[at];
+        if reader.next.len() == self.partitions.len()
+            || reader.consumer.assign(self.partitions.clone()).is_err()
+        {
+            return;
+        }
+        for partition in &self.partitions {
+            if !reader.next.contains_key(partition) {
+                let _ = reader.next.insert(*partition, 0);
+                self.history.moved((reader.id, 0), *partition, Some(0));
+            }
+        }
+    }
+
+    fn go_back(&mut self, at: usize) {
+        let reader = &mut self.readers[at];
+        let known: Vec<Partition> = reader.next.keys().copied().collect();
+        let partition = self.random.of(&known);
         let to = self.random.below(1 + reader.next[&partition] as u64) as i64;
         if reader.consumer.seek(partition, OffsetSpec::At(to)).is_ok() {
             self.history.moved((reader.id, 0), partition, Some(to));

@@ -27,6 +27,7 @@ enum Kind {
     Move,
     TakeBack,
     ElectPreferred,
+    GrowTopic,
     SkewClock,
     Recover,
 }
@@ -53,6 +54,7 @@ const KINDS: &[(u64, Kind)] = &[
     (2, Kind::Move),
     (1, Kind::TakeBack),
     (1, Kind::ElectPreferred),
+    (1, Kind::GrowTopic),
     (1, Kind::SkewClock),
     (3, Kind::Recover),
 ];
@@ -165,6 +167,7 @@ impl Run {
             Kind::Move => self.move_a_partition(),
             Kind::TakeBack => self.take_back(),
             Kind::ElectPreferred => self.elect_preferred(),
+            Kind::GrowTopic => self.grow_topic(),
             Kind::SkewClock => {
                 let ahead = self.random.below(7_200_000) as i64 - 3_600_000;
                 self.cluster.set_clock_skew(broker, ahead)

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 const MOST_BROKERS: usize = 6;
 
+const MOST_PARTITIONS: i32 = 4;
+
 /// How long somebody waits for a broker to go.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -32,6 +34,20 @@ impl Run {
         }
         let (topic, number) = self.random.of(&self.partitions);
         TopicPartition::from((topic, number))
+    }
+
+    /// A topic gets another partition, which all produce to and read from then on.
+    pub(super) fn grow_topic(&mut self) -> Result<()> {
+        let topic = "orders";
+        let count = self.partitions.iter().filter(|(name, _)| *name == topic).count() as i32;
+        if count < MOST_PARTITIONS {
+            drop(self.cluster.admin().create_partitions(topic, count + 1));
+            // Whatever was answered, now or another time.
+            if self.cluster.replicas(topic, count).is_ok() {
+                self.partitions.push((topic, count));
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn move_a_partition(&mut self) -> Result<()> {

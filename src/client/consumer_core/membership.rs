@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     assign::{MemberAssignment, MemberSubscription, PROTOCOL_TYPE, RebalanceProtocol},
+    bugs::{self, Bug},
     error::{Error, Result},
     rpc::{
         JoinGroupRequest, JoinGroupResponse, Joined, MemberIdentity, MetadataResponse, SyncGroupRequest,
@@ -462,7 +463,7 @@ impl ConsumerCore {
         self.take_assigned();
         // A partition of a topic that is gone stays assigned until the group has divided anew.
         if let Some(membership) = &mut self.membership {
-            membership.rejoin |= stale || others_match;
+            membership.rejoin |= stale && !bugs::is(Bug::MissNewPartitions) || others_match;
         }
         // What is unknown by now is not there.
         self.relist = false;

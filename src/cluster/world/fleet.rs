@@ -2,6 +2,7 @@
 
 use super::{Host, MAX_BROKERS, World, newest};
 use crate::{
+    bugs::{self, Bug},
     cluster::{machine::Machine, marks::Mark, trace::Fact},
     error::{Error, Result},
     sync::Ordering,
@@ -35,7 +36,10 @@ impl World {
             return Err(Error::IllegalState(format!("a cluster has at most {MAX_BROKERS} brokers")));
         }
         // None is given twice: what is still said of one that is gone is not of another.
-        let id = self.last_id.fetch_add(1, Ordering::AcqRel) + 1;
+        let mut id = self.last_id.fetch_add(1, Ordering::AcqRel) + 1;
+        if bugs::is(Bug::ReuseIds) {
+            id = self.hosts.lock().keys().next_back().map_or(1, |last| i64::from(last.get()) + 1);
+        }
         let id =
             BrokerId::from(i32::try_from(id).map_err(|_| Error::IllegalState("no id is left".to_owned()))?);
         self.add_host(id, self.site.add(id)?);
