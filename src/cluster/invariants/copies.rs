@@ -54,7 +54,17 @@ pub(super) struct Copy {
     /// In order, without gaps between them but where a cleaner was.
     pub(super) batches: Vec<Stamp>,
     /// Whether it may lack what it had: its machine's power went, or it was removed since the partition was to be elsewhere.
-    pub(super) has_lost: bool,
+    loss: Loss,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Loss {
+    #[default]
+    None,
+    /// Who was told before that it is in sync may count on what it had.
+    Fresh,
+    /// Who finds it in sync from now on has looked at what it has.
+    Known,
 }
 
 /// What has become of a copy.
@@ -73,11 +83,29 @@ pub(super) struct Change {
 impl Copy {
     /// There is none any more. A leader that has not heard of that may count on what it had.
     pub(super) fn removed() -> Self {
-        Self { has_lost: true, ..Self::default() }
+        Self { loss: Loss::Known, ..Self::default() }
     }
 
     pub(super) fn lose(&mut self) {
-        self.has_lost = true;
+        self.loss = Loss::Fresh;
+    }
+
+    pub(super) fn has_lost(&self) -> bool {
+        self.loss != Loss::None
+    }
+
+    /// Its broker has registered.
+    pub(super) fn registered(&mut self) {
+        if self.loss == Loss::Fresh {
+            self.loss = Loss::Known;
+        }
+    }
+
+    /// Its leader has found it in sync again.
+    pub(super) fn joined(&mut self) {
+        if self.loss == Loss::Known {
+            self.loss = Loss::None;
+        }
     }
 
     /// Whether nothing has changed.

@@ -21,11 +21,9 @@ impl Disks {
         self.0.entry(id).and_modify(|registered| *registered = true);
     }
 
-    pub(super) fn changed(&mut self, before: &PartitionState, after: &PartitionState) {
-        // A leader takes in who has caught up; who is elected need not have: it may have lost power, and not have said so yet.
-        let same_leader = after.leader_epoch == before.leader_epoch;
-        let is_back = |id: &BrokerId| same_leader && after.isr.contains(id) && !before.isr.contains(id);
-        self.0.retain(|id, registered| !(*registered && is_back(id)));
+    /// A leader has found them in sync.
+    pub(super) fn joined(&mut self, joined: &[BrokerId]) {
+        self.0.retain(|id, registered| !(*registered && joined.contains(id)));
     }
 
     /// An unclean election: nobody else is left, and enough disks are lost, or somebody has asked for it.

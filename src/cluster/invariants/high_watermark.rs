@@ -30,7 +30,7 @@ pub(super) fn check_members(
     let Some(leading) = copies.get(&leader).filter(|copy| copy.view.leads) else { return Ok(()) };
     let reached = leading.view.high_watermark;
     let members = leading.view.isr.iter().filter_map(|id| Some((id, copies.get(id)?)));
-    for (id, member) in members.filter(|(_, member)| !member.has_lost) {
+    for (id, member) in members.filter(|(_, member)| !member.has_lost()) {
         let end = member.view.end;
         if end < reached {
             let what = format_args!(
@@ -41,4 +41,52 @@ pub(super) fn check_members(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cluster::invariants::copies::View,
+        types::{LeaderEpoch, Offset},
+    };
+
+    /// Broker 1 leads with 2 in sync, and lets read up to 5; 2 ends where it is told.
+    fn copies(end: i64) -> BTreeMap<BrokerId, Copy> {
+        let isr = [1.into(), 2.into()].into();
+        let at = |offset: i64| (Offset::new(offset), Offset::new(offset));
+        let copy = |leads: bool, (high_watermark, end): (Offset, Offset)| {
+            let mut copy = Copy::default();
+            let isr = if leads { std::collections::BTreeSet::clone(&isr) } else { Default::default() };
+            copy.view = View { leads, epoch: LeaderEpoch(1), isr, high_watermark, start: Offset::ZERO, end };
+            copy
+        };
+        [(1.into(), copy(true, at(5))), (2.into(), copy(false, at(end)))].into()
+    }
+
+    fn holds(copies: &BTreeMap<BrokerId, Copy>) -> bool {
+        check_members(copies, 1.into(), &|| "t-0".to_owned()).is_ok()
+    }
+
+    #[test]
+    fn who_is_in_sync_has_what_may_be_read() {
+        assert!(holds(&copies(5)));
+        assert!(!holds(&copies(4)));
+    }
+
+    #[test]
+    fn who_has_lost_its_disk_need_not_until_it_is_found_in_sync_again() {
+        let mut copies = copies(4);
+        let change = |copies: &mut BTreeMap<BrokerId, Copy>, change: fn(&mut Copy)| {
+            copies.get_mut(&2.into()).into_iter().for_each(change);
+        };
+        change(&mut copies, Copy::lose);
+        assert!(holds(&copies));
+        change(&mut copies, Copy::joined);
+        assert!(holds(&copies), "that was decided before");
+        change(&mut copies, Copy::registered);
+        assert!(holds(&copies));
+        change(&mut copies, Copy::joined);
+        assert!(!holds(&copies));
+    }
 }
