@@ -1,14 +1,19 @@
 //! A group whose members come, go, fall silent and commit. Whoever takes a partition over goes on where the group has committed: at the
-//! last commit that was acknowledged, or at a later one of which nobody knows what became. In the end it has been given everything.
+//! last commit that was acknowledged, or at a later one of which nobody knows what became. As long as nothing is assigned to a member it
+//! reads on without a gap. In the end the group has been given everything.
 
 use super::{
     Run,
     consumers::by_partition,
     history::{History, Partition},
 };
-use brooklet::{Consumer, ConsumerConfig, Records, Result};
+use brooklet::{
+    Consumer, ConsumerConfig, CooperativeStickyAssignor, RebalanceConsumer, RebalanceListener, Records, Result,
+    TopicPartition,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -34,6 +39,30 @@ struct Member {
     consumer: Consumer,
     /// What comes next in a partition, and in which stretch it is read.
     next: BTreeMap<Partition, (i64, u32)>,
+    /// What it was given since, of which it has not read yet: there it may go on elsewhere.
+    assigned: Assigned,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Assigned(Arc<Mutex<BTreeSet<TopicPartition>>>);
+
+impl Assigned {
+    fn take(&self, (topic, number): Partition) -> bool {
+        let mut assigned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        assigned.remove(&TopicPartition::new(topic, number))
+    }
+}
+
+impl RebalanceListener for Assigned {
+    fn assigned(&mut self, _: &mut RebalanceConsumer<'_>, partitions: &[TopicPartition]) -> Result<()> {
+        let mut assigned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        assigned.extend(partitions.iter().cloned());
+        Ok(())
+    }
+
+    fn revoked(&mut self, _: &mut RebalanceConsumer<'_>, _: &[TopicPartition]) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl Run {
@@ -55,10 +84,13 @@ impl Run {
     fn come(&mut self) {
         let config = ConsumerConfig::new(NAME).session_timeout(Duration::from_secs(6));
         let config = config.heartbeat_interval(Duration::from_secs(1));
-        let topics = ["orders", "payments"];
+        // In some runs members keep what does not move.
+        let config = if self.seed % 3 == 0 { config.assignor(CooperativeStickyAssignor) } else { config };
+        let assigned = Assigned::default();
+        let consumer = self.cluster.consumer(config).on_rebalance(assigned.clone());
         // Nobody may be there who keeps the group.
-        if let Ok(consumer) = self.cluster.consumer(config).subscribe(topics) {
-            self.group.members.push(Member { consumer, next: BTreeMap::new() });
+        if let Ok(consumer) = consumer.subscribe(["orders", "payments"]) {
+            self.group.members.push(Member { consumer, next: BTreeMap::new(), assigned });
         }
     }
 
@@ -88,10 +120,15 @@ impl Run {
         records.len()
     }
 
-    /// A member was given records: those that come next, or those at which the group goes on.
+    /// A member was given records: those that come next, or, of what it has been assigned, those at which the group goes on.
     fn take(&mut self, at: usize, partition: Partition, records: &[(i64, u64)]) {
         let (Some((first, _)), Some((last, _))) = (records.first(), records.last()) else { return };
-        let known = self.group.members[at].next.get(&partition).copied().filter(|(next, _)| next == first);
+        let member = &self.group.members[at];
+        let anew = member.assigned.take(partition);
+        // What an unclean election has taken back is not there any more.
+        let may_jump = anew || self.careless;
+        let known = member.next.get(&partition).copied();
+        let known = known.filter(|(next, _)| next == first || !may_jump);
         let stretch = known.map_or_else(|| self.begin_stretch(partition, *first), |(_, stretch)| stretch);
         self.group.members[at].next.insert(partition, (last + 1, stretch));
         self.history.polled((READER, stretch), partition, records);
@@ -156,7 +193,7 @@ impl Run {
     }
 
     fn assignments(&self) -> Vec<Vec<Partition>> {
-        let known = |of: &brooklet::TopicPartition| {
+        let known = |of: &TopicPartition| {
             self.partitions.iter().find(|(topic, n)| (*topic, *n) == (of.topic(), of.partition())).copied()
         };
         let of_member = |member: &Member| member.consumer.assignment().iter().filter_map(known).collect();
