@@ -224,7 +224,6 @@ impl Cluster {
     /// ```
     pub fn lose_messages(&self, per_mille: u16) {
         self.inner.world.post.network(|network| network.set_loss(u64::from(per_mille)));
-        self.hit(Mark::MessagesDisturbed);
         self.inner.world.log(Fact::Loss(per_mille));
     }
 
@@ -239,23 +238,38 @@ impl Cluster {
     /// ```
     pub fn duplicate_messages(&self, per_mille: u16) {
         self.inner.world.post.network(|network| network.set_duplicates(u64::from(per_mille)));
-        self.hit(Mark::MessagesDisturbed);
         self.inner.world.log(Fact::Duplicates(per_mille));
     }
 
-    /// Lets messages between brokers overtake each other, until the network [heals](Self::heal).
+    /// Lets messages between brokers overtake the one before them at random, `per_mille` of a thousand, until the network
+    /// [heals](Self::heal). How often one does depends on how long [messages take](Self::set_latency).
     ///
     /// ```
     /// # use brooklet::*;
     /// # fn main() -> Result<()> {
     /// let cluster = Cluster::builder().brokers(3).start()?;
-    /// cluster.reorder_messages();
+    /// cluster.reorder_messages(1000); // any may
     /// # Ok(()) }
     /// ```
-    pub fn reorder_messages(&self) {
-        self.inner.world.post.network(|network| network.set_reorders(true));
-        self.hit(Mark::MessagesDisturbed);
-        self.inner.world.log(Fact::Reordered);
+    pub fn reorder_messages(&self, per_mille: u16) {
+        self.inner.world.post.network(|network| network.set_reorders(u64::from(per_mille)));
+        self.inner.world.log(Fact::Reordered(per_mille));
+    }
+
+    /// Holds messages between brokers up at random, `per_mille` of a thousand, each for so long beyond what it
+    /// [takes](Self::set_latency), until the network [heals](Self::heal). Those behind it go on.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().brokers(3).start()?;
+    /// cluster.delay_messages(50, Duration::from_secs(1));
+    /// # Ok(()) }
+    /// ```
+    pub fn delay_messages(&self, per_mille: u16, by: Duration) {
+        self.inner.world.post.network(|network| network.set_delays(u64::from(per_mille), by));
+        self.inner.world.log(Fact::Delays { per_mille, by });
     }
 
     /// How long a message takes, at least and at most. At first 0.2 to 0.8 ms.
@@ -273,7 +287,7 @@ impl Cluster {
         self.inner.world.log(Fact::Latency { least, most });
     }
 
-    /// Has the network work again: nothing is cut off, lost, doubled, overtaken or [intercepted](Self::intercept). Latencies stay;
+    /// Has the network work again: nothing is cut off, lost, doubled, overtaken, held up or [intercepted](Self::intercept). Latencies stay;
     /// so do brokers that do not run.
     ///
     /// # Errors

@@ -23,8 +23,10 @@ pub enum Mark {
     BrokerFenced,
     /// A copy was cut where its leader's log parts from it. Only with [`check_invariants`](crate::ClusterBuilder::check_invariants).
     Truncated,
-    /// A produce waited for those in sync until its time was over, or its leader had gone.
+    /// A produce waited for those in sync until its time was over.
     ProduceTimedOut,
+    /// Its leader went while a produce waited for those in sync.
+    ProduceInterrupted,
     /// A produce was refused because too few are in sync.
     ProduceRefused,
     /// Those in sync became too few while a produce waited.
@@ -37,6 +39,10 @@ pub enum Mark {
     PartitionMoved,
     /// A partition was to come to other brokers, and does not.
     MoveTakenBack,
+    /// A topic got partitions.
+    PartitionsAdded,
+    /// The preferred leader leads again, in place of one that could have gone on.
+    PreferredElected,
     /// A broker was added.
     BrokerAdded,
     /// A broker was taken out for good.
@@ -65,6 +71,14 @@ pub enum Mark {
     Isolated,
     /// A link between brokers was cut.
     LinkBlocked,
-    /// Messages were lost, doubled or overtook each other.
-    MessagesDisturbed,
+    /// A message between brokers was lost by rate.
+    MessageLost,
+    /// One came twice.
+    MessageDoubled,
+    /// One overtook another.
+    MessageOvertaken,
+    /// One was held up, and others were not.
+    MessageDelayed,
+    /// A broker's calendar went another way.
+    ClockSkewed,
 }

@@ -338,7 +338,9 @@ impl Cluster {
     /// What this run has come upon, and how often.
     #[doc(hidden)]
     pub fn marks(&self) -> BTreeMap<Mark, u64> {
-        self.inner.world.trace.marks()
+        let mut marks = self.inner.world.trace.marks();
+        marks.extend(self.inner.world.post.network(|network| network.marks().clone()));
+        marks
     }
 
     /// Ends all brokers in order, for good: whatever is asked of them from now on gives [`Error::Closed`].

@@ -430,13 +430,15 @@ impl Running {
         let (trace, witness) = (Arc::clone(&self.trace), self.witness.clone());
         let partition = (request.partition.topic_id, request.partition.partition);
         let by_all = request.acks == Acks::All;
+        let (post, late) = (Arc::clone(&self.post), self.post.clock().now().plus(request.timeout));
         move |answer| match answer {
             Ok(response) => {
                 if let Some(witness) = witness.filter(|_| by_all) {
                     witness.note(Answered::Produced { partition, base: response.base_offset });
                 }
             }
-            Err(Error::RequestTimedOut) => trace.hit(Mark::ProduceTimedOut),
+            Err(Error::RequestTimedOut) if post.clock().now() >= late => trace.hit(Mark::ProduceTimedOut),
+            Err(Error::RequestTimedOut) => trace.hit(Mark::ProduceInterrupted),
             Err(Error::NotEnoughReplicas { .. }) => trace.hit(Mark::ProduceRefused),
             Err(Error::NotEnoughReplicasAfterAppend) => trace.hit(Mark::NotEnoughAfterAppend),
             Err(_) => {}

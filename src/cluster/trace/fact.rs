@@ -100,7 +100,11 @@ pub(in crate::cluster) enum Fact {
     /// Of messages between brokers, per mille.
     Loss(u16),
     Duplicates(u16),
-    Reordered,
+    Reordered(u16),
+    Delays {
+        per_mille: u16,
+        by: Duration,
+    },
     Latency {
         least: Duration,
         most: Duration,
@@ -180,7 +184,8 @@ impl Display for Fact {
             Self::Isolated(id) => write!(f, "broker {id} is isolated"),
             Self::Loss(per_mille) => write!(f, "{per_mille} of 1000 messages are lost"),
             Self::Duplicates(per_mille) => write!(f, "{per_mille} of 1000 messages come twice"),
-            Self::Reordered => f.write_str("messages overtake each other"),
+            Self::Reordered(per_mille) => write!(f, "{per_mille} of 1000 messages may overtake others"),
+            Self::Delays { per_mille, by } => write!(f, "{per_mille} of 1000 messages are {by:?} late"),
             Self::Latency { least, most } => write!(f, "messages take {least:?} to {most:?}"),
             Self::Healed => f.write_str("the network works again"),
             Self::Note(what) => f.write_str(what),
@@ -249,7 +254,8 @@ impl Fact {
             Self::Isolated(_) => "isolated",
             Self::Loss(_) => "loss",
             Self::Duplicates(_) => "duplicates",
-            Self::Reordered => "reordered",
+            Self::Reordered(_) => "reordered",
+            Self::Delays { .. } => "delays",
             Self::Latency { .. } => "latency",
             Self::Healed => "healed",
             Self::Note(_) => "note",
@@ -301,9 +307,12 @@ impl Fact {
             Self::ClockSkew { broker, millis } => object.number("broker", broker).number("millis", millis),
             Self::Split { one, other } => object.numbers("one", one).numbers("other", other),
             Self::Blocked { from, to } => object.number("from", from).number("to", to),
-            Self::Loss(per_mille) | Self::Duplicates(per_mille) => object.number("per_mille", per_mille),
+            Self::Loss(per_mille) | Self::Duplicates(per_mille) | Self::Reordered(per_mille) => {
+                object.number("per_mille", per_mille)
+            }
+            Self::Delays { per_mille, by } => object.number("per_mille", per_mille).seconds("by", *by),
             Self::Latency { least, most } => object.seconds("least", *least).seconds("most", *most),
-            Self::Reordered | Self::Healed | Self::Note(_) => &mut object,
+            Self::Healed | Self::Note(_) => &mut object,
             Self::Broken { invariant, what } => object.text("invariant", invariant).text("what", what),
             Self::Failed(what) => object.text("what", what),
         };

@@ -29,7 +29,7 @@ impl ClusterTrace {
     /// | `clock_skew` | a broker's clock is ahead | `broker`, `millis` |
     /// | `throttle` | partitions move at another rate | `bytes_per_second` (or null: as fast as they can) |
     /// | `split`, `blocked` | the network does not let pass | `one` and `other`, lists; `from` and `to` |
-    /// | `loss`, `duplicates`, `reordered`, `latency`, `healed` | the network is otherwise from now on | `per_mille`; `least` and `most` |
+    /// | `loss`, `duplicates`, `reordered`, `delays`, `latency`, `healed` | the network is otherwise from now on | `per_mille`, `by`; `least` and `most` |
     /// | `note` | see [`Cluster::note`](crate::Cluster::note) | |
     /// | `broken` | an [invariant](crate::ClusterBuilder::check_invariants) does not hold | `invariant`, `what` |
     /// | `failed` | see [`Cluster::note_failure`](crate::Cluster::note_failure) | `what` |

@@ -14,6 +14,10 @@ pub(super) fn hits(record: &MetadataRecord, image: &Image) -> Vec<Mark> {
     let (topic, partition, after) = match record {
         MetadataRecord::Partition { topic, partition, state } => (*topic, *partition, state),
         MetadataRecord::BrokerChange { fenced: true, .. } => return vec![Mark::BrokerFenced],
+        MetadataRecord::Topic { id, partitions, .. } => {
+            let had = image.topic_by_id(*id).map_or(*partitions, |topic| topic.partitions.len() as i32);
+            return if had < *partitions { vec![Mark::PartitionsAdded] } else { Vec::new() };
+        }
         _ => return Vec::new(),
     };
     let Some(before) = image.partition(topic, partition) else { return Vec::new() };
@@ -22,6 +26,8 @@ pub(super) fn hits(record: &MetadataRecord, image: &Image) -> Vec<Mark> {
     let moved = after.leader_epoch != before.leader_epoch;
     let elected = after.leader.filter(|_| moved);
     hit(Mark::LeaderElected, elected.is_some());
+    let could_go_on = before.leader.is_some_and(|id| after.isr.contains(&id) && image.is_active(id));
+    hit(Mark::PreferredElected, could_go_on && elected.is_some() && elected == after.replicas.first().copied());
     let keeps_groups = image.topic_by_id(topic).is_some_and(|topic| &*topic.name == OFFSETS_TOPIC);
     hit(Mark::CoordinatorElected, keeps_groups && elected.is_some());
     hit(

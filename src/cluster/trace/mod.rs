@@ -2,6 +2,7 @@
 //! watermarks and clients' requests, for who looks at the run as [JSON lines](ClusterTrace::to_json_lines) or as
 //! [a page](ClusterTrace::to_html).
 
+mod digest;
 mod fact;
 mod json;
 mod kept;
@@ -10,6 +11,7 @@ mod metadata;
 mod notes;
 mod page;
 mod request;
+mod text;
 
 pub(super) use fact::Fact;
 pub(super) use request::{Answered, Asked};
@@ -21,20 +23,16 @@ use crate::{
     sync::Mutex,
     types::{BrokerId, Instant, Offset, TopicId},
 };
+use digest::Digest;
 use kept::Kept;
 use request::{Outcome, Request};
-use std::{
-    collections::BTreeMap,
-    fmt::{self, Display},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, hash::Hasher, sync::Arc};
 
 /// What a cluster has done, in order. Shown line by line, each with the time since the start.
 ///
 /// The lines are what a person reads. Beside them it holds how high watermarks moved, and clients' requests with what became of them:
-/// [`to_json_lines`](Self::to_json_lines) has all of it for programs, and [`to_html`](Self::to_html) draws it. Of each of the three the
-/// last 100,000 are there at least.
+/// `{trace:#}` shows these among the lines, [`to_json_lines`](Self::to_json_lines) has all of it for programs, and
+/// [`to_html`](Self::to_html) draws it. Of each of the three the last 100,000 are there at least.
 ///
 /// Two runs of one seed, with the same calls, have the same one.
 ///
@@ -45,6 +43,12 @@ use std::{
 /// let trace = cluster.trace();
 /// println!("{trace}");
 /// assert!(trace.lines().iter().any(|line| line.contains("is the controller")));
+///
+/// cluster.create_topic("orders", TopicConfig::new())?;
+/// cluster.produce(Record::to("orders").value("3 apples"))?;
+/// let whole = format!("{:#}", cluster.trace());
+/// assert!(whole.contains("orders-0: broker 1 lets read up to 1"));
+/// assert!(whole.contains("a client asks broker 1: Produce of 1 records to orders-0"));
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +71,8 @@ impl ClusterTrace {
         self.told.lines.items()
     }
 
-    /// A number that differs, all but surely, where the lines do.
+    /// A number that differs, all but surely, where what happened does: the lines, high watermarks, clients' requests, and what became of
+    /// them.
     ///
     /// ```
     /// # use brooklet::*;
@@ -78,16 +83,7 @@ impl ClusterTrace {
     /// # Ok(()) }
     /// ```
     pub fn hash(&self) -> u64 {
-        let bytes = self.lines().iter().flat_map(|line| line.bytes().chain([b'\n']));
-        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        })
-    }
-}
-
-impl Display for ClusterTrace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.lines().iter().try_for_each(|line| writeln!(f, "{line}"))
+        self.told.digest.finish()
     }
 }
 
@@ -95,6 +91,8 @@ impl Display for ClusterTrace {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Told {
     seed: u64,
+    /// Of all that ever was told.
+    digest: Digest,
     /// As they are shown, one for each fact.
     lines: Kept<String>,
     facts: Kept<(Instant, Fact)>,
@@ -142,10 +140,10 @@ impl Trace {
     }
 
     pub(super) fn add(&self, now: Instant, fact: Fact) {
-        let since: Duration = now.since(Instant::default());
-        let line = format!("{:>12.6} {fact}", since.as_secs_f64());
+        let line = text::line(now, &fact);
         let mut state = self.state.lock();
         let told = state.told();
+        told.digest.take(0, &line);
         told.lines.push(line);
         told.facts.push((now, fact));
     }
@@ -157,18 +155,26 @@ impl Trace {
         leader: BrokerId,
         (partition, offset): ((TopicId, i32), Offset),
     ) {
-        let raised = Watermark { at: now, leader, partition, offset };
-        self.state.lock().told().watermarks.push(raised);
+        let mut state = self.state.lock();
+        let told = state.told();
+        told.digest.take(1, (now, leader, partition, offset));
+        told.watermarks.push(Watermark { at: now, leader, partition, offset });
     }
 
     /// A client sends a request to a broker. By the number it is told later what became of it.
     pub(super) fn asked(&self, now: Instant, to: BrokerId, asked: Asked) -> u64 {
-        self.state.lock().told().requests.push(Request::new(now, to, asked))
+        let mut state = self.state.lock();
+        let told = state.told();
+        told.digest.take(2, (now, to, &asked));
+        told.requests.push(Request::new(now, to, asked))
     }
 
     /// An answer has arrived at the client.
     pub(super) fn answered(&self, now: Instant, number: u64, outcome: Outcome) {
-        if let Some(request) = self.state.lock().told().requests.get_mut(number) {
+        let mut state = self.state.lock();
+        let told = state.told();
+        told.digest.take(3, (now, number, &outcome));
+        if let Some(request) = told.requests.get_mut(number) {
             request.answered = Some((now, outcome));
         }
     }

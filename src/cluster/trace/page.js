@@ -13,7 +13,7 @@ const color = id => PALETTE[id - 1] || `hsl(${(id * 137.5) % 360} 45% 52%)`;
 // What a fault is called on the axis; what makes up for one; and what others say.
 const FAULTS = {
   killed: 'K', power_lost: 'P', stopped: 'S', paused: 'H', ended: 'E', isolated: 'I', split: 'N', blocked: 'N', loss: 'M', duplicates: 'M',
-  reordered: 'M', latency: 'L', shuts_down: 'D', gone: 'G', clock_skew: 'C', throttle: 'T', request_refused: 'R', request_lost: 'R', answer_lost: 'R', request_delayed: 'R',
+  reordered: 'M', delays: 'M', latency: 'L', shuts_down: 'D', gone: 'G', clock_skew: 'C', throttle: 'T', request_refused: 'R', request_lost: 'R', answer_lost: 'R', request_delayed: 'R',
 };
 const RELIEFS = {started: '+', went_on: '+', healed: '+'};
 const FAILURES = ['broken', 'failed'];
@@ -80,7 +80,7 @@ for (const kind of ['killed', 'power_lost', 'stopped', 'gone', 'ended']) {
     close(broker(e.broker).reigns, e.at);
   };
 }
-for (const kind of ['loss', 'duplicates', 'reordered']) {
+for (const kind of ['loss', 'duplicates', 'reordered', 'delays']) {
   gather[kind] = e => {
     if (disturbed.length && last(disturbed).to === undefined) last(disturbed).text += `\n${e.text}`;
     else disturbed.push({at: e.at, text: e.text});

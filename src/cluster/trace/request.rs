@@ -11,20 +11,20 @@ use crate::{
     rpc::{self, FetchResponse, PartitionRef, ProduceResponse, Response},
     types::{BrokerId, Instant, Offset, TopicId},
 };
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// Of more partitions than these only the number is told.
 const MOST_PARTITIONS: usize = 16;
 
 /// What a client wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::cluster) struct Asked {
     api: ApiKey,
     about: About,
 }
 
 /// What a request is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum About {
     Nothing,
     /// Records to append; `None`: they are not readable.
@@ -39,7 +39,7 @@ enum About {
 }
 
 /// What became of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::cluster) enum Outcome {
     Done,
     /// Records are there from this offset on.
@@ -47,6 +47,17 @@ pub(in crate::cluster) enum Outcome {
     /// So many bytes of records came.
     Fetched(usize),
     Failed(String),
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => f.write_str("it is done"),
+            Self::Produced(offset) => write!(f, "they are there from {offset} on"),
+            Self::Fetched(bytes) => write!(f, "{bytes} bytes come"),
+            Self::Failed(error) => write!(f, "it fails: {error}"),
+        }
+    }
 }
 
 /// A request as it is kept.
@@ -144,6 +155,28 @@ impl From<&Error> for Outcome {
 impl Request {
     pub(super) fn new(sent: Instant, to: BrokerId, asked: Asked) -> Self {
         Self { sent, to, asked, answered: None }
+    }
+
+    /// What a person reads of it.
+    pub(super) fn to_text(&self, told: &Told) -> String {
+        let name = |id: &(TopicId, i32)| told.name(*id);
+        let about = match &self.asked.about {
+            About::Nothing => String::new(),
+            About::Records { partition, count: Some(count) } => {
+                format!(" of {count} records to {}", name(partition))
+            }
+            About::Records { partition, count: None } => format!(" to {}", name(partition)),
+            About::Partitions(some, count) if some.len() < *count => format!(" of {count} partitions"),
+            About::Partitions(some, _) => {
+                format!(" of {}", some.iter().map(name).collect::<Vec<_>>().join(", "))
+            }
+            About::Topic(of) | About::Group(of) => format!(" of {of}"),
+        };
+        let answer = match &self.answered {
+            None => "no answer comes".to_owned(),
+            Some((at, outcome)) => format!("{:?} later {outcome}", at.since(self.sent)),
+        };
+        format!("a client asks broker {}: {:?}{about}; {answer}", self.to, self.asked.api)
     }
 
     /// Its line of JSON.

@@ -81,7 +81,10 @@ impl World {
     /// Sets how far a machine's calendar is ahead of the cluster's.
     pub(in crate::cluster) fn set_clock_skew(&self, id: BrokerId, millis: i64) -> Result<()> {
         let mut host = self.host(id)?;
-        host.get()?.skew.store(millis, Ordering::Release);
+        let before = host.get()?.skew.swap(millis, Ordering::AcqRel);
+        if before != millis {
+            self.trace.hit(Mark::ClockSkewed);
+        }
         self.log(Fact::ClockSkew { broker: id, millis });
         Ok(())
     }
