@@ -37,6 +37,10 @@ impl Reader {
         let next = partitions.iter().map(|partition| (*partition, 0)).collect();
         Ok(Self { id, consumer, next })
     }
+
+    pub(crate) fn close(self) -> Result<()> {
+        self.consumer.close()
+    }
 }
 
 /// The records of a poll by their partitions, each an offset and a value.
@@ -126,6 +130,18 @@ impl Run {
         self.fail(format_args!("a reader does not come to the end: {:?}", self.readers[at].next));
     }
 
+    /// A record has the time stamp that its producer was told of.
+    fn check_stamps(&self, records: &Records) {
+        for record in records {
+            let told = record.value_str().ok().and_then(|text| self.stamps.get(&text.parse().ok()?));
+            if let Some(told) = told.filter(|told| **told != record.timestamp()) {
+                let (topic, number, offset) = (record.topic(), record.partition(), record.offset());
+                let stamp = record.timestamp();
+                self.fail(format_args!("{topic}-{number} {offset} is of {stamp}, and {told} was answered"));
+            }
+        }
+    }
+
     fn logs(&mut self) -> BTreeMap<Partition, BTreeMap<i64, u64>> {
         let reader = Reader::new(&self.cluster, &self.partitions, 0);
         let mut reader = reader.unwrap_or_else(|error| self.fail(format_args!("nobody can read: {error}")));
@@ -133,6 +149,7 @@ impl Run {
         for _ in 0..2000 {
             match reader.consumer.poll(POLL) {
                 Ok(records) => {
+                    self.check_stamps(&records);
                     for (partition, records) in by_partition(&self.partitions, &records) {
                         logs.entry(partition).or_default().extend(records);
                     }

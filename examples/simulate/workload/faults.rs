@@ -28,7 +28,10 @@ enum Kind {
     TakeBack,
     ElectPreferred,
     GrowTopic,
+    Rebalance,
+    Throttle,
     SkewClock,
+    SlowDisk,
     Recover,
 }
 
@@ -55,7 +58,10 @@ const KINDS: &[(u64, Kind)] = &[
     (1, Kind::TakeBack),
     (1, Kind::ElectPreferred),
     (1, Kind::GrowTopic),
+    (1, Kind::Rebalance),
+    (1, Kind::Throttle),
     (1, Kind::SkewClock),
+    (1, Kind::SlowDisk),
     (3, Kind::Recover),
 ];
 
@@ -69,6 +75,10 @@ impl Kind {
             }
         }
         Self::Recover
+    }
+
+    fn is_relief(self) -> bool {
+        matches!(self, Self::Resume | Self::Restart | Self::Recover)
     }
 }
 
@@ -113,16 +123,16 @@ impl Run {
         self.random = random;
         let (broker, kind) = (self.broker(), Kind::draw(&mut self.random));
         if !self.faults.has(self.step) {
-            self.left_out += u64::from(kind != Kind::Recover);
+            self.left_out += u64::from(!kind.is_relief());
             return;
         }
         let kind = self.possible(kind, broker);
         let fault = Fault { number: self.step, at: self.elapsed(), kind, broker };
         self.cluster.note(&fault);
         self.happened.push(fault);
-        self.report.faults += u64::from(kind != Kind::Recover);
-        if let Err(error) = self.inflict(kind, broker) {
-            self.fail(format_args!("a fault fails: {error}"));
+        match self.inflict(kind, broker) {
+            Ok(something) => self.report.faults += u64::from(something && !kind.is_relief()),
+            Err(error) => self.fail(format_args!("a fault fails: {error}")),
         }
     }
 
@@ -135,48 +145,75 @@ impl Run {
         }
     }
 
-    fn inflict(&mut self, kind: Kind, broker: BrokerId) -> brooklet::Result<()> {
+    /// `false`: there was nothing to go wrong, or to change.
+    fn inflict(&mut self, kind: Kind, broker: BrokerId) -> brooklet::Result<bool> {
+        let runs = self.cluster.is_running(broker)?;
         match kind {
-            Kind::Kill => self.cluster.kill(broker),
-            Kind::Blackout => self.blackout(),
-            Kind::PowerCut => self.power_cut(broker),
+            Kind::Kill => self.cluster.kill(broker).map(|()| runs),
+            Kind::Blackout => self.blackout().map(|()| true),
+            Kind::PowerCut => self.power_cut(broker).map(|()| runs),
             Kind::CrashInOperation => self.crash_in_operation(broker),
             Kind::DiskRefuses => self.disk_refuses(broker),
-            Kind::Stop => self.cluster.stop(broker),
-            Kind::Pause => self.cluster.pause(broker),
-            Kind::Isolate => self.cluster.isolate(broker),
-            Kind::Split => self.split(broker),
+            Kind::SlowDisk => self.slow_disk(broker).map(|()| runs),
+            Kind::Stop => self.cluster.stop(broker).map(|()| runs),
+            Kind::Pause => self.cluster.pause(broker).map(|()| runs),
+            Kind::Isolate => self.cluster.isolate(broker).map(|()| true),
+            Kind::Split => self.split(broker).map(|()| true),
             Kind::BlockLink => {
                 let other = self.other(broker);
-                self.cluster.block_link(broker, other)
+                self.cluster.block_link(broker, other).map(|()| true)
             }
             Kind::LoseMessages => {
-                self.cluster.lose_messages(self.random.below(200) as u16);
-                Ok(())
+                self.cluster.lose_messages(1 + self.random.below(200) as u16);
+                Ok(true)
             }
             Kind::DisturbMessages => {
-                self.cluster.duplicate_messages(100);
-                self.cluster.reorder_messages();
-                Ok(())
+                self.disturb_messages();
+                Ok(true)
             }
-            Kind::Resume => self.cluster.resume(broker),
-            Kind::Restart => self.cluster.restart(broker),
+            Kind::Resume => self.cluster.resume(broker).map(|()| true),
+            Kind::Restart => self.cluster.restart(broker).map(|()| true),
             Kind::Siege => self.siege(),
-            Kind::AddBroker => self.add_broker(),
-            Kind::Decommission => self.decommission(broker),
-            Kind::Move => self.move_a_partition(),
-            Kind::TakeBack => self.take_back(),
-            Kind::ElectPreferred => self.elect_preferred(),
-            Kind::GrowTopic => self.grow_topic(),
+            Kind::AddBroker => Ok(self.add_broker()),
+            Kind::Decommission => Ok(self.decommission(broker)),
+            Kind::Move => Ok(self.move_a_partition()),
+            Kind::TakeBack => Ok(self.take_back()),
+            Kind::ElectPreferred => Ok(self.elect_preferred()),
+            Kind::GrowTopic => Ok(self.grow_topic()),
+            Kind::Rebalance => Ok(self.rebalance()),
+            Kind::Throttle => {
+                let rates = [None, Some(5_000), Some(50_000)];
+                self.cluster.set_replication_throttle(self.random.of(&rates));
+                Ok(true)
+            }
             Kind::SkewClock => {
                 let ahead = self.random.below(7_200_000) as i64 - 3_600_000;
-                self.cluster.set_clock_skew(broker, ahead)
+                self.cluster.set_clock_skew(broker, ahead).map(|()| true)
             }
             Kind::Recover => {
                 self.recover();
-                Ok(())
+                Ok(true)
             }
         }
+    }
+
+    /// Messages come twice, overtake each other, or come late.
+    fn disturb_messages(&mut self) {
+        self.cluster.duplicate_messages(100);
+        self.cluster.reorder_messages(if self.random.once_in(2) { 1000 } else { 100 });
+        let by = Duration::from_millis(1 + self.random.below(500));
+        self.cluster.delay_messages(50, by);
+    }
+
+    /// Whatever is written takes its time, for a while.
+    fn slow_disk(&mut self, broker: BrokerId) -> brooklet::Result<()> {
+        let by = Duration::from_millis(1 + self.random.below(200));
+        let slow = self.cluster.disk(broker)?.intercept(DiskOp::Write).delay(by);
+        for _ in 0..4 {
+            self.produce();
+        }
+        slow.remove();
+        Ok(())
     }
 
     fn broker(&mut self) -> BrokerId {
@@ -238,12 +275,12 @@ impl Run {
 
     /// Of three that have a partition one dies, then another, and the last one loses power: of those who come back none has all that was
     /// acknowledged, so that nobody may lead.
-    fn siege(&mut self) -> brooklet::Result<()> {
+    fn siege(&mut self) -> brooklet::Result<bool> {
         let (topic, number) = self.random.of(&self.partitions);
-        let Ok(leader) = self.cluster.leader(topic, number) else { return Ok(()) };
+        let Ok(leader) = self.cluster.leader(topic, number) else { return Ok(false) };
         let isr = self.cluster.isr(topic, number)?;
         let [first, second] = isr.into_iter().filter(|id| *id != leader).collect::<Vec<_>>()[..] else {
-            return Ok(());
+            return Ok(false);
         };
         self.cluster.kill(first)?;
         self.advance(Duration::from_secs(5));
@@ -253,11 +290,11 @@ impl Run {
         self.cluster.restart(leader)?;
         self.cluster.restart(first)?;
         self.advance(Duration::from_secs(10));
-        Ok(())
+        Ok(true)
     }
 
     /// The power goes while something is done to the disk: as a segment is closed, a checkpoint is written, or whatever comes.
-    fn crash_in_operation(&mut self, broker: BrokerId) -> brooklet::Result<()> {
+    fn crash_in_operation(&mut self, broker: BrokerId) -> brooklet::Result<bool> {
         let disk: SimDisk = self.cluster.disk(broker)?;
         let skip = self.random.below(3);
         let fault = match self.random.below(4) {
@@ -273,19 +310,21 @@ impl Run {
                 break;
             }
         }
+        let crashed = fault.hits() > 0;
         fault.remove();
-        Ok(())
+        Ok(crashed)
     }
 
-    fn disk_refuses(&mut self, broker: BrokerId) -> brooklet::Result<()> {
+    fn disk_refuses(&mut self, broker: BrokerId) -> brooklet::Result<bool> {
         let what = self.random.of(&[DiskFault::Eio, DiskFault::Enospc, DiskFault::ShortWrite]);
         let skip = self.random.below(20);
         let fault = self.cluster.disk(broker)?.intercept(DiskOp::Write).skip(skip).times(1).fail(what);
         for _ in 0..4 {
             self.produce();
         }
+        let refused = fault.hits() > 0;
         fault.remove();
-        Ok(())
+        Ok(refused)
     }
 
     /// Has all run and reach each other again.
@@ -294,6 +333,7 @@ impl Run {
         self.heal_at = self.cluster.now() + Duration::from_millis(broken);
         let all = |cluster: &Cluster| -> brooklet::Result<()> {
             cluster.heal()?;
+            cluster.set_replication_throttle(None);
             for id in cluster.brokers() {
                 cluster.resume(id)?;
                 cluster.restart(id)?;

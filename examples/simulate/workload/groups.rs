@@ -8,8 +8,8 @@ use super::{
     history::{History, Partition},
 };
 use brooklet::{
-    Consumer, ConsumerConfig, CooperativeStickyAssignor, RebalanceConsumer, RebalanceListener, Records, Result,
-    TopicPartition,
+    Consumer, ConsumerConfig, CooperativeStickyAssignor, GroupState, RebalanceConsumer, RebalanceListener,
+    Records, Result, TopicPartition,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -184,6 +184,15 @@ impl Run {
             }
         }
         self.fail(format_args!("the group does not come to the end: {:?}", self.assignments()));
+    }
+
+    /// The group is as it should be, and its members go.
+    pub(crate) fn close_group(&mut self) -> Result<()> {
+        let state = self.cluster.admin().describe_group(NAME)?.state;
+        if state != GroupState::Stable {
+            self.fail(format_args!("the group is {state}"));
+        }
+        self.group.members.drain(..).try_for_each(|member| member.consumer.close())
     }
 
     /// Whether each partition has one owner.

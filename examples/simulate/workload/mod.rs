@@ -18,7 +18,7 @@ pub(crate) use attempt::{Failure, attempt};
 pub(crate) use faults::Faults;
 pub(crate) use shrink::shrink;
 
-use brooklet::{Cluster, ClusterTrace, Mark, Timestamp, TopicConfig};
+use brooklet::{Cluster, ClusterTrace, Mark, Timestamp, TimestampType, TopicConfig};
 use faults::Fault;
 use history::{History, Partition};
 use random::Random;
@@ -30,6 +30,9 @@ const LEAST_ACKNOWLEDGED: u64 = 1000;
 const LEAST_FAULTS: u64 = 3;
 /// By then it must have come to that.
 const MOST_TIME: Duration = Duration::from_secs(3600);
+
+/// By the calendars of brokers, which differ.
+const SEGMENT_TIME: Duration = Duration::from_secs(600);
 
 /// How long faults stay, at most.
 const MOST_BROKEN: Duration = Duration::from_secs(30);
@@ -86,6 +89,8 @@ pub(crate) struct Run {
     group: groups::Group,
     /// Counts what was sent.
     values: u64,
+    /// The time stamps that producers were told of, by the values.
+    stamps: BTreeMap<u64, Timestamp>,
     history: History,
     report: Report,
 }
@@ -117,13 +122,14 @@ impl Run {
             .offsets_topic_partitions(2)
             // In most runs whoever was away gets a snapshot, in some the log is long enough.
             .metadata_max_bytes_between_snapshots([1_000, 2_000, 4_000, 100_000][seed as usize % 4])
+            .leader_imbalance_check_interval(Some(Duration::from_secs(7)))
             .check_invariants(true);
         let safe = TopicConfig::new().replication_factor(3).min_insync_replicas(2).segment_bytes(4096);
         // The topic of groups is as safe as the others.
         let cluster = cluster
             .topic_defaults(TopicConfig::new().replication_factor(3).min_insync_replicas(2))
             .topic("orders", safe.clone().partitions(2))
-            .topic("payments", safe)
+            .topic("payments", safe.timestamp_type(TimestampType::LogAppendTime).segment_time(SEGMENT_TIME))
             .start()
             .unwrap_or_else(|error| panic!("seed {seed}: a cluster does not start: {error}"));
         let partitions = vec![("orders", 0), ("orders", 1), ("payments", 0)];
@@ -151,6 +157,7 @@ impl Run {
             readers,
             group: groups::Group::default(),
             values: 0,
+            stamps: BTreeMap::new(),
             history,
             report,
         }
@@ -209,12 +216,24 @@ impl Run {
         for partition in self.given_up() {
             self.history.given_up(partition);
         }
+        self.produce_everywhere();
         self.read_to_the_end_as_group();
         let logs = self.read_to_the_end();
         let anomalies = self.history.anomalies(&logs);
         if let Some(first) = anomalies.first() {
             self.fail(format_args!("{first}, and {} more", anomalies.len() - 1));
         }
+        if let Err(error) = self.close() {
+            self.fail(format_args!("what is healed does not end in order: {error}"));
+        }
+    }
+
+    /// All clients finish, and so do the brokers.
+    fn close(&mut self) -> brooklet::Result<()> {
+        self.close_group()?;
+        self.readers.drain(..).try_for_each(|reader| reader.close())?;
+        self.producers.close()?;
+        self.cluster.close()
     }
 
     /// The partitions that were led by who may have lacked something.

@@ -24,6 +24,11 @@ impl Producers {
         let by_leader = client.producer(ProducerConfig::new().acks(Acks::One))?;
         Ok(Self { all, by_leader })
     }
+
+    pub(crate) fn close(&self) -> Result<()> {
+        self.all.close()?;
+        self.by_leader.close()
+    }
 }
 
 /// What an answer means for whoever wants to know whether the record is there.
@@ -60,6 +65,9 @@ impl Run {
             Outcome::InDoubt => self.report.in_doubt += 1,
             Outcome::Refused => self.report.refused += 1,
         }
+        if let Ok(at) = result {
+            let _ = self.stamps.insert(value, at.timestamp);
+        }
         // Whoever asks for all in sync is idempotent.
         let in_order = Some(producer).filter(|producer| *producer != BY_LEADER);
         self.history.sent(in_order, partition, value, outcome);
@@ -70,6 +78,20 @@ impl Run {
         let text = value.to_string();
         let result = self.cluster.produce(Record::to(partition.0).partition(partition.1).value(&text));
         self.note(BLOCKING, partition, value, &result);
+    }
+
+    /// In a healed cluster each partition takes what comes.
+    pub(crate) fn produce_everywhere(&mut self) {
+        for partition in self.partitions.clone() {
+            let value = self.next_value();
+            let text = value.to_string();
+            let record = Record::to(partition.0).partition(partition.1).value(&text);
+            let result = self.producers.all.produce(record);
+            self.note(BATCHED, partition, value, &result);
+            if let Err(error) = result {
+                self.fail(format_args!("a healed cluster does not take a record for {partition:?}: {error}"));
+            }
+        }
     }
 
     /// Some for one partition or for several.
