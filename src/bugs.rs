@@ -127,6 +127,8 @@ bugs! {
     ForgetDedupWindow,
     /// A batch that is there already is acknowledged before all in sync have it.
     AnswerDuplicateAtOnce,
+    /// A batch that is there already is answered with the time of this try.
+    StampDuplicatesAnew,
     /// A client sends a batch that may be in the log once more under a new epoch.
     RestampInDoubt,
 }

@@ -48,7 +48,7 @@ const FOUND_BY: &[(&str, &str, &str)] = &[
     ("RemoveReplicasEarly", "brooklet", "controller::tests::reassignment::the_old_replicas_stay"),
     ("ForgetReassignments", "brooklet", "cluster::tests::scale::a_move_outlives"),
     ("KeepAdded", "brooklet", "controller::tests::reassignment::a_move_is_taken_back"),
-    ("PreferOutOfSync", "simulate", CLUSTER),
+    ("PreferOutOfSync", "brooklet", "controller::tests::balance::preferred_leaders"),
     ("PreferUnevenly", "brooklet", "cluster::tests::scale::partitions_spread"),
     ("IgnoreThrottle", "brooklet", "cluster::tests::scale::what_is_on_its_way"),
     ("ForgetWhoHasPartitions", "brooklet", "controller::tests::balance::a_broker_is_forgotten"),
@@ -67,6 +67,7 @@ const FOUND_BY: &[(&str, &str, &str)] = &[
     ("SkipSequenceCheck", "simulate", CLUSTER),
     ("ForgetDedupWindow", "simulate", CLUSTER),
     ("AnswerDuplicateAtOnce", "simulate", CLUSTER),
+    ("StampDuplicatesAnew", "simulate", CLUSTER),
     ("RestampInDoubt", "brooklet", "client::network::sequences::tests::simulation"),
 ];
 

@@ -180,7 +180,8 @@ mod tests {
         for (from, to) in [(Some(1), Some(2)), (None, Some(2)), (Some(2), None)] {
             let arrivals = send(&mut network, from, to);
             assert!(arrivals.iter().all(|all| all.len() == 1) && overtaken(&arrivals) == 0);
-            let took = |(n, all): (usize, &Vec<Instant>)| all[0].since(Instant::from_nanos(n as u64 * 10_000));
+            let took =
+                |(n, all): (usize, &Vec<Instant>)| all[0].since(Instant::from_nanos(n as u64 * 10_000));
             let took: Vec<Duration> = arrivals.iter().enumerate().map(took).collect();
             let bounds = Duration::from_micros(200)..=Duration::from_micros(800);
             assert!(took.iter().all(|took| bounds.contains(took)));
@@ -224,13 +225,17 @@ mod tests {
         let by = Duration::from_millis(50);
         network.set_delays(300, by);
         let arrivals = send(&mut network, Some(1), Some(2));
-        let late = |(n, all): &(usize, &Vec<Instant>)| all[0] >= Instant::from_nanos(*n as u64 * 10_000).plus(by);
+        let late =
+            |(n, all): &(usize, &Vec<Instant>)| all[0] >= Instant::from_nanos(*n as u64 * 10_000).plus(by);
         let late = arrivals.iter().enumerate().filter(late).count();
         assert!(is_the_rate(late), "{late}");
         assert_eq!(network.marks().get(&Mark::MessageDelayed), Some(&(late as u64)));
         network.heal();
         let behind = network.arrivals(Some(1.into()), Some(2.into()), Instant::from_nanos(COUNT * 10_000));
-        assert!(behind[0] < Instant::from_nanos(COUNT * 10_000).plus(by), "it waits for none that is held up");
+        assert!(
+            behind[0] < Instant::from_nanos(COUNT * 10_000).plus(by),
+            "it waits for none that is held up"
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod groups;
 mod histories;
 mod idempotent;
 mod intercepts;
+mod network;
 mod scale;
 mod shutdown;
 mod snapshots;

@@ -100,7 +100,7 @@ impl Node {
             self.requests.duplicates.up();
             return self.appended_before(partition, &known, by_broker, durability);
         }
-        // Under the lock, so that times do not go back within a log.
+        // Under the lock, so that times do not go back within a log unless the calendar does.
         let log_append_time = by_broker.then(|| self.wall());
         if let Some(now) = log_append_time {
             batch.set_log_append_time(now);
@@ -153,7 +153,11 @@ impl Node {
         if durability == Durability::Flushed {
             partition.flush(known.end(), Extent::Records)?;
         }
-        let log_append_time = by_broker.then(|| Timestamp::from_millis(known.timestamp));
+        let stamped = || match bugs::is(Bug::StampDuplicatesAnew) {
+            true => self.wall(),
+            false => Timestamp::from_millis(known.timestamp),
+        };
+        let log_append_time = by_broker.then(stamped);
         let response = ProduceResponse { base_offset: known.base_offset(), log_append_time, durability };
         Ok(Produced { response, end: known.end(), is_duplicate: true })
     }

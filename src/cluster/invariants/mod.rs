@@ -232,7 +232,11 @@ impl Checker {
         }
         if compacted {
             let given_up = partition.committed.is_given_up(copy.view.epoch);
-            return if given_up { Ok(()) } else { high_watermark::check_members(&partition.copies, at.0, &name) };
+            return if given_up {
+                Ok(())
+            } else {
+                high_watermark::check_members(&partition.copies, at.0, &name)
+            };
         }
         partition.batches.look(copy, &change, &name)?;
         partition.look(at.0, &change, &name)

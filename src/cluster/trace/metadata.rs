@@ -27,7 +27,10 @@ pub(super) fn hits(record: &MetadataRecord, image: &Image) -> Vec<Mark> {
     let elected = after.leader.filter(|_| moved);
     hit(Mark::LeaderElected, elected.is_some());
     let could_go_on = before.leader.is_some_and(|id| after.isr.contains(&id) && image.is_active(id));
-    hit(Mark::PreferredElected, could_go_on && elected.is_some() && elected == after.replicas.first().copied());
+    hit(
+        Mark::PreferredElected,
+        could_go_on && elected.is_some() && elected == after.replicas.first().copied(),
+    );
     let keeps_groups = image.topic_by_id(topic).is_some_and(|topic| &*topic.name == OFFSETS_TOPIC);
     hit(Mark::CoordinatorElected, keeps_groups && elected.is_some());
     hit(

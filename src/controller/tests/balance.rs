@@ -83,6 +83,8 @@ fn preferred_leaders_lead_again_by_themselves_where_too_few_do() {
     kept.topic(&[1, 2, 3], safe());
     kept.fence(&[1]);
     kept.come_back(1);
+    kept.advance(Duration::from_secs(300), &[]);
+    assert_eq!(kept.who().0, Some(2), "1 has not caught up");
     let all = kept.alter(&[1, 2, 3]);
     kept.ask(all).unwrap();
     assert_eq!(kept.who().0, Some(2));

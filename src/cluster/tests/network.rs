@@ -1,0 +1,92 @@
+//! Processes that halt, and a network that is in the way.
+
+use super::*;
+use crate::{cluster::marks::Mark, config::ProducerConfig, types::Acks};
+
+/// What it would still have done as the leader is refused: those who follow somebody else by then do not take it.
+#[test]
+fn a_leader_that_was_halted_finds_another_in_its_place_and_nothing_of_its_own_counts() {
+    for seed in seeds(5) {
+        let cluster = three(seed);
+        put(&cluster, "before").unwrap();
+        let halted = cluster.leader("t", 0).unwrap();
+        cluster.pause(halted).unwrap();
+        cluster.advance(Duration::from_millis(500));
+        assert_eq!(cluster.leader("t", 0).unwrap(), halted, "its session is not over yet");
+        let others_lead = |c: &Cluster| c.leader("t", 0).is_ok_and(|leader| leader != halted);
+        cluster.run_until(Duration::from_secs(30), others_lead).unwrap();
+        let epoch = leader_epoch(&cluster);
+        put(&cluster, "meanwhile").unwrap();
+        cluster.resume(halted).unwrap();
+        put(&cluster, "after").unwrap();
+        cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
+        assert!(leader_epoch(&cluster) >= epoch);
+        assert_eq!(read(&cluster), ["before", "meanwhile", "after"], "seed {seed}");
+        assert!(cluster.isr("t", 0).unwrap().contains(&halted));
+    }
+}
+
+fn leader_epoch(cluster: &Cluster) -> i32 {
+    let states = cluster.inner.world.ask_newest(|running| {
+        let (id, _) = running.image().topic("t")?;
+        Some(running.image().partition(id, 0)?.leader_epoch.0)
+    });
+    states.flatten().unwrap()
+}
+
+/// A process that is halted for less than its session goes on as if nothing had been.
+#[test]
+fn a_short_halt_changes_nothing() {
+    let cluster = three(4);
+    put(&cluster, "before").unwrap();
+    let (halted, epoch) = (cluster.leader("t", 0).unwrap(), leader_epoch(&cluster));
+    cluster.pause(halted).unwrap();
+    cluster.advance(Duration::from_millis(800));
+    cluster.resume(halted).unwrap();
+    put(&cluster, "after").unwrap();
+    assert_eq!((cluster.leader("t", 0).unwrap(), leader_epoch(&cluster)), (halted, epoch));
+    assert_eq!(read(&cluster), ["before", "after"]);
+}
+
+/// A follower that nothing reaches falls behind; its own messages still arrive, so that it is not taken for dead.
+#[test]
+fn a_link_that_goes_one_way_only_keeps_a_follower_from_copying_and_nothing_else() {
+    let apart = |cluster: &Cluster| cluster.leader("t", 0).unwrap() != cluster.controller().unwrap();
+    let cluster = (0..20).map(three).find(apart).unwrap();
+    put(&cluster, "before").unwrap();
+    let leader = cluster.leader("t", 0).unwrap();
+    let controller = cluster.controller().unwrap();
+    let deaf = cluster.brokers().into_iter().find(|id| ![leader, controller].contains(id)).unwrap();
+    cluster.block_link(leader, deaf).unwrap();
+    put(&cluster, "while one is deaf").unwrap();
+    cluster.advance(Duration::from_secs(20));
+    assert!(!cluster.isr("t", 0).unwrap().contains(&deaf), "\n{}", cluster.trace());
+    let fenced = format!("broker {deaf} is fenced");
+    assert!(!cluster.trace().lines().iter().any(|line| line.ends_with(&fenced)), "\n{}", cluster.trace());
+    cluster.heal().unwrap();
+    cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
+    assert_eq!(read(&cluster), ["before", "while one is deaf"]);
+}
+
+/// Whatever becomes of messages, what is acknowledged is there once.
+#[test]
+fn messages_that_are_lost_doubled_overtaken_and_late_change_nothing_that_clients_see() {
+    for seed in seeds(3) {
+        let cluster = three(seed);
+        cluster.lose_messages(50);
+        cluster.duplicate_messages(200);
+        cluster.reorder_messages(1000);
+        cluster.delay_messages(50, Duration::from_millis(300));
+        let producer = cluster.producer(ProducerConfig::new().acks(Acks::All)).unwrap();
+        for n in 0..50 {
+            producer.produce(Record::to("t").value(&n.to_string())).unwrap();
+        }
+        let marks = cluster.marks();
+        for mark in [Mark::MessageLost, Mark::MessageDoubled, Mark::MessageOvertaken, Mark::MessageDelayed] {
+            assert!(marks.get(&mark).is_some_and(|count| *count > 3), "seed {seed}: {mark:?} in {marks:?}");
+        }
+        cluster.heal().unwrap();
+        cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
+        assert_eq!(read(&cluster), (0..50).map(|n| n.to_string()).collect::<Vec<_>>(), "seed {seed}");
+    }
+}
