@@ -537,11 +537,13 @@ impl World {
 
 /// What a disk was doing as its power went, from its last operation.
 fn crashed_in(last: &DiskOperation) -> Option<Mark> {
-    let path = last.path.to_string_lossy();
-    let of_segment = [".log", ".index", ".timeindex"].iter().any(|kind| path.ends_with(kind));
+    let name = last.path.file_name()?.to_string_lossy();
+    let (base, kind) = name.split_once('.')?;
+    let is_behind_another =
+        ["log", "index", "timeindex"].contains(&kind) && base.parse::<i64>().is_ok_and(|base| base > 0);
     match last.op {
-        _ if path.contains("checkpoint") => Some(Mark::CrashInCheckpoint),
-        DiskOp::Open | DiskOp::SetLen | DiskOp::Reserve if of_segment => Some(Mark::CrashInRoll),
+        _ if base.ends_with("checkpoint") && kind == "tmp" => Some(Mark::CrashInCheckpoint),
+        DiskOp::Open | DiskOp::SetLen | DiskOp::Reserve if is_behind_another => Some(Mark::CrashInRoll),
         _ => None,
     }
 }
