@@ -132,8 +132,8 @@ impl NetworkClient {
         }
     }
 
-    /// Takes in which version of the metadata a broker has, and asks another one the next time if it is behind.
-    fn note_version(&self, version: u64, by: BrokerId) {
+    /// Takes in which version of the metadata a broker has, and asks another one the next time if it is behind. Whether it is.
+    fn note_version(&self, version: u64, by: BrokerId) -> bool {
         let is_behind = {
             let mut state = self.state.lock();
             state.newest_metadata = state.newest_metadata.max(version);
@@ -142,6 +142,7 @@ impl NetworkClient {
         if is_behind {
             self.avoid(by);
         }
+        is_behind
     }
 
     /// A cluster has these brokers now.
@@ -279,11 +280,12 @@ impl NetworkClient {
 
     /// A leader does not know a topic: it is gone, or so new that it has not come to its leader yet. Whoever has metadata knows.
     fn ask_what_is_gone(&self, asked: &Arc<Gathered>, mut whole: FetchResponse) {
-        let (me, asked) = (Weak::clone(&self.me), Arc::clone(asked));
+        let (me, asked, by) = (Weak::clone(&self.me), Arc::clone(asked), self.any());
         let told = move |answer: Result<Response, Error>| {
             let Some(client) = me.upgrade() else { return };
             let known: Option<BTreeSet<TopicId>> = match answer {
-                Ok(Response::Metadata(metadata)) => {
+                // Of what came later one that is behind knows nothing.
+                Ok(Response::Metadata(metadata)) if !client.note_version(metadata.version, by) => {
                     Some(metadata.topics.iter().map(|topic| topic.id).collect())
                 }
                 _ => None,
@@ -297,7 +299,7 @@ impl NetworkClient {
             }
             client.tell_fetched(&asked, whole);
         };
-        self.transport.call(self.any(), MetadataRequest { topics: None }.into()).on_answer(told);
+        self.transport.call(by, MetadataRequest { topics: None }.into()).on_answer(told);
     }
 
     fn tell_fetched(&self, asked: &Gathered, whole: FetchResponse) {

@@ -1,8 +1,9 @@
 //! A request that is tried until it is answered.
 
 use super::{
-    ATTEMPT, BACKOFF, Later, NetworkClient, SILENCE, coordinators, idempotent::Sequenced,
-    lane::UNKNOWN_TOPIC_TRIES,
+    ATTEMPT, BACKOFF, Later, NetworkClient, SILENCE, coordinators,
+    idempotent::Sequenced,
+    lane::{UNKNOWN_TOPIC_TRIES, is_unknown_topic},
 };
 use crate::{
     env::Slot,
@@ -237,8 +238,9 @@ impl NetworkClient {
         if let Ok(Told::Called(Response::ListOffsets(listed))) = &answer {
             self.note_version(listed.metadata_version, BrokerId::NOBODY);
         }
+        let mut is_behind = false;
         if let Ok(Told::Called(Response::Metadata(metadata))) = &mut answer {
-            self.note_version(metadata.version, by);
+            is_behind = self.note_version(metadata.version, by);
             let was_old = {
                 let mut state = self.state.lock();
                 state.leaders.learn(metadata);
@@ -247,6 +249,18 @@ impl NetworkClient {
             if was_old {
                 self.avoid(by);
             }
+        }
+        if is_behind && (attempt.tries as usize) < self.state.lock().brokers.len() {
+            // It may not know topics that the client knows. If nobody knows more, it has to do.
+            answer = Err(Error::LeaderNotAvailable);
+        }
+        if by != BrokerId::NOBODY
+            && attempt.partition().is_some()
+            && answer.as_ref().is_err_and(is_unknown_topic)
+        {
+            // A leader may not have heard yet of what is new. Whoever has metadata knows.
+            self.avoid(self.any());
+            answer = Err(Error::NotLeaderOrFollower);
         }
         if let (Some(partition), Some(sequenced)) = (attempt.partition(), attempt.sequenced()) {
             let answer = match answer {
@@ -316,6 +330,7 @@ impl NetworkClient {
 
     fn learned(&self, attempt: Attempt, by: BrokerId, metadata: &MetadataResponse) {
         let Some(partition) = attempt.partition() else { return };
+        let is_behind = self.note_version(metadata.version, by);
         let is_old = {
             let mut state = self.state.lock();
             state.leaders.learn(metadata);
@@ -328,6 +343,9 @@ impl NetworkClient {
             .and_then(|leader| if is_old { Err(Error::LeaderNotAvailable) } else { Ok(leader) })
         {
             Ok(leader) => self.send(attempt, leader),
+            Err(error) if is_behind && is_unknown_topic(&error) => {
+                self.told(attempt, BrokerId::NOBODY, Err(Error::LeaderNotAvailable));
+            }
             Err(error) => {
                 let error = attempt.last.clone().filter(|_| has_moved(&error)).unwrap_or(error);
                 self.told(attempt, BrokerId::NOBODY, Err(error));

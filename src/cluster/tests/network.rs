@@ -90,3 +90,24 @@ fn messages_that_are_lost_doubled_overtaken_and_late_change_nothing_that_clients
         assert_eq!(read(&cluster), (0..50).map(|n| n.to_string()).collect::<Vec<_>>(), "seed {seed}");
     }
 }
+
+/// Seed 3000074: a leader that had not heard yet of a partition that it leads was believed that there is no such topic, and the consumer
+/// began anew with all of it.
+#[test]
+fn a_leader_that_does_not_know_a_new_partition_yet_takes_nothing_from_a_consumer() {
+    let cluster = three(5);
+    (0..5).for_each(|n| drop(put(&cluster, &n.to_string()).unwrap()));
+    let mut consumer = cluster.consumer(ConsumerConfig::standalone()).assign([("t", 0)]).unwrap();
+    assert_eq!(consumer.poll(Duration::from_secs(1)).unwrap().len(), 5);
+    cluster.admin().create_partitions("t", 2).unwrap();
+    let unknown = Error::UnknownTopicId { topic: "t".to_owned() };
+    let asked = cluster.intercept(ApiKey::ListOffsets).times(20).fail(unknown);
+    consumer.assign([("t", 0), ("t", 1)]).unwrap();
+    cluster.produce(Record::to("t").partition(0).value("5")).unwrap();
+    let mut values = Vec::new();
+    for _ in 0..10 {
+        let records = consumer.poll(Duration::from_secs(1)).unwrap();
+        values.extend(records.iter().map(|record| record.value_str().unwrap().to_owned()));
+    }
+    assert_eq!((values, asked.hits()), (vec!["5".to_owned()], 20));
+}
