@@ -1,5 +1,6 @@
 //! Clusters as a test author sees them.
 
+mod acks;
 mod files;
 mod groups;
 mod histories;

@@ -34,8 +34,6 @@ pub(in crate::node) struct Followed {
 pub(in crate::node) struct Told {
     pub(in crate::node) waiters: Vec<Arc<dyn Waiter>>,
     pub(in crate::node) acknowledged: Vec<super::acks::Waiting>,
-    /// Whether as many replicas are in sync as the topic asks for.
-    pub(in crate::node) enough: bool,
 }
 
 impl Role {

@@ -10,13 +10,13 @@ use crate::{
 use std::collections::BTreeSet;
 
 const TOPIC: TopicId = TopicId::from_bytes([7; 16]);
-const PARTITION: (TopicId, i32) = (TOPIC, 0);
+pub(super) const PARTITION: (TopicId, i32) = (TOPIC, 0);
 
 pub(super) struct Brokers {
     clock: ManualClock,
     disks: Vec<SimDisk>,
     nodes: Vec<Option<Arc<Node>>>,
-    min_insync_replicas: usize,
+    pub(super) min_insync_replicas: usize,
     epoch: i32,
     partition_epoch: i32,
     isr: BTreeSet<i32>,
@@ -92,7 +92,7 @@ impl Brokers {
         (1..=self.disks.len() as i32).for_each(|id| self.tell(id));
     }
 
-    fn isr_is(&mut self, isr: &[i32]) {
+    pub(super) fn isr_is(&mut self, isr: &[i32]) {
         (self.isr, self.partition_epoch) = (isr.iter().copied().collect(), self.partition_epoch + 1);
         (1..=self.disks.len() as i32).for_each(|id| self.tell(id));
     }
@@ -117,7 +117,7 @@ impl Brokers {
         PartitionRef { topic_id: TOPIC, partition: 0, slot: 0 }
     }
 
-    fn produce(&self, value: &str, acks: Acks) -> Answer<ProduceResponse> {
+    pub(super) fn produce(&self, value: &str, acks: Acks) -> Answer<ProduceResponse> {
         let mut buffer = Vec::new();
         let mut writer = BatchWriter::new(&mut buffer);
         writer.push(Timestamp::from_millis(1_704_067_200_000), None, Some(value.as_bytes()), &[]).unwrap();
@@ -134,7 +134,7 @@ impl Brokers {
     }
 
     /// Moves the time on: nobody else sees to it where there is no cluster.
-    fn advance(&self, by: Duration) {
+    pub(super) fn advance(&self, by: Duration) {
         self.clock.advance(by);
         for node in self.nodes.iter().flatten() {
             node.fire(node.clock().now());
