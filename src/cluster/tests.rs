@@ -1,6 +1,7 @@
 //! Clusters as a test author sees them.
 
 mod acks;
+mod converged;
 mod files;
 mod groups;
 mod histories;
