@@ -95,6 +95,8 @@ bugs! {
     PreferUnevenly,
     /// What is on its way is copied as fast as it can be.
     IgnoreThrottle,
+    /// Copies in sync are as slow as those that are on their way.
+    ThrottleAll,
     /// A broker that is gone is forgotten although it has partitions.
     ForgetWhoHasPartitions,
     /// A broker that leaves takes its vote with it.

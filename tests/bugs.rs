@@ -51,6 +51,7 @@ const FOUND_BY: &[(&str, &str, &str)] = &[
     ("PreferOutOfSync", "simulate", CLUSTER),
     ("PreferUnevenly", "brooklet", "cluster::tests::scale::partitions_spread"),
     ("IgnoreThrottle", "brooklet", "cluster::tests::scale::what_is_on_its_way"),
+    ("ThrottleAll", "brooklet", "cluster::tests::moves::a_broker_that_is_slowed_down"),
     ("ForgetWhoHasPartitions", "brooklet", "controller::tests::balance::a_broker_is_forgotten"),
     ("TakeVoteAway", "brooklet", "cluster::tests::scale::all_whom_a_cluster"),
     ("ReuseIds", "brooklet", "cluster::tests::scale::no_id_is_given_twice"),

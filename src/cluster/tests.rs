@@ -7,6 +7,7 @@ mod groups;
 mod histories;
 mod idempotent;
 mod intercepts;
+mod moves;
 mod scale;
 mod shutdown;
 mod snapshots;

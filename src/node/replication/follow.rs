@@ -2,6 +2,7 @@
 
 use super::{Followed, Role};
 use crate::{
+    bugs::{self, Bug},
     error::{Error, Result},
     log::Log,
     node::{Node, partition::Partition},
@@ -42,7 +43,8 @@ impl Node {
     ) -> Option<ReplicaFetchRequest> {
         let follows = |partition: &&Arc<Partition>| partition.lock().role.copies_from() == Some(leader);
         let followed: Vec<_> = copies.0.iter().filter(follows).collect();
-        let is_throttled = |partition: &Arc<Partition>| partition.lock().role.is_adding();
+        let is_throttled =
+            |partition: &Arc<Partition>| partition.lock().role.is_adding() || bugs::is(Bug::ThrottleAll);
         let throttled = followed.iter().any(|partition| is_throttled(partition));
         let asked =
             followed.iter().copied().filter(|partition| allowed.is_some() || !is_throttled(partition));
