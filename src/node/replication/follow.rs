@@ -99,6 +99,11 @@ impl Node {
         fetched: ReplicaFetched,
     ) -> Result<()> {
         match fetched {
+            ReplicaFetched::Diverging { .. }
+                if bugs::is(Bug::RaiseBeforeTruncating) && raise_to_end(partition) =>
+            {
+                Ok(())
+            }
             ReplicaFetched::Diverging { epoch, end_offset } => {
                 self.cut_divergence(partition, wanted, |log| log.divergence(epoch, end_offset))
             }
@@ -213,6 +218,15 @@ impl Node {
 
 fn still_follows(role: &Role, wanted: &ReplicaFetchPartition) -> bool {
     matches!(role, Role::Follower(Followed { epoch, is_replica: true, .. }) if *epoch == wanted.current_leader_epoch)
+}
+
+/// Lets everything be read that is here, if it cannot be: for a bug on purpose.
+fn raise_to_end(partition: &Partition) -> bool {
+    let before = partition.known_watermark();
+    if let Ok(Some(log)) = partition.lock().log_if_any() {
+        partition.set_watermark(log.end());
+    }
+    partition.known_watermark() > before
 }
 
 fn next_of(partition: &Arc<Partition>) -> Option<ReplicaFetchPartition> {

@@ -306,6 +306,24 @@ fn an_epoch_in_which_a_copy_led_and_took_nothing_does_not_keep_it_from_following
     brokers.catch_up(2);
 }
 
+/// While a follower has what its leader does not have, and may yet be elected, nobody may read it there.
+#[test]
+fn a_follower_takes_nothing_for_committed_that_its_leader_does_not_have() {
+    let mut brokers = Brokers::new(2);
+    brokers.elect(1);
+    brokers.produce("a", Acks::One);
+    brokers.copy(2);
+    brokers.produce("only the first has it", Acks::One);
+    brokers.elect(2);
+    brokers.produce("in its place", Acks::One);
+    for _ in 0..5 {
+        brokers.copy(1);
+        let ((reached, end), is_alike) = (brokers.ends(1), brokers.bytes(1) == brokers.bytes(2));
+        assert!(reached <= 1 || is_alike, "{reached} of {end} may be read");
+    }
+    assert_eq!((brokers.ends(1), brokers.ends(2)), ((2, 2), (2, 2)));
+}
+
 #[test]
 fn a_follower_of_an_old_epoch_is_fenced_and_a_stale_leader_takes_nothing() {
     let mut brokers = Brokers::new(2);
