@@ -61,16 +61,24 @@ bugs! {
     DropTombstonesAtOnce,
     /// A voter does not know any more, after a restart, whom it has voted for.
     ForgetVote,
+    /// A voter raises its term before it knows whether it would win.
+    SkipPreVote,
     /// An entry of an earlier term is committed as soon as a majority has it.
     CommitOlderTerms,
     /// A leader has another voter come or go before it knows that the last change is committed.
     ChangeVotersUnsettled,
     /// A snapshot of the metadata is said to have entries that are not committed.
     SnapshotUncommitted,
+    /// The beginning of the metadata log goes although the snapshot that has it was not saved.
+    DropBeforeSnapshot,
     /// What a snapshot does not have any more stays.
     KeepWhatIsGone,
     /// A follower of a new leader cuts its log at its high watermark.
     TruncateToHighWatermark,
+    /// A follower that has parted from its leader takes what it has for committed, and cuts it only then.
+    RaiseBeforeTruncating,
+    /// A broker that does not lead any more goes on taking records.
+    ServeStaleLeader,
     /// A record that all in sync are to have is acknowledged when the leader has it.
     AcknowledgeBeforeReplicated,
     /// A leader lets consumers read all that it has.
@@ -95,6 +103,8 @@ bugs! {
     PreferUnevenly,
     /// What is on its way is copied as fast as it can be.
     IgnoreThrottle,
+    /// Copies in sync are as slow as those that are on their way.
+    ThrottleAll,
     /// A broker that is gone is forgotten although it has partitions.
     ForgetWhoHasPartitions,
     /// A broker that leaves takes its vote with it.

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+#[path = "rules/acks.rs"]
+mod acks;
 #[path = "rules/append.rs"]
 mod append;
 mod common;

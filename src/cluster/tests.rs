@@ -1,10 +1,13 @@
 //! Clusters as a test author sees them.
 
+mod acks;
+mod converged;
 mod files;
 mod groups;
 mod histories;
 mod idempotent;
 mod intercepts;
+mod moves;
 mod network;
 mod scale;
 mod shutdown;

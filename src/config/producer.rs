@@ -169,7 +169,9 @@ impl ProducerConfig {
     }
 
     /// How many replicas have a record when it is acknowledged. (`acks`) Default [`Acks::All`]. A
-    /// [`Broker`](crate::Broker) is the only replica of what it has: there it makes no difference.
+    /// [`Broker`](crate::Broker) is the only replica of what it has: there [`Acks::One`] makes no difference. With [`Acks::Zero`]
+    /// nobody answers, there neither: a record is sent once, to whoever is known to lead, its offset is told as -1, and what becomes
+    /// of it is not told. What the client knows by itself is: that it is too large, or that there is no leader.
     ///
     /// On a `Cluster`, what all replicas in sync are to have is idempotent: it is sent again as long as nobody knows whether it
     /// is there, within the request's time, and is there once, in the order of sending. (`enable.idempotence`: `true` with

@@ -173,16 +173,12 @@ impl Node {
         };
         let epoch = loaded.get(&partition.name().partition()).map_or(LeaderEpoch(-1), |loaded| loaded.epoch);
         match self.when_replicated(&partition, produced, Instant::MAX) {
-            Answer::Ready(done) => Some(done.map(drop).map_err(|error| as_coordinator(*error, group))),
+            Answer::Ready(done) => Some(written(done.map_err(|error| *error), group)),
             Answer::Parked(ticket) => {
                 let (node, write, group) = (self.me.clone(), write.id, group.to_owned());
                 ticket.on_fill(move |done| {
                     let Some(node) = node.upgrade() else { return };
-                    let result = match done {
-                        // They had it all, which is what counts.
-                        Ok(_) | Err(Error::NotEnoughReplicasAfterAppend) => Ok(()),
-                        Err(error) => Err(as_coordinator(error, &group)),
-                    };
+                    let result = written(done, &group);
                     // Whoever tells may hold the groups.
                     let written = GroupWritten { group, epoch, write, result };
                     node.timers.arm(node.clock.now(), Task::GroupWritten(written));
@@ -204,6 +200,15 @@ impl Node {
         let told = self.step(&mut groups, &group, RequestId::MAX, Event::Written { write, result });
         drop(groups);
         told.tell();
+    }
+}
+
+/// What has become of a group's records.
+fn written<T>(done: Result<T>, group: &str) -> Result<()> {
+    match done {
+        // They had it all, which is what counts.
+        Ok(_) | Err(Error::NotEnoughReplicasAfterAppend) => Ok(()),
+        Err(error) => Err(as_coordinator(error, group)),
     }
 }
 

@@ -4,6 +4,7 @@ mod adopting;
 mod idempotent;
 mod replication;
 mod transactions;
+mod visible;
 
 use super::*;
 use crate::{

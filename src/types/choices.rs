@@ -118,7 +118,8 @@ pub enum IsolationLevel {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Acks {
-    /// None needs to: the sender does not wait.
+    /// None needs to: the sender does not wait, and gets no answer. So it has no [offset](crate::RecordMetadata::offset), and is not
+    /// told if the record is refused or lost.
     Zero,
     /// The leader.
     One,

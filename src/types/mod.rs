@@ -54,7 +54,7 @@ pub enum Durability {
 pub struct RecordMetadata {
     /// The partition, `>= 0`.
     pub partition: i32,
-    /// The record's offset in that partition, `>= 0`.
+    /// The record's offset in that partition, `>= 0`; -1 with [`Acks::Zero`], where nobody tells.
     pub offset: i64,
     /// The record's timestamp as stored.
     pub timestamp: Timestamp,

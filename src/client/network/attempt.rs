@@ -98,6 +98,11 @@ impl Attempt {
         }
     }
 
+    /// Rule 17: whether nobody answers it.
+    fn is_unanswered(&self) -> bool {
+        matches!(&self.outgoing, Outgoing::Produce(produce) if produce.acks == Acks::Zero)
+    }
+
     /// Whether it does harm to do it twice.
     fn changes_something(&self) -> bool {
         match &self.outgoing {
@@ -165,7 +170,8 @@ impl NetworkClient {
         let to = match (attempt.partition(), &attempt.outgoing) {
             (Some(partition), outgoing) => {
                 let known = self.state.lock().leaders.of(&partition);
-                let first = attempt.tries == 1;
+                // By no answer would it turn out that the hint is an old one.
+                let first = attempt.tries == 1 && !attempt.is_unanswered();
                 let hint = match outgoing {
                     Outgoing::Produce(produce) if first && produce.hint != BrokerId::NOBODY => {
                         Some(produce.hint)
@@ -210,6 +216,9 @@ impl NetworkClient {
             }
             Outgoing::Call { request, .. } => Reply::Call(self.transport.call(to, request.clone())),
         };
+        if attempt.is_unanswered() {
+            return self.let_go(attempt, to, answer);
+        }
         let sent: Arc<Sent> = Arc::new(Slot::new());
         sent.fill((attempt, to));
         self.at(silent_at, Later::Silence(Arc::clone(&sent)));
@@ -223,6 +232,24 @@ impl NetworkClient {
             Reply::Produce(answer) => answer.on_answer(move |answer| told(answer.map(Told::Produced))),
             Reply::Call(answer) => answer.on_answer(move |answer| told(answer.map(Told::Called))),
         }
+    }
+
+    /// It is sent, and that is all that its sender is told. If the connection breaks, somebody else may lead by now: the next one is
+    /// not sent before that is known.
+    fn let_go(&self, attempt: Attempt, to: BrokerId, reply: Reply) {
+        let (partition, me) = (attempt.partition(), Weak::clone(&self.me));
+        match reply {
+            Reply::Produce(Answer::Ready(Err(error))) => return self.told(attempt, to, Err(*error)),
+            Reply::Produce(answer) => answer.on_answer(move |answer| {
+                let (Some(client), Err(_), Some(partition)) = (me.upgrade(), answer, partition) else {
+                    return;
+                };
+                client.state.lock().leaders.forget(&partition);
+                client.avoid(to);
+            }),
+            Reply::Call(_) => {}
+        }
+        attempt.answer(Ok(Told::Produced(ProduceResponse::NONE)));
     }
 
     /// Nobody has answered in time.

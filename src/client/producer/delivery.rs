@@ -79,8 +79,7 @@ impl Batch {
         let (_, partition) = self.key;
         let told = |sent: &ProduceResponse| {
             let timestamp = sent.log_append_time.unwrap_or(timestamp);
-            let offset = sent.base_offset.plus(i64::from(index)).get();
-            RecordMetadata::new(partition, offset, timestamp, sent.durability)
+            RecordMetadata::new(partition, sent.offset_of(i64::from(index)), timestamp, sent.durability)
         };
         self.outcome.get().map(|outcome| outcome.as_ref().map(told).map_err(Error::clone))
     }

@@ -311,6 +311,17 @@ fn check_compression(codec: Compression) -> Result<()> {
     })
 }
 
+/// Rule 17: what a broker says, if it is in this process and so cannot but say something, counts for nothing.
+fn unanswered(sent: Answer<ProduceResponse>) -> Answer<ProduceResponse> {
+    match sent {
+        Answer::Ready(Err(error)) if !matches!(*error, Error::Closed) => {
+            Answer::Ready(Ok(ProduceResponse::NONE))
+        }
+        Answer::Ready(Ok(_)) => Answer::Ready(Ok(ProduceResponse::NONE)),
+        sent => sent,
+    }
+}
+
 impl Inner {
     fn clock(&self) -> &Clock {
         self.client.service.clock()
@@ -488,9 +499,13 @@ impl Inner {
         };
         let size = batch.bytes().len();
         let topic = sending.batch.topic();
-        let (durability, acks) = (sending.durability, self.config.acks);
+        let (durability, acks, limit) = (sending.durability, self.config.acks, sending.route.max_batch);
+        if acks == Acks::Zero && size > limit {
+            // No broker would say so.
+            return (Answer::Ready(Err(Error::MessageTooLarge { size, limit }.into())), size);
+        }
         let sent = self.client.begin_send(&mut sending.route, topic, &mut batch, durability, acks);
-        (sent, size)
+        (if acks == Acks::Zero { unanswered(sent) } else { sent }, size)
     }
 
     fn flush(&self) -> Result<()> {

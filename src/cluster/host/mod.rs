@@ -372,7 +372,9 @@ impl Running {
         if self.connections.len() >= 64 {
             self.connections.retain(Connection::is_open);
         }
-        self.connections.push(request.connection());
+        let is_unanswered =
+            matches!(&request, ClientRequest::Produce { request, .. } if request.acks == Acks::Zero);
+        self.connections.extend((!is_unanswered).then(|| request.connection()));
         match request {
             ClientRequest::Produce { request, ticket } => {
                 let note = self.note_produce(&request);
@@ -394,7 +396,11 @@ impl Running {
                 if self.node.duplicates() > before {
                     self.trace.hit(Mark::Duplicate);
                 }
-                self.reply(answer, ticket, note);
+                if is_unanswered {
+                    self.reply_to_nobody(answer, &ticket)
+                } else {
+                    self.reply(answer, ticket, note)
+                }
             }
             ClientRequest::Fetch { request, ticket } => {
                 let answer = self.node.fetch(self.id, &request);
@@ -464,6 +470,15 @@ impl Running {
                 note(&answer);
                 post.answer(id, &ticket, answer);
             }),
+        }
+    }
+
+    /// Rule 17: who wants no answer gets none. Where it is refused the connection breaks, so that its client asks who leads.
+    fn reply_to_nobody(&mut self, answer: Answer<ProduceResponse>, ticket: &Ticket<ProduceResponse>) {
+        match answer {
+            Answer::Ready(Err(error)) if error.is_of_the_disk() => self.failed = Some(*error),
+            Answer::Ready(Err(_)) => self.post.answer(self.id, ticket, Err(Error::NetworkException)),
+            Answer::Ready(Ok(_)) | Answer::Parked(_) => {}
         }
     }
 

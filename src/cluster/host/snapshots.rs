@@ -2,6 +2,7 @@
 /// `MetadataLoader`)
 use super::Running;
 use crate::{
+    bugs::{self, Bug},
     cluster::{marks::Mark, trace::Fact},
     controller::{
         Image,
@@ -21,7 +22,9 @@ impl Running {
         }
         let Some(position) = self.quorum.snapshot_at(self.applied) else { return Ok(()) };
         let snapshot = Snapshot { position, records: self.image.records().into() };
-        self.log.save_snapshot(&snapshot)?;
+        if !bugs::is(Bug::DropBeforeSnapshot) {
+            self.log.save_snapshot(&snapshot)?;
+        }
         self.trace.hit(Mark::SnapshotTaken);
         self.step_quorum(Event::Snapshotted(snapshot), now)
     }

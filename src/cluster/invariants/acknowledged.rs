@@ -13,3 +13,19 @@ pub(super) fn check(committed: &Committed, base: Offset, name: &dyn Fn() -> Stri
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::committed::tests::{by, leader, stamp},
+        *,
+    };
+
+    #[test]
+    fn what_is_acknowledged_before_all_in_sync_have_it_is_seen() {
+        let committed = by(&leader(1, 1, &[stamp(0, 1, 7), stamp(1, 1, 8)]));
+        assert!(check(&committed, Offset::ZERO, &String::new).is_ok());
+        let broken = check(&committed, Offset::new(1), &String::new).expect_err("the leader alone has it");
+        assert_eq!(broken.invariant, "acknowledged is committed");
+    }
+}

@@ -83,3 +83,81 @@ impl Committed {
         Ok(new.len())
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::{super::copies::View, *};
+    use crate::record::{Attributes, BatchHeader};
+
+    /// A header of records from `base` up to `next`, exclusive; `crc` stands for what they are.
+    pub(in crate::cluster::invariants) fn header(
+        (base, next): (i64, i64),
+        epoch: i32,
+        crc: u32,
+    ) -> BatchHeader {
+        BatchHeader {
+            base_offset: Offset::new(base),
+            size: 100,
+            leader_epoch: LeaderEpoch(epoch),
+            crc,
+            attributes: Attributes::default(),
+            last_offset_delta: (next - base - 1) as i32,
+            base_timestamp: 0,
+            max_timestamp: 0,
+            producer_id: -1,
+            producer_epoch: -1,
+            base_sequence: -1,
+            record_count: (next - base) as i32,
+        }
+    }
+
+    /// A batch of one record.
+    pub(in crate::cluster::invariants) fn stamp(at: i64, epoch: i32, crc: u32) -> Stamp {
+        Stamp::of(&header((at, at + 1), epoch, crc))
+    }
+
+    /// Who leads in an epoch, with these batches, of which those below `reached` may be read.
+    pub(in crate::cluster::invariants) fn leader(epoch: i32, reached: i64, batches: &[Stamp]) -> Copy {
+        let end = batches.last().map_or(Offset::ZERO, |last| last.next);
+        let (epoch, high_watermark) = (LeaderEpoch(epoch), Offset::new(reached));
+        let view = View { leads: true, epoch, high_watermark, end, ..View::default() };
+        Copy { view, batches: batches.to_vec(), ..Copy::default() }
+    }
+
+    /// What such a leader has committed.
+    pub(in crate::cluster::invariants) fn by(leader: &Copy) -> Committed {
+        let mut committed = Committed::default();
+        committed.advance(leader, &String::new).expect("nothing was committed before");
+        committed
+    }
+
+    #[test]
+    fn what_is_below_a_leaders_high_watermark_is_committed_and_what_is_above_is_not() {
+        let mut committed = by(&leader(1, 2, &[stamp(0, 1, 7), stamp(1, 1, 8), stamp(2, 1, 9)]));
+        assert_eq!(committed.batches(), [stamp(0, 1, 7), stamp(1, 1, 8)]);
+        // Another one has something else there.
+        let other = leader(2, 3, &[stamp(0, 1, 7), stamp(1, 1, 8), stamp(2, 2, 5)]);
+        assert_eq!(committed.advance(&other, &String::new).expect("it goes on"), 1);
+        assert_eq!(committed.at(Offset::new(2)), Some(&stamp(2, 2, 5)));
+        assert_eq!(committed.before(LeaderEpoch(2)).count(), 2);
+    }
+
+    #[test]
+    fn a_batch_that_reaches_over_the_end_of_what_is_committed_is_seen() {
+        let mut committed = by(&leader(1, 2, &[stamp(0, 1, 7), stamp(1, 1, 8)]));
+        let wide = Stamp::of(&header((1, 3), 2, 9));
+        let broken = committed.advance(&leader(2, 3, &[stamp(0, 1, 7), wide]), &String::new);
+        assert_eq!(broken.expect_err("it is another one").invariant, "leader completeness");
+    }
+
+    #[test]
+    fn an_unclean_leader_gives_up_what_it_lacks_and_nothing_else() {
+        let mut committed = by(&leader(1, 2, &[stamp(0, 1, 7), stamp(1, 1, 8)]));
+        let unclean = leader(3, 0, &[stamp(0, 1, 7), stamp(1, 3, 9)]);
+        assert!(!committed.settle(&unclean), "nobody has said that it is one");
+        committed.forget_from(LeaderEpoch(3));
+        assert!(committed.is_given_up(LeaderEpoch(2)) && !committed.is_given_up(LeaderEpoch(3)));
+        assert!(committed.settle(&unclean) && !committed.settle(&unclean));
+        assert_eq!(committed.batches(), [stamp(0, 1, 7)]);
+    }
+}

@@ -43,3 +43,42 @@ impl Batches {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::committed::tests::{leader, stamp},
+        *,
+    };
+
+    /// A copy that has got these batches, the last `new` of them just now.
+    fn look(batches: &mut Batches, copy: &[Stamp], new: usize) -> bool {
+        batches.look(&leader(1, 0, copy), &Change { new, ..Change::default() }, &String::new).is_ok()
+    }
+
+    #[test]
+    fn two_batches_of_one_epoch_at_one_offset_are_seen() {
+        let (a, b, mut batches) = (stamp(0, 1, 7), stamp(1, 1, 8), Batches::default());
+        assert!(look(&mut batches, &[a, b], 2) && look(&mut batches, &[a], 1));
+        assert!(
+            look(&mut batches, &[a, stamp(1, 2, 9)], 1),
+            "logs that parted are of different epochs there"
+        );
+        assert!(!look(&mut batches, &[a, stamp(1, 1, 9)], 1));
+    }
+
+    #[test]
+    fn one_batch_behind_two_others_is_seen() {
+        let (a, b, c, mut batches) = (stamp(0, 1, 7), stamp(1, 1, 8), stamp(2, 3, 9), Batches::default());
+        assert!(look(&mut batches, &[a, b, c], 3));
+        assert!(look(&mut batches, &[c], 1), "one whose log begins there does not know what was before");
+        assert!(!look(&mut batches, &[a, stamp(1, 2, 5), c], 2));
+    }
+
+    #[test]
+    fn what_was_before_may_turn_out_later() {
+        let (b, c, mut batches) = (stamp(1, 1, 8), stamp(2, 3, 9), Batches::default());
+        assert!(look(&mut batches, &[c], 1) && look(&mut batches, &[b, c], 2));
+        assert!(!look(&mut batches, &[stamp(1, 2, 5), c], 2));
+    }
+}

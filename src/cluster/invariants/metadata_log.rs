@@ -106,3 +106,88 @@ impl MetadataLogs {
         Err(broken(NAME, what))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        controller::quorum::{Body, Event, Message, Position, QuorumConfig, Restored, Term},
+        prng::Prng,
+        rpc::metadata_record::MetadataRecord,
+        types::Instant,
+    };
+
+    /// Entries from `first` on: the term of each, and what it says.
+    fn entries(first: u64, entries: &[(u64, i64)]) -> Vec<Entry> {
+        let entry = |(index, (term, next)): (u64, &(u64, i64))| Entry {
+            term: Term(*term),
+            index: Index(index),
+            payload: [MetadataRecord::ProducerIds { next: *next }].into(),
+        };
+        (first..).zip(entries).map(entry).collect()
+    }
+
+    fn quorum(log: &[(u64, i64)]) -> Quorum {
+        let restored = Restored { log: entries(1, log), ..Restored::default() };
+        let (voters, config) = ([1, 2, 3].map(BrokerId::from), QuorumConfig::default());
+        Quorum::new(1.into(), voters, restored, config, Prng::new(1), Instant::default())
+    }
+
+    /// A leader sends what is in place of the entries behind `previous`, and what is committed.
+    fn append(quorum: &mut Quorum, previous: (u64, u64), new: &[(u64, i64)], commit: u64) {
+        let previous = Position { term: Term(previous.0), index: Index(previous.1) };
+        let entries = entries(previous.index.0 + 1, new);
+        let body = Body::Append { previous, entries, commit: Index(commit) };
+        let message = Message { term: Term(9), body };
+        quorum.step(Event::Received { from: 2.into(), message }, Instant::default());
+    }
+
+    fn look(logs: &mut MetadataLogs, id: i32, quorum: &Quorum) -> bool {
+        logs.look(id.into(), 1, quorum).is_ok()
+    }
+
+    #[test]
+    fn two_entries_of_one_index_and_term_are_seen() {
+        let mut logs = MetadataLogs::default();
+        assert!(look(&mut logs, 1, &quorum(&[(1, 10), (2, 20)])) && look(&mut logs, 2, &quorum(&[(1, 10)])));
+        assert!(look(&mut logs, 2, &quorum(&[(1, 10), (3, 30)])), "of another term, and not committed");
+        assert!(!look(&mut logs, 3, &quorum(&[(1, 10), (2, 30)])));
+    }
+
+    #[test]
+    fn one_entry_behind_two_others_is_seen() {
+        let mut logs = MetadataLogs::default();
+        assert!(look(&mut logs, 1, &quorum(&[(1, 10), (3, 30)])));
+        assert!(!look(&mut logs, 2, &quorum(&[(2, 10), (3, 30)])));
+    }
+
+    #[test]
+    fn what_is_committed_stays_and_what_is_not_need_not() {
+        let (mut logs, mut one) = (MetadataLogs::default(), quorum(&[(1, 10), (1, 20)]));
+        append(&mut one, (1, 1), &[], 1);
+        assert_eq!(one.commit(), Index(1));
+        assert!(look(&mut logs, 1, &one));
+        append(&mut one, (1, 1), &[(2, 30)], 2);
+        assert_eq!(one.commit(), Index(2));
+        assert!(look(&mut logs, 1, &one));
+        let mut other = quorum(&[(1, 10), (1, 20)]);
+        assert!(look(&mut logs, 2, &other), "it has not heard of that yet");
+        append(&mut other, (1, 2), &[], 2);
+        assert!(!look(&mut logs, 2, &other));
+    }
+
+    #[test]
+    fn a_snapshot_of_another_term_than_what_is_committed_is_seen() {
+        let snapshot = |term| {
+            let position = Position { term: Term(term), index: Index(1) };
+            let snapshot = crate::controller::quorum::Snapshot { position, ..Default::default() };
+            let restored = Restored { snapshot, base: position, ..Restored::default() };
+            let config = QuorumConfig::default();
+            Quorum::new(1.into(), [1.into()], restored, config, Prng::new(1), Instant::default())
+        };
+        let (mut logs, mut one) = (MetadataLogs::default(), quorum(&[(1, 10)]));
+        append(&mut one, (1, 1), &[], 1);
+        assert!(look(&mut logs, 1, &one) && look(&mut logs, 2, &snapshot(1)));
+        assert!(!look(&mut logs, 3, &snapshot(2)));
+    }
+}

@@ -54,3 +54,34 @@ impl Snapshots {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        controller::quorum::{Index, Term},
+        rpc::metadata_record::MetadataRecord,
+    };
+
+    /// A record that says so many things are gone: another one for each number.
+    fn entry(next: i64) -> Payload {
+        [MetadataRecord::ProducerIds { next }].into()
+    }
+
+    /// Whether a snapshot at an index, of these records, is one where entries 1 to 3 are committed.
+    fn holds(index: u64, records: Payload) -> bool {
+        let mut snapshots = Snapshots::default();
+        (1..=3).for_each(|index| snapshots.applied(index, &entry(10 * index as i64)));
+        let position = Position { term: Term(1), index: Index(index) };
+        snapshots.look(1.into(), &Snapshot { position, records }).is_ok()
+    }
+
+    #[test]
+    fn a_snapshot_that_has_less_or_more_than_was_committed_is_seen() {
+        assert!(holds(2, entry(20)) && holds(3, entry(30)));
+        assert!(!holds(2, entry(10)), "it lacks an entry");
+        assert!(!holds(2, entry(30)), "it has one that comes later");
+        assert!(!holds(2, Arc::default()));
+        assert!(holds(9, entry(1)), "what is committed there nobody has seen");
+    }
+}

@@ -269,15 +269,12 @@ impl Partition {
         }
     }
 
-    /// Who is in sync is another thing. A leader takes in who has caught up; who is elected need not have: it may have lost power, and
-    /// not have said so yet.
+    /// Who is in sync is another thing.
     fn changed(&mut self, before: &PartitionState, after: &PartitionState) {
-        if after.leader_epoch == before.leader_epoch {
-            let joined: Vec<BrokerId> = after.isr.difference(&before.isr).copied().collect();
-            self.disks.joined(&joined);
-            for (_, copy) in self.copies.iter_mut().filter(|(id, _)| joined.contains(id)) {
-                copy.joined();
-            }
+        let joined = joined(before, after);
+        self.disks.joined(&joined);
+        for (_, copy) in self.copies.iter_mut().filter(|(id, _)| joined.contains(id)) {
+            copy.joined();
         }
     }
 
@@ -319,6 +316,12 @@ impl Partition {
             .filter(leads)
             .try_for_each(|(leader, _)| high_watermark::check_members(&self.copies, *leader, name))
     }
+}
+
+/// Whom a leader has found in sync. Who is elected need not have everything: it may have lost power, and not have said so yet.
+fn joined(before: &PartitionState, after: &PartitionState) -> Vec<BrokerId> {
+    let has_joined = |id: &&BrokerId| after.leader_epoch == before.leader_epoch && !before.isr.contains(*id);
+    after.isr.iter().filter(has_joined).copied().collect()
 }
 
 fn name(image: &Image, key: Key) -> String {

@@ -20,3 +20,17 @@ impl Controllers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_controllers_in_one_term_are_seen_and_those_of_two_terms_are_fine() {
+        let mut controllers = Controllers::default();
+        let mut controls = |id: i32, term| controllers.look(id.into(), term).is_ok();
+        assert!(controls(1, Some(4)) && controls(2, None) && controls(2, Some(5)));
+        assert!(controls(1, Some(4)), "one that has not heard of the other yet");
+        assert!(!controls(1, Some(5)) && !controls(3, Some(4)));
+    }
+}

@@ -25,3 +25,22 @@ impl Leaders {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::TopicId;
+
+    #[test]
+    fn two_leaders_in_one_epoch_are_seen_and_those_of_two_epochs_are_fine() {
+        let mut leaders = Leaders::default();
+        let mut leads = |partition, epoch, id: i32| {
+            let key = (TopicId::from_bytes([1; 16]), partition);
+            leaders.look(key, LeaderEpoch(epoch), id.into(), &String::new).is_ok()
+        };
+        assert!(leads(0, 1, 1) && leads(0, 2, 2));
+        assert!(leads(0, 1, 1), "one that has not heard of the other yet");
+        assert!(leads(1, 1, 2), "of another partition");
+        assert!(!leads(0, 1, 2) && !leads(0, 2, 3));
+    }
+}

@@ -1,7 +1,8 @@
 //! Histories that broke Kafka and its peers, each by its name. Those of two replicas and one leader are at the node:
 //! KIP-101 (`after_a_power_cut_of_all`, `a_follower_that_restarts`) and KIP-279 (`logs_that_parted_in_several_epochs`).
 
-use super::*;
+use super::{super::transport::Transport, *};
+use crate::rpc::{Answer, CreateTopicRequest, Response, Service, Ticket};
 
 /// Two replicas, of which one is enough, and an election that may lose what only the other has.
 fn two_replicas(seed: u64) -> Cluster {
@@ -65,8 +66,90 @@ fn back_to_back_elections_with_no_record_or_one() {
             cluster.restart(leader).unwrap();
             in_sync(&cluster, 3);
         }
-        let mut values = read(&cluster);
-        values.dedup();
-        assert_eq!(values, sent, "seed {seed}\n{}", cluster.trace());
+        assert_eq!(read(&cluster), sent, "seed {seed}\n{}", cluster.trace());
+    }
+}
+
+/// Asks a broker for a topic, without waiting.
+fn ask_for_topic(cluster: &Cluster, of: BrokerId, name: &str) -> Ticket<Response> {
+    let request =
+        CreateTopicRequest { name: name.to_owned(), config: TopicConfig::new().replication_factor(1) };
+    match Transport(Arc::clone(&cluster.inner.world)).call(of, request.into()) {
+        Answer::Parked(ticket) => ticket,
+        Answer::Ready(answer) => panic!("{answer:?}"),
+    }
+}
+
+/// Who takes itself for the controller.
+fn acting(cluster: &Cluster) -> Vec<BrokerId> {
+    let acting = cluster.inner.world.survey(|id, running| running.controls().map(|_| id));
+    acting.into_iter().flatten().collect()
+}
+
+/// Whether any broker knows such a topic.
+fn is_known(cluster: &Cluster, name: &str) -> bool {
+    cluster.inner.world.survey(|_, running| running.image().topic(name).is_some()).contains(&true)
+}
+
+/// What a controller is asked that is reached by its clients, and by the others only one way: gives what it has answered when
+/// another one has taken its place.
+fn ask_half_reached(cluster: &Cluster, is_heard: bool) -> Option<Result<Response>> {
+    let first = cluster.controller().unwrap();
+    for other in cluster.brokers().into_iter().filter(|id| *id != first) {
+        let (from, to) = if is_heard { (other, first) } else { (first, other) };
+        cluster.block_link(from, to).unwrap();
+    }
+    let asked = ask_for_topic(cluster, first, "in-vain");
+    let resigned = |c: &Cluster| !acting(c).contains(&first);
+    let done = cluster.run_until(Duration::from_secs(5), resigned);
+    assert!(done.is_ok(), "it goes on\n{}", cluster.trace());
+    assert!(!is_known(cluster, "in-vain"), "by nobody's leave\n{}", cluster.trace());
+    let moved = |c: &Cluster| c.controller().is_ok_and(|now| now != first);
+    let done = cluster.run_until(Duration::from_secs(10), moved);
+    assert!(done.is_ok(), "nobody goes on\n{}", cluster.trace());
+    let since = ask_for_topic(cluster, cluster.controller().unwrap(), "since");
+    cluster.run_until(Duration::from_secs(5), |_| since.is_filled()).unwrap();
+    assert!(matches!(since.take(), Some(Ok(_))), "{}", cluster.trace());
+    assert_eq!(acting(cluster).len(), 1);
+    asked.take()
+}
+
+/// It hears the others, who do not hear it: they elect another one.
+#[test]
+fn a_controller_that_nobody_hears_resigns_and_nothing_comes_of_what_it_decided() {
+    for seed in seeds(5) {
+        let cluster = three(seed);
+        let answer = ask_half_reached(&cluster, false);
+        assert!(
+            matches!(answer, Some(Err(Error::NotController | Error::RequestTimedOut))),
+            "seed {seed}: {answer:?}"
+        );
+        cluster.heal().unwrap();
+        cluster.advance(Duration::from_secs(5));
+        let converged = cluster.run_until(Duration::from_secs(60), Cluster::has_converged);
+        assert!(converged.is_ok(), "seed {seed}: {:?}\n{}", cluster.unconverged(), cluster.trace());
+        assert!(!is_known(&cluster, "in-vain"), "seed {seed}\n{}", cluster.trace());
+        put(&cluster, "a").unwrap();
+    }
+}
+
+/// The others hear it, and would wait for it for ever: it does not hear that they do.
+#[test]
+fn a_controller_that_hears_nobody_resigns_and_promises_nothing() {
+    for seed in seeds(5) {
+        let cluster = three(seed);
+        let answer = ask_half_reached(&cluster, true);
+        assert!(
+            matches!(answer, Some(Err(Error::NotController | Error::RequestTimedOut))),
+            "seed {seed}: {answer:?}"
+        );
+        cluster.heal().unwrap();
+        cluster.advance(Duration::from_secs(5));
+        let converged = cluster.run_until(Duration::from_secs(60), Cluster::has_converged);
+        assert!(converged.is_ok(), "seed {seed}: {:?}\n{}", cluster.unconverged(), cluster.trace());
+        // What the others have of it the next one may have taken over, for all of them.
+        let known = cluster.inner.world.survey(|_, running| running.image().topic("in-vain").is_some());
+        assert!(known.iter().all(|knows| *knows == known[0]), "seed {seed}: {known:?}");
+        put(&cluster, "a").unwrap();
     }
 }

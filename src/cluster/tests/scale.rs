@@ -61,12 +61,12 @@ fn who_cannot_be_registered_is_there_and_goes_on_trying() {
     cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
 }
 
-fn numbers(brokers: &[BrokerId]) -> Vec<i32> {
+pub(super) fn numbers(brokers: &[BrokerId]) -> Vec<i32> {
     brokers.iter().map(|id| id.get()).collect()
 }
 
 /// The names of a broker's partitions of a topic, and those that are on their way out.
-fn directories(cluster: &Cluster, broker: BrokerId, topic: &str) -> Vec<String> {
+pub(super) fn directories(cluster: &Cluster, broker: BrokerId, topic: &str) -> Vec<String> {
     let storage = cluster.disk(broker).unwrap().boot();
     let names = storage.list(Path::new("data")).unwrap().unwrap();
     let names = names.into_iter().map(|entry| entry.name);
@@ -253,7 +253,7 @@ fn who_cannot_go_is_told_why() {
 }
 
 #[test]
-fn what_is_on_its_way_is_copied_no_faster_than_allowed_and_others_are() {
+fn what_is_on_its_way_is_copied_no_faster_than_allowed() {
     let config = TopicConfig::new().replication_factor(2).min_insync_replicas(2);
     let cluster = Cluster::builder().seed(3).topic("t", config).start().unwrap();
     let value = vec![b'x'; 10_000];
@@ -267,9 +267,6 @@ fn what_is_on_its_way_is_copied_no_faster_than_allowed_and_others_are() {
     to.push(third);
     let before = cluster.now();
     cluster.admin().alter_partition_reassignment(("t", 0), to).unwrap();
-    let put_at = cluster.now();
-    put(&cluster, "meanwhile").unwrap();
-    assert!(cluster.now() < put_at + Duration::from_millis(500), "those in sync are as fast as ever");
     cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
     let took = cluster.now().as_millis() - before.as_millis();
     assert!((9_000..13_000).contains(&took), "{took} ms for 500 kB at 50 kB/s");

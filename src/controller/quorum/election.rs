@@ -1,7 +1,10 @@
 //! How a leader is found, and how one gives up.
 
 use super::{Body, Effect, Part, Position, Quorum, Term, replication::Leadership};
-use crate::types::{BrokerId, Instant};
+use crate::{
+    bugs::{self, Bug},
+    types::{BrokerId, Instant},
+};
 use std::{collections::BTreeSet, time::Duration};
 
 impl Quorum {
@@ -58,6 +61,9 @@ impl Quorum {
     /// It has waited long enough. It raises its term only if it would win.
     pub(super) fn ask_around(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         self.leader = None;
+        if bugs::is(Bug::SkipPreVote) {
+            return self.stand(now, effects);
+        }
         self.part = Part::PreCandidate(BTreeSet::new());
         self.await_leader(now);
         self.send_all(&Body::PreVote { last: self.log.last() }, effects);

@@ -53,8 +53,14 @@ impl Node {
         deadline: Instant,
     ) -> Answer<ProduceResponse> {
         let mut state = partition.lock();
-        if partition.known_watermark() >= end || bugs::is(Bug::AcknowledgeBeforeReplicated) {
+        if bugs::is(Bug::AcknowledgeBeforeReplicated) {
             return Answer::Ready(Ok(response));
+        }
+        if partition.known_watermark() >= end {
+            // All who were to have it have it; but too few of them may be left since its append (rule 19).
+            let too_few = matches!(&state.role, Role::Leader(leader) if !leader.has_enough());
+            let error = too_few.then(|| Error::NotEnoughReplicasAfterAppend.into());
+            return Answer::Ready(error.map_or(Ok(response), Err));
         }
         // It was lost between the append and here.
         let Role::Leader(_) = &state.role else { return Answer::Ready(Err(Error::RequestTimedOut.into())) };
@@ -67,10 +73,10 @@ impl Node {
         Answer::Parked(ticket)
     }
 
-    /// All who are to have it have it; but too few of them may be left by now (rule 19).
-    pub(super) fn acknowledge(&self, reached: Vec<Waiting>, enough: bool) {
+    /// All who are to have it have it; and they are enough, or the high watermark would stand still (rule 19).
+    pub(super) fn acknowledge(&self, reached: Vec<Waiting>) {
         for Waiting { ticket, response, .. } in reached {
-            ticket.fill(if enough { Ok(response) } else { Err(Error::NotEnoughReplicasAfterAppend) });
+            ticket.fill(Ok(response));
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{Followed, Role};
 use crate::{
+    bugs::{self, Bug},
     error::{Error, Result},
     log::Log,
     node::{Node, partition::Partition},
@@ -42,7 +43,8 @@ impl Node {
     ) -> Option<ReplicaFetchRequest> {
         let follows = |partition: &&Arc<Partition>| partition.lock().role.copies_from() == Some(leader);
         let followed: Vec<_> = copies.0.iter().filter(follows).collect();
-        let is_throttled = |partition: &Arc<Partition>| partition.lock().role.is_adding();
+        let is_throttled =
+            |partition: &Arc<Partition>| partition.lock().role.is_adding() || bugs::is(Bug::ThrottleAll);
         let throttled = followed.iter().any(|partition| is_throttled(partition));
         let asked =
             followed.iter().copied().filter(|partition| allowed.is_some() || !is_throttled(partition));
@@ -97,6 +99,11 @@ impl Node {
         fetched: ReplicaFetched,
     ) -> Result<()> {
         match fetched {
+            ReplicaFetched::Diverging { .. }
+                if bugs::is(Bug::RaiseBeforeTruncating) && raise_to_end(partition) =>
+            {
+                Ok(())
+            }
             ReplicaFetched::Diverging { epoch, end_offset } => {
                 self.cut_divergence(partition, wanted, |log| log.divergence(epoch, end_offset))
             }
@@ -211,6 +218,15 @@ impl Node {
 
 fn still_follows(role: &Role, wanted: &ReplicaFetchPartition) -> bool {
     matches!(role, Role::Follower(Followed { epoch, is_replica: true, .. }) if *epoch == wanted.current_leader_epoch)
+}
+
+/// Lets everything be read that is here, if it cannot be: for a bug on purpose.
+fn raise_to_end(partition: &Partition) -> bool {
+    let before = partition.known_watermark();
+    if let Ok(Some(log)) = partition.lock().log_if_any() {
+        partition.set_watermark(log.end());
+    }
+    partition.known_watermark() > before
 }
 
 fn next_of(partition: &Arc<Partition>) -> Option<ReplicaFetchPartition> {

@@ -291,7 +291,7 @@ impl Node {
         news: News,
     ) -> role::Told {
         let Role::Leader(leader) = &state.role else { return role::Told::default() };
-        let (reached, enough) = (leader.high_watermark(), leader.has_enough());
+        let reached = leader.high_watermark();
         if let (Some(isr), Some(replication)) = (news.propose, &self.replication) {
             let own = self.broker_epoch();
             let named = isr.into_iter().map(|(id, epoch)| (id, if id == self.id { own } else { epoch }));
@@ -311,12 +311,12 @@ impl Node {
             replication.raised.put((of, reached));
         }
         let acknowledged = state.acknowledgements.take_below(reached);
-        role::Told { waiters: state.take_waiting(), acknowledged, enough }
+        role::Told { waiters: state.take_waiting(), acknowledged }
     }
 
     /// Tells those who waited for what a leader has learned.
     pub(super) fn tell(&self, told: role::Told) {
-        self.acknowledge(told.acknowledged, told.enough);
+        self.acknowledge(told.acknowledged);
         told.waiters.into_iter().for_each(|waiter| waiter.look_again());
     }
 }
