@@ -54,6 +54,7 @@ const FOUND_BY: &[(&str, &str, &str)] = &[
     ("ForgetWhoHasPartitions", "brooklet", "controller::tests::balance::a_broker_is_forgotten"),
     ("TakeVoteAway", "brooklet", "cluster::tests::scale::all_whom_a_cluster"),
     ("ReuseIds", "brooklet", "cluster::tests::scale::no_id_is_given_twice"),
+    ("ForgetWhoIsGone", "cluster_files", "grown::one_that_has_grown_and_shrunk"),
     ("MissNewPartitions", "simulate", CLUSTER),
     ("JudgeByCalendar", "brooklet", "cluster::tests::scale::a_clock_that_is_ahead"),
     ("ActBeforeRegistered", "simulate", CLUSTER),
