@@ -111,6 +111,8 @@ bugs! {
     TakeVoteAway,
     /// A new broker gets the id of one that was taken out.
     ReuseIds,
+    /// The directory of a cluster does not say who was taken out of it.
+    ForgetWhoIsGone,
     /// A group does not divide anew where its topic has got partitions.
     MissNewPartitions,
     /// Who is in sync is judged by the broker's calendar.

@@ -59,6 +59,7 @@ const FOUND_BY: &[(&str, &str, &str)] = &[
     ("ForgetWhoHasPartitions", "brooklet", "controller::tests::balance::a_broker_is_forgotten"),
     ("TakeVoteAway", "brooklet", "cluster::tests::scale::all_whom_a_cluster"),
     ("ReuseIds", "brooklet", "cluster::tests::scale::no_id_is_given_twice"),
+    ("ForgetWhoIsGone", "cluster_files", "grown::one_that_has_grown_and_shrunk"),
     ("MissNewPartitions", "simulate", CLUSTER),
     ("JudgeByCalendar", "brooklet", "cluster::tests::scale::a_clock_that_is_ahead"),
     ("ActBeforeRegistered", "simulate", CLUSTER),
@@ -205,4 +206,76 @@ fn every_deliberate_bug_is_found() {
     let missed = missed.into_inner().unwrap();
     println!("{} of {} bugs were found", found.into_inner().unwrap(), FOUND_BY.len());
     assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
+
+/// Builds `examples/simulate`, and gives the program.
+fn simulate() -> String {
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--locked", "--profile", "test", "--message-format=json", "--example", "simulate"])
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "the example does not build");
+    let lines = String::from_utf8(built.stdout).unwrap();
+    let messages = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let mut programs = messages.filter(|message| message["target"]["name"] == "simulate");
+    programs.find_map(|message| Some(message["executable"].as_str()?.to_owned())).unwrap()
+}
+
+/// Runs `examples/simulate` with a bug: its exit code, and what it said.
+fn simulated(program: &str, arguments: &[&str], bug: &str) -> (Option<i32>, String) {
+    let output = Command::new(program)
+        .args(arguments)
+        .env("BROOKLET_BUG", bug)
+        .env("RUST_BACKTRACE", "0")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    (output.status.code(), said.join("\n"))
+}
+
+/// The seed that fails, and what does not hold.
+fn failure(said: &str) -> (&str, &str) {
+    let failure = said.lines().find_map(|line| line.strip_prefix("seed ")?.split_once(" fails: "));
+    failure.unwrap_or_else(|| panic!("{said}"))
+}
+
+/// Without figures.
+fn kind(what: &str) -> &str {
+    what.split(':').next().unwrap()
+}
+
+#[test]
+fn simulate_leaves_what_tells_of_a_seed_that_fails_and_shrinks_it() {
+    let (bug, program, out) = ("ForgetDedupWindow", simulate(), tempfile::tempdir().unwrap());
+    let dir = out.path().to_str().unwrap();
+    let run = |arguments: &[&str]| simulated(&program, &[arguments, &["--out", dir]].concat(), bug);
+    let file = |name: String| std::fs::read_to_string(out.path().join(&name)).expect(&name);
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+
+    let (code, told) = run(&["--seeds", "100"]);
+    assert_eq!(code, Some(1), "{told}");
+    let (seed, what) = failure(&told);
+    println!("simulate: seed {seed} fails: {what}");
+    let (page, lines) = (file(format!("simulate-{seed}.html")), file(format!("simulate-{seed}.jsonl")));
+    assert!(page.contains(&format!("\"seed\":{seed}")) && page.contains("\"kind\":\"broken\""));
+    let events = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let broken: Vec<_> = events.filter(|event| event["kind"] == "broken").collect();
+    assert_eq!(broken.len(), 1, "{broken:?}");
+    assert!(
+        what.ends_with(&format!("{}: {}", text(&broken[0]["invariant"]), text(&broken[0]["what"]))),
+        "{what}"
+    );
+
+    let (code, shrunk) = run(&["--shrink", seed]);
+    assert_eq!(code, Some(0), "{shrunk}");
+    let (_, command) = shrunk.split_once("--example simulate -- ").expect(&shrunk);
+    let command: Vec<&str> = command.lines().next().unwrap().split(' ').collect();
+    assert_eq!(command[..5], ["--seeds", "1", "--from", seed, "--faults"]);
+    println!("simulate: it fails with {}", command.join(" "));
+    let (code, again) = run(&command);
+    assert_eq!((code, failure(&again)), (Some(1), failure(&shrunk)));
+    assert_eq!(kind(failure(&again).1), kind(what));
+    assert!(file(format!("simulate-{seed}-less.jsonl")).contains("\"kind\":\"broken\""));
 }

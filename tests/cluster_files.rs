@@ -3,12 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods)]
 
+#[path = "cluster_files/grown.rs"]
+mod grown;
 #[path = "cluster_files/threads.rs"]
 mod threads;
 
 use brooklet::{
-    Broker, Cluster, ClusterBuilder, Consumer, ConsumerConfig, Durability, Error, ManualClock, Record,
-    SimDisk, TopicConfig,
+    Broker, BrokerId, Cluster, ClusterBuilder, Consumer, ConsumerConfig, Durability, Error, ManualClock,
+    Mark, Record, SimDisk, TopicConfig,
 };
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -72,6 +74,25 @@ enum End {
     KillAll,
 }
 
+const ENDS: [End; 3] = [End::Close, End::Drop, End::KillAll];
+
+fn end(cluster: Cluster, how: End) {
+    match how {
+        End::Close => cluster.close().unwrap(),
+        End::Drop => {}
+        End::KillAll => cluster.brokers().into_iter().for_each(|id| cluster.kill(id).unwrap()),
+    }
+}
+
+/// What is in a directory, sorted.
+fn names(of: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(of).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
 #[test]
 fn a_cluster_is_taken_up_whole_however_it_ended() {
     let scratch = tempfile::tempdir().unwrap();
@@ -79,22 +100,17 @@ fn a_cluster_is_taken_up_whole_however_it_ended() {
     let clock = ManualClock::new();
     let (mut sent, mut seen) = (BTreeMap::new(), BTreeMap::new());
     let mut ids = Vec::new();
-    for end in [End::Close, End::Drop, End::KillAll] {
+    for how in ENDS {
         let cluster = builder(&dir).clock(&clock).start().unwrap();
-        assert_eq!(read(&cluster), sent, "before it ended by {end:?}");
+        assert_eq!(read(&cluster), sent, "before it ended by {how:?}");
         go_on(&cluster, &mut seen);
-        assert_eq!(seen, sent, "the group has gone on where it was, before {end:?}");
+        assert_eq!(seen, sent, "the group has gone on where it was, before {how:?}");
         let made = format!("made-{}", ids.len());
         ids.push(cluster.create_topic(&made, safe().partitions(1)).unwrap());
         send(&cluster, &mut sent, 20);
         cluster.kill(cluster.leader("orders", 1).unwrap()).unwrap();
         send(&cluster, &mut sent, 20);
-        match end {
-            End::Close => cluster.close().unwrap(),
-            End::Drop => {}
-            End::KillAll => cluster.brokers().into_iter().for_each(|id| cluster.kill(id).unwrap()),
-        }
-        drop(cluster);
+        end(cluster, how);
     }
     let cluster = builder(&dir).clock(&clock).start().unwrap();
     for (n, id) in ids.iter().enumerate() {
@@ -106,13 +122,6 @@ fn a_cluster_is_taken_up_whole_however_it_ended() {
     all.dedup();
     assert_eq!(all.len(), count, "two starts of one seed draw two ids");
     // Nothing came to lie beside it.
-    let names = |of: &Path| {
-        let entries = std::fs::read_dir(of).unwrap();
-        let mut names: Vec<String> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    };
     assert_eq!(names(scratch.path()), ["cluster"]);
     assert_eq!(names(&dir), [".lock", "broker-1", "broker-2", "broker-3", "cluster.properties"]);
 }

@@ -8,6 +8,7 @@ use brooklet::{ApiKey, Cluster, ClusterTrace, ConsumerConfig, Error, Record, Top
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     process::Command,
     time::Duration,
@@ -199,6 +200,8 @@ const probe = {
   requests: all('.request').map(over),
   drawn: all('.request').every(request => request.getBoundingClientRect().width > 0),
   failed: all('line.failed').map(over),
+  flags: all('.flag').map(over),
+  red: all('.line.broken').map(line => line.textContent),
   banner: all('.failure').map(banner => banner.textContent),
   story: all('.line').map(line => line.textContent),
 };
@@ -371,4 +374,58 @@ fn a_browser_shows_brokers_that_come_and_go_and_partitions_on_their_way() {
             .iter()
             .any(|tip| tip.contains(", on its way to: ") && tip.ends_with(", from: 4"))
     );
+}
+
+/// A run in which an invariant is broken, and what the panic said: all copies are on real disks, which lose what was acknowledged while
+/// the brokers are down, so that these do not know.
+fn broken() -> (ClusterTrace, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let safe = TopicConfig::new().replication_factor(3).min_insync_replicas(2);
+    let builder = Cluster::builder().brokers(3).seed(7).directory(dir.path()).check_invariants(true);
+    let cluster = builder.topic("orders", safe).start().unwrap();
+    for n in 0..10 {
+        cluster.produce(Record::to("orders").value(&n.to_string())).unwrap();
+    }
+    for id in cluster.brokers() {
+        cluster.kill(id).unwrap();
+        let log = dir.path().join(format!("broker-{id}/orders-0/00000000000000000000.log"));
+        std::fs::write(log, "").unwrap();
+    }
+    let go_on = || {
+        cluster.brokers().into_iter().for_each(|id| cluster.restart(id).unwrap());
+        cluster.advance(Duration::from_secs(60));
+    };
+    let panic = catch_unwind(AssertUnwindSafe(go_on)).expect_err("somebody sees it");
+    (cluster.trace(), panic.downcast_ref::<String>().unwrap().clone())
+}
+
+#[test]
+fn an_invariant_that_is_broken_ends_the_lines() {
+    let (trace, said) = broken();
+    let all = parsed(&trace);
+    let [event] = of_kind(&all, "broken")[..] else { panic!("{trace}") };
+    let (invariant, what) = (event["invariant"].as_str().unwrap(), event["what"].as_str().unwrap());
+    assert_eq!(event["text"], format!("an invariant is broken, {invariant}: {what}"));
+    assert_eq!(said.lines().next(), event["text"].as_str());
+    assert!(trace.lines().last().unwrap().ends_with(what), "nothing happens afterwards\n{trace}");
+}
+
+#[test]
+#[ignore = "needs a headless Chromium"]
+fn a_browser_shows_the_invariant_that_is_broken() {
+    let (trace, said) = broken();
+    let all = parsed(&trace);
+    let invariant = of_kind(&all, "broken")[0]["invariant"].as_str().unwrap();
+    let text = said.lines().next().unwrap();
+    let seen = browse("broken", &trace.to_html());
+    assert_eq!((texts(&seen["errors"]).len(), texts(&seen["asked"]).len()), (0, 0), "{seen}");
+    assert_eq!(seen["title"], format!("seed 7 fails: {invariant}"));
+    let [banner] = texts(&seen["banner"])[..] else { panic!("{seen}") };
+    assert!(banner.ends_with(text), "{banner}, and not {text}");
+    let failed = texts(&seen["failed"]);
+    assert_eq!(failed.len(), 2, "through the faults, and through all lanes");
+    assert!(failed.iter().chain(&texts(&seen["flags"])).all(|tip| tip.ends_with(text)), "{seen}");
+    assert_eq!(texts(&seen["flags"]).len(), 1);
+    let [line] = texts(&seen["red"])[..] else { panic!("{seen}") };
+    assert!(line.ends_with(text), "{line}");
 }

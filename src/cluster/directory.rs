@@ -2,6 +2,7 @@
 //! how many of them have a vote, the first ones, and how often the cluster was started.
 
 use crate::{
+    bugs::{self, Bug},
     env::{RealStorage, Storage, read_file, replace_file},
     error::{Error, Result},
     node::CLUSTER_PROPERTIES,
@@ -70,13 +71,17 @@ impl Directory {
             path,
             &Properties { brokers, starts: starts_before + 1, gone: gone.clone() },
         )?;
-        let there = (1..=brokers).filter(|id| !gone.contains(id));
-        let mut ids: BTreeSet<BrokerId> = there.map(|id| BrokerId::from(i32::from(id))).collect();
-        ids.extend(added(&storage, path)?);
-        let brokers = ids.into_iter().collect();
+        let mut ids: BTreeSet<u16> = (1..=brokers).collect();
+        for id in added(&storage, path)? {
+            // Whoever took it out did not get to that.
+            if gone.contains(&id) {
+                storage.remove_dir(&dir_of(path, BrokerId::from(i32::from(id))))?;
+            }
+            ids.insert(id);
+        }
         let opened = Self {
             path: path.to_owned(),
-            brokers,
+            brokers: ids.difference(&gone).map(|id| BrokerId::from(i32::from(*id))).collect(),
             starts_before,
             last_gone: gone.last().map(|id| BrokerId::from(i32::from(*id))),
             locks: Mutex::new(vec![(None, lock)]),
@@ -90,7 +95,7 @@ impl Directory {
     }
 
     fn of_broker(&self, id: BrokerId) -> PathBuf {
-        self.path.join(format!("{PREFIX}{id}"))
+        dir_of(&self.path, id)
     }
 
     /// A broker's directory, made where there is none.
@@ -110,6 +115,7 @@ impl Directory {
         // First it is noted: else it would be made anew at the next start.
         if let Some(mut properties) = read_properties(&storage, &self.path)?
             && let Ok(gone) = u16::try_from(id.get())
+            && !bugs::is(Bug::ForgetWhoIsGone)
         {
             properties.gone.insert(gone);
             write_properties(&storage, &self.path, &properties)?;
@@ -132,11 +138,15 @@ impl Directory {
     }
 }
 
+fn dir_of(path: &Path, id: BrokerId) -> PathBuf {
+    path.join(format!("{PREFIX}{id}"))
+}
+
 /// The brokers that have a directory.
-fn added(storage: &dyn Storage, path: &Path) -> Result<Vec<BrokerId>> {
+fn added(storage: &dyn Storage, path: &Path) -> Result<Vec<u16>> {
     let there = storage.list(path)?.unwrap_or_default();
     let id = |name: &str| name.strip_prefix(PREFIX)?.parse::<u16>().ok().filter(|id| *id > 0);
-    Ok(there.iter().filter_map(|entry| id(&entry.name)).map(|id| BrokerId::from(i32::from(id))).collect())
+    Ok(there.iter().filter_map(|entry| id(&entry.name)).collect())
 }
 
 fn refuse_a_brokers(storage: &dyn Storage, path: &Path) -> Result<()> {
@@ -204,5 +214,35 @@ mod tests {
         replace_file(&storage, &dir.path().join(CLUSTER_PROPERTIES), b"").unwrap();
         let refused = Directory::open(dir.path(), 5).unwrap_err();
         assert!(matches!(refused, Error::KafkaStorageError { .. }), "{refused}");
+    }
+
+    fn ids(directory: &Directory) -> Vec<i32> {
+        directory.of_brokers().map(|(id, _)| id.get()).collect()
+    }
+
+    #[test]
+    fn whoever_was_taken_out_is_so_also_where_its_files_are_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = Directory::open(dir.path(), 3).unwrap();
+        let fourth = directory.add(4.into()).unwrap();
+        directory.remove(2.into()).unwrap();
+        directory.remove(4.into()).unwrap();
+        drop(directory);
+        // Killed between the note and the end of that: some of it is there.
+        let storage = RealStorage::new(false);
+        storage.create_dir(&fourth).unwrap();
+        replace_file(&storage, &fourth.join(META_PROPERTIES), b"node.id=4\n").unwrap();
+        for _ in 0..2 {
+            let directory = Directory::open(dir.path(), 3).unwrap();
+            assert_eq!(ids(&directory), [1, 3]);
+            assert_eq!(directory.last_gone(), Some(4.into()), "nobody gets its id");
+            assert_eq!(
+                added(&storage, dir.path()).unwrap().into_iter().collect::<BTreeSet<_>>(),
+                [1, 3].into()
+            );
+        }
+        // Whoever was added and had nothing yet is one of them.
+        storage.create_dir(&dir_of(dir.path(), 5.into())).unwrap();
+        assert_eq!(ids(&Directory::open(dir.path(), 3).unwrap()), [1, 3, 5]);
     }
 }

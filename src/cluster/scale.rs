@@ -73,7 +73,8 @@ impl Cluster {
     ///
     /// # Errors
     /// - [`Error::IllegalState`] if there is no such broker, or no other one.
-    /// - [`Error::InvalidReplicationFactor`] if too few brokers would be left for the partitions' copies.
+    /// - [`Error::InvalidReplicationFactor`] if too few brokers would be left for the partitions' copies. One that does not run, or that the
+    ///   controller does not hear of by then, does not count.
     /// - [`Error::Timeout`] if what it has could not move by then. It goes on moving, and this can be called again.
     ///
     /// ```
@@ -124,8 +125,20 @@ impl Cluster {
     /// Moves partitions until they are spread as they should be. New ones may come meanwhile.
     fn spread(&self, without: &BTreeSet<BrokerId>, within: Duration) -> Result<()> {
         let until = self.now() + within;
+        let left = || {
+            let millis = until.as_millis().saturating_sub(self.now().as_millis()).max(0);
+            Duration::from_millis(millis.unsigned_abs())
+        };
         loop {
-            let moves = self.moves(without)?;
+            let moves = match self.moves(without) {
+                Ok(moves) => moves,
+                // Whoever runs and was not heard of for a while is back in a moment.
+                Err(error) if self.are_all_active() => return Err(error),
+                Err(error) => {
+                    self.run_until(left(), Self::are_all_active).map_err(|_| error)?;
+                    continue;
+                }
+            };
             if moves.is_empty() && self.moving() == Some(0) {
                 return Ok(());
             }
@@ -136,9 +149,7 @@ impl Cluster {
                     return moved;
                 }
             }
-            let left =
-                Duration::from_millis(until.as_millis().saturating_sub(self.now().as_millis()).max(0) as u64);
-            self.run_until(left, |cluster| cluster.moving() == Some(0))?;
+            self.run_until(left(), |cluster| cluster.moving() == Some(0))?;
         }
     }
 
@@ -221,8 +232,16 @@ impl Cluster {
     }
 
     /// Whether a broker is known not to be there, by the newest word of the controller.
-    fn is_fenced(&self, id: BrokerId) -> bool {
+    pub(super) fn is_fenced(&self, id: BrokerId) -> bool {
         self.inner.world.ask_newest(|running| !running.image().is_active(id)).unwrap_or(false)
+    }
+
+    /// Whether all that run are known to be there, by the newest word of the controller.
+    fn are_all_active(&self) -> bool {
+        let running = self.inner.world.survey(|id, _| id);
+        let known =
+            self.inner.world.ask_newest(|newest| running.iter().all(|id| newest.image().is_active(*id)));
+        known.unwrap_or(false)
     }
 
     /// Whether a broker knows that it is registered, and not fenced.

@@ -10,6 +10,8 @@ use std::{
 const PRODUCERS: usize = 4;
 const MEMBERS: usize = 2;
 const KILLS: usize = 3;
+/// Who is there in the end.
+const OTHERS: [i32; 3] = [2, 3, 4];
 /// A start, and the end of the last member, each take a while at most.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -66,25 +68,54 @@ fn ends(cluster: &Cluster) -> i64 {
     (0..PARTITIONS).map(|n| cluster.high_watermark("orders", n).unwrap_or(0)).sum()
 }
 
-fn kill_and_restart(cluster: &Cluster) {
-    for n in 0..KILLS {
-        let victim = match n % 3 {
+/// The broker whose turn it is: one that leads, the controller, the last one.
+fn victim(cluster: &Cluster, n: usize) -> BrokerId {
+    let mut victim = Err(Error::NotController);
+    // Both may be unknown for a while.
+    let is_known = |cluster: &Cluster| {
+        victim = match n % 3 {
             0 => cluster.leader("orders", (n as i32 / 3) % PARTITIONS),
             1 => cluster.controller(),
-            _ => Ok(((n % 3) as i32 + 1).into()),
+            _ => Ok(3.into()),
         };
-        let Ok(victim) = victim else { continue };
+        victim.is_ok()
+    };
+    cluster.run_until(PATIENCE, is_known).unwrap();
+    victim.unwrap()
+}
+
+fn kill_and_restart(cluster: &Cluster) {
+    let marked = |mark| cluster.marks().get(&mark).copied().unwrap_or(0);
+    for n in 0..KILLS {
+        let victim = victim(cluster, n);
+        let elected = marked(Mark::LeaderElected);
         cluster.kill(victim).unwrap();
+        assert!(!cluster.is_running(victim).unwrap());
         let others_lead = |cluster: &Cluster| {
             (0..PARTITIONS).all(|n| cluster.leader("orders", n).is_ok_and(|leader| leader != victim))
         };
         cluster.run_until(PATIENCE, others_lead).unwrap();
+        assert!(n % 3 > 0 || marked(Mark::LeaderElected) > elected, "it led");
         cluster.restart(victim).unwrap();
         let in_sync = |cluster: &Cluster| {
             (0..PARTITIONS).all(|n| cluster.isr("orders", n).is_ok_and(|isr| isr.len() == 3))
         };
         cluster.run_until(PATIENCE, in_sync).unwrap();
     }
+    assert_eq!(marked(Mark::Killed), KILLS as u64, "{}", cluster.trace());
+}
+
+/// A fourth broker comes, and the first one goes.
+fn grow_and_shrink(cluster: &Cluster) {
+    let has = |id: BrokerId| {
+        (0..PARTITIONS).filter(|n| cluster.replicas("orders", *n).unwrap().contains(&id)).count()
+    };
+    let fourth = cluster.add_broker().unwrap();
+    assert_eq!((fourth, has(fourth)), (4.into(), 0));
+    cluster.rebalance(PATIENCE).unwrap();
+    assert!(has(fourth) > 0, "{}", cluster.trace());
+    cluster.decommission(1, PATIENCE).unwrap();
+    assert_eq!((cluster.brokers(), has(fourth)), (OTHERS.map(BrokerId::from).into(), PARTITIONS as usize));
 }
 
 /// Everything acknowledged is there once, in order, and nothing that was not sent.
@@ -107,8 +138,17 @@ fn check(there: &Sent, sent: &[(Sent, BTreeSet<String>)]) {
     }
 }
 
+/// Has the threads end, also when it is dropped in a panic: they would be waited for for ever.
+struct Ends<'a>([&'a AtomicBool; 2]);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|end| end.store(true, Ordering::Release));
+    }
+}
+
 #[test]
-fn threads_produce_and_consume_while_brokers_die_and_all_is_there_after_a_restart_of_the_whole() {
+fn threads_produce_and_consume_while_brokers_die_come_and_go_and_all_is_there_after_a_restart_of_the_whole() {
     let scratch = tempfile::tempdir().unwrap();
     let dir = scratch.path().join("cluster");
     let cluster = start(&dir);
@@ -125,8 +165,11 @@ fn threads_produce_and_consume_while_brokers_die_and_all_is_there_after_a_restar
                 })
             })
             .collect();
+        let _ends = Ends([done, ended]);
         let members: Vec<_> = (0..MEMBERS).map(|_| scope.spawn(move || consume(cluster, ended))).collect();
         kill_and_restart(cluster);
+        grow_and_shrink(cluster);
+        assert_eq!(at_work.load(Ordering::Acquire), PRODUCERS, "they have gone on through all of it");
         done.store(true, Ordering::Release);
         let caught_up =
             |cluster: &Cluster| at_work.load(Ordering::Acquire) == 0 && committed(cluster) == ends(cluster);
@@ -149,6 +192,7 @@ fn threads_produce_and_consume_while_brokers_die_and_all_is_there_after_a_restar
     drop(cluster);
     for _ in 0..2 {
         let cluster = start(&dir);
+        assert_eq!(cluster.brokers(), OTHERS.map(BrokerId::from));
         assert_eq!(read(&cluster), there);
         assert_eq!(committed(&cluster), end);
         cluster.run_until(PATIENCE, Cluster::has_converged).unwrap();

@@ -253,6 +253,28 @@ fn who_cannot_go_is_told_why() {
 }
 
 #[test]
+fn who_was_not_heard_of_for_a_while_is_waited_for() {
+    let cluster = three(3);
+    put(&cluster, "a").unwrap();
+    cluster.add_broker().unwrap();
+    let minute = Duration::from_secs(60);
+    let cut_off = || {
+        cluster.isolate(4).unwrap();
+        cluster.run_until(minute, |cluster| cluster.is_fenced(4.into())).unwrap();
+    };
+    cut_off();
+    assert!(matches!(cluster.decommission(1, minute), Err(Error::InvalidReplicationFactor { .. })));
+    cluster.heal().unwrap();
+    cluster.run_until(minute, |cluster| !cluster.is_fenced(4.into())).unwrap();
+    cut_off();
+    cluster.heal().unwrap();
+    assert!(cluster.is_fenced(4.into()), "it has not said a word yet");
+    cluster.decommission(1, minute).unwrap();
+    assert_eq!(cluster.brokers(), [2, 3, 4].map(BrokerId::from));
+    assert_eq!(read(&cluster), ["a"]);
+}
+
+#[test]
 fn what_is_on_its_way_is_copied_no_faster_than_allowed() {
     let config = TopicConfig::new().replication_factor(2).min_insync_replicas(2);
     let cluster = Cluster::builder().seed(3).topic("t", config).start().unwrap();
