@@ -54,11 +54,11 @@ pub(super) struct Copy {
     /// In order, without gaps between them but where a cleaner was.
     pub(super) batches: Vec<Stamp>,
     /// Whether it may lack what it had: its machine's power went, or it was removed since the partition was to be elsewhere.
-    loss: Loss,
+    pub(super) loss: Loss,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Loss {
+pub(super) enum Loss {
     #[default]
     None,
     /// Who was told before that it is in sync may count on what it had.
