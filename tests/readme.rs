@@ -4,6 +4,12 @@
 
 #[path = "../benches/bench/drawing.rs"]
 mod drawing;
+#[path = "readme/first.rs"]
+mod first;
+/// The test that the README shows is one of these.
+#[rustfmt::skip]
+#[path = "readme/orders.rs"]
+mod orders;
 #[path = "../examples/scaling/plot.rs"]
 #[allow(dead_code, reason = "the example prints more of it")]
 mod plot;
@@ -12,7 +18,8 @@ mod svg;
 #[path = "../benches/bench/table.rs"]
 mod table;
 
-use std::{fs, path::Path};
+use brooklet::{Broker, ConsumerConfig};
+use std::{fs, path::Path, process::Command, time::Duration};
 use table::Row;
 
 fn root() -> &'static Path {
@@ -21,6 +28,49 @@ fn root() -> &'static Path {
 
 fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).expect(path)
+}
+
+/// What stands between ```` ```rust ```` and ```` ``` ````.
+fn blocks_of_rust(page: &str) -> Vec<&str> {
+    page.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+#[test]
+fn all_the_rust_that_the_readme_shows_is_run_here() {
+    let readme = read("README.md");
+    let first = read("tests/readme/first.rs").replace("\n    ", "\n");
+    let [shown_first, shown_orders] = blocks_of_rust(&readme)[..] else { panic!("run the others, too") };
+    assert!(
+        first.contains(&format!("{{\n{shown_first}Ok(())\n}}\n")),
+        "tests/readme/first.rs has not:\n{shown_first}"
+    );
+    assert_eq!(read("tests/readme/orders.rs"), shown_orders);
+}
+
+/// Run by the test below, in a directory of its own.
+#[test]
+#[ignore = "it leaves a store where it is run"]
+fn the_first_block() {
+    first::first().expect("it runs");
+}
+
+#[test]
+fn the_first_block_does_what_it_says() {
+    let scratch = tempfile::tempdir().expect("a directory");
+    for runs in 1..=2 {
+        let mut test = Command::new(std::env::current_exe().expect("this program"));
+        let ran = test.args(["--ignored", "--exact", "the_first_block"]).current_dir(scratch.path()).output();
+        let ran = ran.expect("it can be run");
+        let said = String::from_utf8_lossy(&ran.stdout);
+        assert!(ran.status.success() && said.contains("1 passed"), "{said}");
+        let broker = Broker::open(scratch.path().join("data")).expect("the store");
+        let mut all = broker.consumer(ConsumerConfig::standalone()).subscribe("orders").expect("orders");
+        let records = all.poll(Duration::from_secs(1)).expect("records");
+        let records: Vec<_> = records.iter().map(|r| (r.key_str(), r.value_str())).collect();
+        assert_eq!(records, vec![(Ok("alice"), Ok("3 apples")); runs]);
+        let committed = broker.admin().group_offsets("billing").expect("the group");
+        assert_eq!(committed.iter().map(|(_, at)| at.offset).sum::<i64>(), runs as i64, "all is billed");
+    }
 }
 
 #[test]
@@ -34,7 +84,9 @@ fn the_picture_is_of_the_table() {
 #[test]
 fn the_plot_is_of_its_table() {
     let rows = plot::Row::read(&read("README.md"));
-    assert!(rows.len() > 10, "{} rows", rows.len());
+    let told: Vec<(u16, u32)> = rows.iter().map(|row| (row.brokers, row.partitions)).collect();
+    let all = [1, 3, 9, 27].into_iter().flat_map(|brokers| [1, 10, 100, 1000].map(|count| (brokers, count)));
+    assert_eq!(told, all.collect::<Vec<_>>());
     let is_drawn = read("benches/scaling.svg") == plot::draw(&rows);
     assert!(
         is_drawn,
@@ -119,6 +171,37 @@ fn a_newcomer_finds_every_recipe() {
         recipes += 1;
     }
     assert!(recipes > 0);
+}
+
+/// What a Kafka broker is there for.
+const ROLES: [&str; 10] = [
+    "placing records",
+    "tracking owners and offsets",
+    "serving fetches",
+    "groups",
+    "replication",
+    "election",
+    "syncing",
+    "metadata and routing",
+    "one controller",
+    "scaling out",
+];
+
+#[test]
+fn a_newcomer_finds_each_role_of_a_broker_on_the_cluster() {
+    let readme = read("README.md");
+    let (_, table) = readme.split_once("| role | embedded broker | cluster |\n").expect("the table");
+    let rows = table.lines().skip(1).map_while(|line| line.strip_prefix('|')?.strip_suffix('|'));
+    let rows: Vec<Vec<&str>> = rows.map(|row| row.split('|').map(str::trim).collect()).collect();
+    assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), ROLES);
+    for row in rows {
+        let [role, _, cluster] = row[..] else { panic!("{row:?}") };
+        assert!(cluster.contains("]("), "{role} has no link");
+        assert!(
+            readme.contains(&format!("[`{}`](tests/roles.rs)", role.replace(' ', "_"))),
+            "{role} has no test"
+        );
+    }
 }
 
 /// Files that are linked to are there.

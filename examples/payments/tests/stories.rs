@@ -10,14 +10,39 @@ use std::time::Duration;
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn on_a_cluster(story: impl Fn(&Cluster) -> Result<()>) {
-    for seed in seeds(1) {
-        let builder = Cluster::builder().brokers(3).seed(seed).check_invariants(true);
-        let cluster = builder.offsets_topic_partitions(1).start().expect("a cluster");
-        let safe = TopicConfig::new().replication_factor(3).min_insync_replicas(2);
-        ensure_topics(cluster.client(), safe).expect("topics");
-        // A panic, too, tells the seed, and what happened last.
-        story(&cluster).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", cluster.trace()));
-    }
+    seeds(1).for_each(|seed| tell(seed, &story));
+    within(|| tell(0, &story));
+}
+
+fn tell(seed: u64, story: impl Fn(&Cluster) -> Result<()>) {
+    let builder = Cluster::builder().brokers(3).seed(seed).check_invariants(true);
+    let cluster = builder.offsets_topic_partitions(1).start().expect("a cluster");
+    let safe = TopicConfig::new().replication_factor(3).min_insync_replicas(2);
+    ensure_topics(cluster.client(), safe).expect("topics");
+    // A panic, too, tells the seed, and what happened last.
+    story(&cluster).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", cluster.trace()));
+}
+
+/// `PAYMENTS_WITHIN_MS=50 cargo test` wants each story to take less than that, the fastest of three times. (Linux only)
+fn within(told: impl Fn()) {
+    let Ok(most) = std::env::var("PAYMENTS_WITHIN_MS") else { return };
+    let most = Duration::from_millis(most.parse().expect("milliseconds"));
+    let time = |_| {
+        let before = on_processor();
+        told();
+        on_processor() - before
+    };
+    let took = (0..3).map(time).min().unwrap_or_default();
+    println!("{took:?}");
+    assert!(took < most, "a story takes {took:?}");
+}
+
+/// How long this thread was at work. It waits for nothing, since time is virtual; and what others do on a busy machine does not count.
+#[allow(clippy::disallowed_methods, reason = "there is no other way without a dependency")]
+fn on_processor() -> Duration {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").expect("what Linux tells");
+    let nanos = told.split(' ').next().and_then(|nanos| nanos.parse().ok());
+    Duration::from_nanos(nanos.expect("nanoseconds"))
 }
 
 /// Everything is there, and all is settled: `count` payments of 100 cents to alice, each of them once.
