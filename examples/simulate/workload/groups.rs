@@ -11,9 +11,10 @@ use brooklet::{
     Consumer, ConsumerConfig, CooperativeStickyAssignor, GroupState, RebalanceConsumer, RebalanceListener,
     Records, Result, TopicPartition,
 };
+use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -48,15 +49,13 @@ struct Assigned(Arc<Mutex<BTreeSet<TopicPartition>>>);
 
 impl Assigned {
     fn take(&self, (topic, number): Partition) -> bool {
-        let mut assigned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        assigned.remove(&TopicPartition::new(topic, number))
+        self.0.lock().remove(&TopicPartition::new(topic, number))
     }
 }
 
 impl RebalanceListener for Assigned {
     fn assigned(&mut self, _: &mut RebalanceConsumer<'_>, partitions: &[TopicPartition]) -> Result<()> {
-        let mut assigned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        assigned.extend(partitions.iter().cloned());
+        self.0.lock().extend(partitions.iter().cloned());
         Ok(())
     }
 
@@ -85,7 +84,8 @@ impl Run {
         let config = ConsumerConfig::new(NAME).session_timeout(Duration::from_secs(6));
         let config = config.heartbeat_interval(Duration::from_secs(1));
         // In some runs members keep what does not move.
-        let config = if self.seed % 3 == 0 { config.assignor(CooperativeStickyAssignor) } else { config };
+        let config =
+            if self.seed.is_multiple_of(3) { config.assignor(CooperativeStickyAssignor) } else { config };
         let assigned = Assigned::default();
         let consumer = self.cluster.consumer(config).on_rebalance(assigned.clone());
         // Nobody may be there who keeps the group.
