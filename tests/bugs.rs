@@ -38,7 +38,7 @@ const FOUND_BY: &[(&str, &str, &str)] = &[
     ("CommitOlderTerms", "brooklet", QUORUM),
     ("ChangeVotersUnsettled", "brooklet", QUORUM),
     ("SnapshotUncommitted", "brooklet", QUORUM),
-    ("DropBeforeSnapshot", "brooklet", "cluster::tests::snapshots::a_cluster_that_starts_again"),
+    ("DropBeforeSnapshot", "simulate", CLUSTER),
     ("KeepWhatIsGone", "brooklet", "cluster::tests::snapshots::a_broker_that_was_away_learns"),
     ("TruncateToHighWatermark", "simulate", CLUSTER),
     ("RaiseBeforeTruncating", "brooklet", "node::tests::replication::a_follower_takes_nothing_for_committed"),
