@@ -115,7 +115,7 @@ bugs! {
     ForgetWhoIsGone,
     /// A group does not divide anew where its topic has got partitions.
     MissNewPartitions,
-    /// Who is in sync is judged by the broker's calendar.
+    /// Whether members of groups are alive is judged by the broker's calendar.
     JudgeByCalendar,
     /// A broker does what the controller said before it was registered.
     ActBeforeRegistered,

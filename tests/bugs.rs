@@ -53,7 +53,7 @@ const FOUND_BY: &[(&str, &str, &str)] = &[
     ("ForgetReassignments", "brooklet", "cluster::tests::scale::a_move_outlives"),
     ("KeepAdded", "brooklet", "controller::tests::reassignment::a_move_is_taken_back"),
     ("PreferOutOfSync", "brooklet", "controller::tests::balance::preferred_leaders"),
-    ("PreferUnevenly", "brooklet", "cluster::tests::scale::partitions_spread"),
+    ("PreferUnevenly", "brooklet", "controller::tests::balance::partitions_are_spread"),
     ("IgnoreThrottle", "brooklet", "cluster::tests::scale::what_is_on_its_way"),
     ("ThrottleAll", "brooklet", "cluster::tests::moves::a_broker_that_is_slowed_down"),
     ("ForgetWhoHasPartitions", "brooklet", "controller::tests::balance::a_broker_is_forgotten"),

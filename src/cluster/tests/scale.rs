@@ -310,15 +310,20 @@ fn a_clock_that_is_ahead_stamps_and_removes_early_and_fences_nobody() {
     cluster.apply_retention_now().unwrap();
     let values = read(&cluster);
     assert!(values.len() < 30 && values.last().is_some_and(|value| value == "ahead"), "{values:?}");
+    let mut consumer = cluster.consumer("g").subscribe("t").unwrap();
+    let members = || cluster.admin().describe_group("g").unwrap().members;
+    let before = members();
     for ahead in [7_200_000, -7_200_000] {
-        cluster.set_clock_skew(leader, ahead).unwrap();
+        cluster.brokers().into_iter().for_each(|id| cluster.set_clock_skew(id, ahead).unwrap());
         for n in 0..30 {
             put(&cluster, &n.to_string()).unwrap();
             cluster.advance(Duration::from_secs(1));
+            consumer.poll(Duration::ZERO).unwrap();
         }
         assert_eq!(cluster.leader("t", 0).unwrap(), leader);
     }
     assert_eq!(cluster.marks().get(&Mark::IsrShrunk), None, "nobody has fallen behind");
+    assert_eq!((before.len(), members()), (1, before), "and the member was never away");
     cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
 }
 

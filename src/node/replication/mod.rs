@@ -243,10 +243,7 @@ impl Node {
 
     /// Looks at whether a partition's followers keep up, and when to look again.
     pub(super) fn tick_replicas(&self, partition: &Arc<Partition>) {
-        let mut now = self.clock.now();
-        if bugs::is(Bug::JudgeByCalendar) {
-            now = now.plus(Duration::from_millis(self.skew.load(Ordering::Relaxed).max(0).unsigned_abs()));
-        }
+        let now = self.clock.now();
         let mut state = partition.lock();
         let end = state.log_if_any().ok().flatten().map(|log| log.end());
         let (Role::Leader(leader), Some(end)) = (&mut state.role, end) else { return };
