@@ -311,6 +311,7 @@ fn a_clock_that_is_ahead_stamps_and_removes_early_and_fences_nobody() {
     let values = read(&cluster);
     assert!(values.len() < 30 && values.last().is_some_and(|value| value == "ahead"), "{values:?}");
     let mut consumer = cluster.consumer("g").subscribe("t").unwrap();
+    consumer.poll(Duration::from_secs(1)).unwrap();
     let members = || cluster.admin().describe_group("g").unwrap().members;
     let before = members();
     for ahead in [7_200_000, -7_200_000] {
