@@ -54,7 +54,6 @@ const MARKS: &[Mark] = &[
     Mark::ProduceTimedOut,
     Mark::ProduceInterrupted,
     Mark::ProduceRefused,
-    Mark::NotEnoughAfterAppend,
     Mark::PartitionMoved,
     Mark::MoveTakenBack,
     Mark::PartitionsAdded,

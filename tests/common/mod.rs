@@ -65,8 +65,8 @@ impl Backend {
     /// Ends all brokers of the cluster in order, and starts them again; or starts the cluster.
     fn restart(&mut self) {
         let Some(cluster) = &self.cluster else {
-            let builder = Cluster::builder().seed(1).clock(&self.clock).offsets_topic_partitions(3);
-            let cluster = builder.check_invariants(true).start().unwrap();
+            let cluster =
+                Cluster::builder().seed(1).clock(&self.clock).offsets_topic_partitions(3).start().unwrap();
             // So that what is asked for is there at once.
             cluster.set_latency(Duration::ZERO, Duration::ZERO);
             // Has the topic of groups made.

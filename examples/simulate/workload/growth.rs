@@ -69,6 +69,10 @@ impl Run {
     }
 
     pub(super) fn take_back(&mut self) -> bool {
+        if self.cluster.admin().list_partition_reassignments().is_ok_and(|moving| moving.is_empty()) {
+            // It may not have come far by then.
+            self.move_a_partition();
+        }
         let moving = self.cluster.admin().list_partition_reassignments().unwrap_or_default();
         if moving.is_empty() {
             return false;
