@@ -12,8 +12,8 @@ const MEMBERS: usize = 2;
 const KILLS: usize = 3;
 /// Who is there in the end.
 const OTHERS: [i32; 3] = [2, 3, 4];
-/// A start, and the end of the last member, each take a while at most.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Each step takes a while at most, also where others have the machine's cores and its disk.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// By partition, in the order of sending.
 type Sent = BTreeMap<i32, Vec<String>>;
@@ -173,11 +173,15 @@ fn threads_produce_and_consume_while_brokers_die_come_and_go_and_all_is_there_af
         done.store(true, Ordering::Release);
         let caught_up =
             |cluster: &Cluster| at_work.load(Ordering::Acquire) == 0 && committed(cluster) == ends(cluster);
-        let result = cluster.run_until(PATIENCE, caught_up);
+        let result = cluster.run_until(PATIENCE, caught_up).map_err(|error| {
+            let (producing, committed, ends) =
+                (at_work.load(Ordering::Acquire), committed(cluster), ends(cluster));
+            format!("{error}: {producing} at work, {committed} of {ends} committed\n{}", cluster.trace())
+        });
         ended.store(true, Ordering::Release);
         let sent: Vec<_> = producers.into_iter().map(|producer| producer.join().unwrap()).collect();
         let consumed: Vec<String> = members.into_iter().flat_map(|member| member.join().unwrap()).collect();
-        result.unwrap();
+        result.unwrap_or_else(|why| panic!("{why}"));
         (sent, consumed)
     });
     let there = read(&cluster);
