@@ -46,9 +46,9 @@ use std::{collections::BTreeMap, hash::Hasher, sync::Arc};
 ///
 /// cluster.create_topic("orders", TopicConfig::new())?;
 /// cluster.produce(Record::to("orders").value("3 apples"))?;
-/// let whole = format!("{:#}", cluster.trace());
-/// assert!(whole.contains("orders-0: broker 1 lets read up to 1"));
-/// assert!(whole.contains("a client asks broker 1: Produce of 1 records to orders-0"));
+/// let (whole, leader) = (format!("{:#}", cluster.trace()), cluster.leader("orders", 0)?);
+/// assert!(whole.contains(&format!("orders-0: broker {leader} lets read up to 1")));
+/// assert!(whole.contains(&format!("a client asks broker {leader}: Produce of 1 records to orders-0")));
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
