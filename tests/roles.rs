@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use brooklet::{
-    ApiKey, Broker, BrokerId, Client, Cluster, Consumer, ConsumerConfig, Error, ManualClock, Record, Result,
-    SimDisk, TopicConfig,
+    Acks, ApiKey, Broker, BrokerId, Client, Cluster, Consumer, ConsumerConfig, Error, ManualClock,
+    ProducerConfig, Record, Result, SimDisk, TopicConfig,
 };
 use std::{collections::BTreeSet, time::Duration};
 
@@ -161,14 +161,19 @@ fn election() {
 fn syncing() {
     let cluster = cluster();
     let away = cluster.leader("copied", 0).unwrap();
-    cluster.power_cut(away).unwrap();
+    let others = cluster.brokers().into_iter().filter(|id| *id != away);
+    cluster.partition_network([away], others).unwrap();
+    let alone = cluster.producer(ProducerConfig::new().acks(Acks::One)).unwrap();
+    alone.produce(Record::to("copied").value("only its leader has it")).unwrap();
+    cluster.run_until(MINUTE, |cluster| cluster.leader("copied", 0).is_ok_and(|now| now != away)).unwrap();
     for n in 0..10 {
         put(cluster.client(), "copied", &n.to_string()).unwrap();
     }
-    assert_eq!(cluster.isr("copied", 0).unwrap().len(), 2);
-    cluster.restart(away).unwrap();
+    assert!(!cluster.isr("copied", 0).unwrap().contains(&away));
+    cluster.heal().unwrap();
     cluster.run_until(MINUTE, Cluster::has_converged).unwrap();
     assert!(cluster.isr("copied", 0).unwrap().contains(&away));
+    assert_eq!(all(cluster.client(), "copied"), (0..10).map(|n| n.to_string()).collect::<Vec<_>>());
 }
 
 /// A client learns who leads, sends there, and learns anew when that is another one.

@@ -207,11 +207,16 @@ fn partitions_spread_over_brokers_that_come_and_leave_those_that_go() {
         drop(consumer);
         let (fourth, fifth) = (cluster.add_broker().unwrap(), cluster.add_broker().unwrap());
         cluster.rebalance(Duration::from_secs(120)).unwrap();
-        let all = (0..9).map(|n| ("t", n)).chain((0..3).map(|n| ("__consumer_offsets", n)));
-        let leaders: Vec<BrokerId> = all.map(|(topic, n)| cluster.leader(topic, n).unwrap()).collect();
+        let all = || (0..9).map(|n| ("t", n)).chain((0..3).map(|n| ("__consumer_offsets", n)));
+        let leaders: Vec<BrokerId> = all().map(|(topic, n)| cluster.leader(topic, n).unwrap()).collect();
         let led = |id: BrokerId| leaders.iter().filter(|leader| **leader == id).count();
         let leads = cluster.brokers().into_iter().map(led).collect::<Vec<_>>();
         assert!(leads.iter().all(|count| (2..=3).contains(count)), "seed {seed}: {leads:?}");
+        let copies: Vec<BrokerId> =
+            all().flat_map(|(topic, n)| cluster.replicas(topic, n).unwrap()).collect();
+        let of = |id: BrokerId| copies.iter().filter(|copy| **copy == id).count();
+        let copies = cluster.brokers().into_iter().map(of).collect::<Vec<_>>();
+        assert!(copies.iter().all(|count| (5..=6).contains(count)), "seed {seed}: {copies:?}");
         cluster.rebalance(Duration::from_secs(1)).unwrap();
         cluster.decommission(fourth, Duration::from_secs(120)).unwrap();
         assert_eq!(numbers(&cluster.brokers()), [1, 2, 3, 5]);
@@ -310,8 +315,10 @@ fn a_clock_that_is_ahead_stamps_and_removes_early_and_fences_nobody() {
     cluster.apply_retention_now().unwrap();
     let values = read(&cluster);
     assert!(values.len() < 30 && values.last().is_some_and(|value| value == "ahead"), "{values:?}");
-    let mut consumer = cluster.consumer("g").subscribe("t").unwrap();
-    consumer.poll(Duration::from_secs(1)).unwrap();
+    let mut consumers = [(); 2].map(|()| cluster.consumer("g").subscribe("t").unwrap());
+    for _ in 0..5 {
+        consumers.iter_mut().for_each(|consumer| drop(consumer.poll(Duration::from_secs(1)).unwrap()));
+    }
     let members = || cluster.admin().describe_group("g").unwrap().members;
     let before = members();
     for ahead in [7_200_000, -7_200_000] {
@@ -319,12 +326,19 @@ fn a_clock_that_is_ahead_stamps_and_removes_early_and_fences_nobody() {
         for n in 0..30 {
             put(&cluster, &n.to_string()).unwrap();
             cluster.advance(Duration::from_secs(1));
-            consumer.poll(Duration::ZERO).unwrap();
+            consumers.iter_mut().for_each(|consumer| drop(consumer.poll(Duration::ZERO).unwrap()));
         }
         assert_eq!(cluster.leader("t", 0).unwrap(), leader);
     }
     assert_eq!(cluster.marks().get(&Mark::IsrShrunk), None, "nobody has fallen behind");
-    assert_eq!((before.len(), members()), (1, before), "and the member was never away");
+    assert_eq!((before.len(), members()), (2, before), "and no member was ever away");
+    let [mut lives, dies] = consumers;
+    dies.abandon();
+    for _ in 0..60 {
+        cluster.advance(Duration::from_secs(1));
+        lives.poll(Duration::ZERO).unwrap();
+    }
+    assert_eq!(members().len(), 1, "one that dies is noticed in time");
     cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
 }
 
