@@ -63,7 +63,9 @@ impl Network {
         to: Option<BrokerId>,
         now: Instant,
     ) -> Vec<Instant> {
-        let mut drawn = |rate: u64| self.prng.below(1000) < rate;
+        // Clients have connections: what is sent on one comes once, in order, or not at all.
+        let between_brokers = from.is_some() && to.is_some() && from != to;
+        let mut drawn = |rate: u64| self.prng.below(1000) < rate && between_brokers;
         let lost = drawn(self.loss);
         let twice = drawn(self.duplicates);
         let overtakes = drawn(self.reorders);
@@ -72,14 +74,7 @@ impl Network {
         if !self.works(from, to) {
             return Vec::new();
         }
-        // Clients have connections: what is sent on one comes once, in order, or not at all.
-        let between_brokers = from.is_some() && to.is_some() && from != to;
         let last = *self.last.entry((from, to)).or_insert(now);
-        if !between_brokers {
-            at[0] = at[0].max(last);
-            self.last.insert((from, to), at[0]);
-            return vec![at[0]];
-        }
         if lost {
             self.hit(Mark::MessageLost);
             return Vec::new();

@@ -114,20 +114,26 @@ fn ask_half_reached(cluster: &Cluster, is_heard: bool) -> Option<Result<Response
     asked.take()
 }
 
+/// A cluster in which that has happened, and nothing was promised, once all reach each other again.
+fn healed_after_half_reached(seed: u64, is_heard: bool) -> Cluster {
+    let cluster = three(seed);
+    let answer = ask_half_reached(&cluster, is_heard);
+    assert!(
+        matches!(answer, Some(Err(Error::NotController | Error::RequestTimedOut))),
+        "seed {seed}: {answer:?}"
+    );
+    cluster.heal().unwrap();
+    cluster.advance(Duration::from_secs(5));
+    let converged = cluster.run_until(Duration::from_secs(60), Cluster::has_converged);
+    assert!(converged.is_ok(), "seed {seed}: {:?}\n{}", cluster.unconverged(), cluster.trace());
+    cluster
+}
+
 /// It hears the others, who do not hear it: they elect another one.
 #[test]
 fn a_controller_that_nobody_hears_resigns_and_nothing_comes_of_what_it_decided() {
     for seed in seeds(5) {
-        let cluster = three(seed);
-        let answer = ask_half_reached(&cluster, false);
-        assert!(
-            matches!(answer, Some(Err(Error::NotController | Error::RequestTimedOut))),
-            "seed {seed}: {answer:?}"
-        );
-        cluster.heal().unwrap();
-        cluster.advance(Duration::from_secs(5));
-        let converged = cluster.run_until(Duration::from_secs(60), Cluster::has_converged);
-        assert!(converged.is_ok(), "seed {seed}: {:?}\n{}", cluster.unconverged(), cluster.trace());
+        let cluster = healed_after_half_reached(seed, false);
         assert!(!is_known(&cluster, "in-vain"), "seed {seed}\n{}", cluster.trace());
         put(&cluster, "a").unwrap();
     }
@@ -137,16 +143,7 @@ fn a_controller_that_nobody_hears_resigns_and_nothing_comes_of_what_it_decided()
 #[test]
 fn a_controller_that_hears_nobody_resigns_and_promises_nothing() {
     for seed in seeds(5) {
-        let cluster = three(seed);
-        let answer = ask_half_reached(&cluster, true);
-        assert!(
-            matches!(answer, Some(Err(Error::NotController | Error::RequestTimedOut))),
-            "seed {seed}: {answer:?}"
-        );
-        cluster.heal().unwrap();
-        cluster.advance(Duration::from_secs(5));
-        let converged = cluster.run_until(Duration::from_secs(60), Cluster::has_converged);
-        assert!(converged.is_ok(), "seed {seed}: {:?}\n{}", cluster.unconverged(), cluster.trace());
+        let cluster = healed_after_half_reached(seed, true);
         // What the others have of it the next one may have taken over, for all of them.
         let known = cluster.inner.world.survey(|_, running| running.image().topic("in-vain").is_some());
         assert!(known.iter().all(|knows| *knows == known[0]), "seed {seed}: {known:?}");
