@@ -9,7 +9,24 @@ use crate::{
 };
 use std::sync::{Arc, Weak};
 
-use super::Role;
+use super::{Role, role::Told};
+
+/// Why a leader looks at what a follower may copy.
+#[derive(Debug, Clone, Copy)]
+enum Look<'a> {
+    /// Its fetch has come, and tells how far it has the log.
+    Fetched(Option<&'a Arc<ParkedReplicaFetch>>),
+    /// There may be something new for one that waits. How far the follower was it has told before; by now it may have told otherwise.
+    Again(Option<&'a Arc<ParkedReplicaFetch>>),
+}
+
+impl<'a> Look<'a> {
+    /// Who is to be told of what comes to a partition after it was looked at.
+    fn waits(self) -> Option<&'a Arc<ParkedReplicaFetch>> {
+        let (Self::Fetched(waits) | Self::Again(waits)) = self;
+        waits
+    }
+}
 
 /// A follower's fetch that found nothing new.
 #[derive(Debug)]
@@ -39,11 +56,11 @@ impl Node {
         }
         let (deadline, ticket) = (request.deadline, Ticket::new(Slot::new()));
         if deadline <= self.clock.now() {
-            return Answer::Ready(Ok(self.copy_out(&request, None)));
+            return Answer::Ready(Ok(self.copy_out(&request, Look::Fetched(None))));
         }
         let parked = ParkedReplicaFetch { request, ticket: Arc::clone(&ticket), node: Weak::clone(&self.me) };
         let parked = Arc::new(parked);
-        let response = self.copy_out(&parked.request, Some(&parked));
+        let response = self.copy_out(&parked.request, Look::Fetched(Some(&parked)));
         if is_news(&parked.request, &response) {
             return Answer::Ready(Ok(response));
         }
@@ -58,23 +75,19 @@ impl Node {
         if !parked.is_waiting() {
             return;
         }
-        let response = self.copy_out(&parked.request, Some(parked).filter(|_| !expired));
+        let response = self.copy_out(&parked.request, Look::Again(Some(parked).filter(|_| !expired)));
         if expired || is_news(&parked.request, &response) {
             parked.ticket.fill(Ok(response));
         }
     }
 
-    /// What a follower may copy now. Whoever `waits` is told of what comes to a partition after it was looked at.
-    fn copy_out(
-        &self,
-        request: &ReplicaFetchRequest,
-        waits: Option<&Arc<ParkedReplicaFetch>>,
-    ) -> ReplicaFetchResponse {
+    /// What a follower may copy now.
+    fn copy_out(&self, request: &ReplicaFetchRequest, look: Look<'_>) -> ReplicaFetchResponse {
         let mut left = request.max_bytes;
         let mut read = |wanted: &ReplicaFetchPartition| {
             let partition = self.partition(wanted.partition)?;
             let fetched =
-                self.copy_of(&partition, (request, waits), wanted, (left, left == request.max_bytes))?;
+                self.copy_of(&partition, (request, look), wanted, (left, left == request.max_bytes))?;
             if let ReplicaFetched::Records { records, .. } = &fetched {
                 left = left.saturating_sub(records.len());
             }
@@ -86,7 +99,7 @@ impl Node {
     fn copy_of(
         &self,
         partition: &Arc<Partition>,
-        (request, waits): (&ReplicaFetchRequest, Option<&Arc<ParkedReplicaFetch>>),
+        (request, look): (&ReplicaFetchRequest, Look<'_>),
         wanted: &ReplicaFetchPartition,
         (max_bytes, at_least_one): (usize, bool),
     ) -> Result<ReplicaFetched> {
@@ -102,11 +115,15 @@ impl Node {
         let (start, end) = (log.start(), log.end());
         let records = log.read(wanted.offset, end, max_bytes, at_least_one)?;
         let Role::Leader(leader) = &mut state.role else { return Err(Error::NotLeaderOrFollower) };
-        let news = leader.fetched((request.from, request.broker_epoch), wanted.offset, end, now);
-        let told = self.take_news(partition, &mut state, news);
-        state.starts.learn(request.from, wanted.log_start);
+        let told = if matches!(look, Look::Fetched(_)) {
+            let news = leader.fetched((request.from, request.broker_epoch), wanted.offset, end, now);
+            state.starts.learn(request.from, wanted.log_start);
+            self.take_news(partition, &mut state, news)
+        } else {
+            Told::default()
+        };
         // Under the lock of the look, so that nothing is missed; behind the news, of which it need not tell itself.
-        if let Some(parked) = waits {
+        if let Some(parked) = look.waits() {
             state.wait(Arc::<ParkedReplicaFetch>::downgrade(parked) as Weak<dyn Waiter>);
         }
         drop(state);

@@ -186,6 +186,29 @@ fn rule_19_54_a_record_is_acknowledged_when_all_in_sync_have_it() {
     assert!(matches!(brokers.produce("b", Acks::One), Answer::Ready(Ok(_))), "one has it");
 }
 
+/// A fetch that waits has said how far its follower is when it came. It does not say so again when it is looked at once more.
+#[test]
+fn what_a_waiting_fetch_has_said_does_not_count_again() {
+    let mut brokers = Brokers::new(3);
+    brokers.elect(1);
+    let Answer::Parked(ticket) = brokers.produce("a", Acks::All) else { panic!("nobody else has it") };
+    let mut early = brokers.next_fetch(2, 1);
+    brokers.copy(2);
+    let mut waiting = brokers.next_fetch(2, 1);
+    waiting.deadline = Instant::default().plus(Duration::from_secs(5));
+    early.deadline = waiting.deadline;
+    let Answer::Parked(waiting) = brokers.node(1).replica_fetch(waiting) else { panic!("nothing is new") };
+    // One of before comes once more, and late.
+    assert!(matches!(brokers.node(1).replica_fetch(early), Answer::Ready(Ok(_))));
+    brokers.copy(3);
+    brokers.copy(3);
+    assert!(matches!(brokers.produce("b", Acks::One), Answer::Ready(Ok(_))));
+    assert!(waiting.is_filled(), "there is something new");
+    assert!(!ticket.is_filled() && brokers.ends(1) == (0, 2));
+    brokers.copy(2);
+    assert!(ticket.is_filled());
+}
+
 #[test]
 fn rule_18_with_too_few_in_sync_nothing_is_appended_for_all() {
     let mut brokers = Brokers::new(3);
