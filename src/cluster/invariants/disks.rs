@@ -5,25 +5,38 @@ use super::{Held, broken};
 use crate::{rpc::metadata_record::PartitionState, types::BrokerId};
 use std::collections::BTreeMap;
 
-/// Who was in sync, lost power, and has not been in sync again since; and whether it has registered since. What was said before, and is
-/// committed only then, may still call it in sync.
+/// Who has lost power, and has not been in sync again since.
 #[derive(Debug, Default)]
-pub(super) struct Disks(BTreeMap<BrokerId, bool>);
+pub(super) struct Disks(BTreeMap<BrokerId, Lost>);
+
+/// What is known of one of them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Lost {
+    /// It was in sync.
+    was_in_sync: bool,
+    /// It has registered since. What was said before, and is committed only then, may still call it in sync.
+    registered: bool,
+}
 
 impl Disks {
     pub(super) fn lost_power(&mut self, id: BrokerId, state: &PartitionState) {
-        if state.isr.contains(&id) || state.elr.contains(&id) {
-            self.0.insert(id, false);
-        }
+        let lost = self.0.entry(id).or_default();
+        lost.registered = false;
+        lost.was_in_sync |= state.isr.contains(&id) || state.elr.contains(&id);
     }
 
+    /// Of one that was not in sync nothing said before counts any more.
     pub(super) fn registered(&mut self, id: BrokerId) {
-        self.0.entry(id).and_modify(|registered| *registered = true);
+        self.0.entry(id).and_modify(|lost| lost.registered = true);
+        self.0.retain(|_, lost| lost.was_in_sync || !lost.registered);
     }
 
-    /// A leader has found them in sync.
+    /// A leader has found them in sync: since they registered, or before they lost power.
     pub(super) fn joined(&mut self, joined: &[BrokerId]) {
-        self.0.retain(|id, registered| !(*registered && joined.contains(id)));
+        self.0.retain(|id, lost| !(lost.registered && joined.contains(id)));
+        joined.iter().for_each(|id| {
+            self.0.entry(*id).and_modify(|lost| lost.was_in_sync = true);
+        });
     }
 
     /// An unclean election: nobody else is left, and enough disks are lost, or somebody has asked for it.
@@ -35,7 +48,8 @@ impl Disks {
         after: &PartitionState,
     ) -> Held {
         let asked_for = !before.isr.is_empty() || !before.elr.is_empty();
-        if asked_for || self.0.len() >= needed {
+        let lost = self.0.values().filter(|lost| lost.was_in_sync).count();
+        if asked_for || lost >= needed {
             return Ok(());
         }
         let what = format_args!("{name}: {after:?} gives it up, and only {:?} lost their disks", self.0);
@@ -85,6 +99,28 @@ mod tests {
         let mut disks = lost(&[2]);
         disks.lost_power(3.into(), &state(Some(1), &[1, 2], &[], 1));
         assert!(!may_give_up(&disks), "one that was not in sync had nothing to lose");
+        disks.registered(3.into());
+        disks.joined(&[3.into()]);
+        assert!(!may_give_up(&disks), "and when it is it has everything");
+    }
+
+    /// Seed 4001119: the controller had noted it, and nobody could confirm that before all lost power.
+    #[test]
+    fn who_was_found_in_sync_before_it_lost_power_has_lost_what_it_had_though_that_is_committed_later() {
+        let alone = state(Some(2), &[2], &[], 4);
+        for before in [&[][..], &[3]] {
+            let mut disks = Disks::default();
+            for id in before {
+                disks.lost_power((*id).into(), &state(Some(2), &[2, 3], &[], 3));
+                disks.registered((*id).into());
+            }
+            [2, 3].into_iter().for_each(|id| disks.lost_power(id.into(), &alone));
+            assert!(!may_give_up(&disks) || !before.is_empty());
+            disks.joined(&joined(&alone, &state(Some(2), &[2, 3], &[], 4)));
+            assert!(may_give_up(&disks), "{before:?}: {disks:?}");
+            disks.registered(3.into());
+            assert!(may_give_up(&disks));
+        }
     }
 
     #[test]
