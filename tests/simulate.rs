@@ -8,7 +8,7 @@
 #[allow(dead_code, unused_imports, reason = "the example does more with it")]
 mod workload;
 
-use brooklet::{Acks, BrokerId, Cluster, ClusterTrace, Mark, ProducerConfig, Record, TopicConfig};
+use brooklet::{Acks, ApiKey, BrokerId, Cluster, ClusterTrace, Mark, ProducerConfig, Record, TopicConfig};
 use std::{collections::BTreeSet, path::Path, time::Duration};
 use workload::{Faults, Report};
 
@@ -184,12 +184,15 @@ fn a_replica_that_may_have_joined_holds_the_high_watermark_until_that_is_known()
         cluster.produce(Record::to("t").value("while one is away")).unwrap();
         cluster.heal().unwrap();
         cluster.run_until(Duration::from_secs(30), |cluster| is_back(cluster, joins)).unwrap();
-        // Its fetch waits at the leader, which has it join as the next record comes; but nobody can confirm what the controller notes.
-        cluster.block_link(joins, leader).unwrap();
-        cluster.isolate(stays).unwrap();
+        // Its next fetch, with which it joins, arrives when nobody can confirm any more what the controller notes.
+        let late = cluster.intercept(ApiKey::FetchFollower).at(leader).delay(Duration::from_millis(300));
         let producer = cluster.producer(ProducerConfig::new().acks(Acks::One)).unwrap();
         producer.produce(Record::to("t").value("which it gets")).unwrap();
-        cluster.advance(Duration::from_millis(100));
+        cluster.advance(Duration::from_millis(50));
+        late.remove();
+        cluster.isolate(stays).unwrap();
+        cluster.block_link(leader, joins).unwrap();
+        cluster.advance(Duration::from_millis(400));
         producer.produce(Record::to("t").value("which it does not get")).unwrap();
         cluster.kill(joins).unwrap();
         cluster.advance(Duration::from_secs(5));
