@@ -81,9 +81,11 @@ pub(super) struct Change {
 }
 
 impl Copy {
-    /// There is none any more. A leader that has not heard of that may count on what it had.
-    pub(super) fn removed() -> Self {
-        Self { loss: Loss::Known, ..Self::default() }
+    /// There is none any more. A leader that has not heard of that may count on what it had; after a loss of power as long as of any
+    /// other.
+    pub(super) fn remove(&mut self) {
+        let loss = if self.loss == Loss::Fresh { Loss::Fresh } else { Loss::Known };
+        *self = Self { loss, ..Self::default() };
     }
 
     pub(super) fn lose(&mut self) {

@@ -68,6 +68,11 @@ mod tests {
         check_members(copies, 1.into(), &|| "t-0".to_owned()).is_ok()
     }
 
+    /// Something becomes of the follower's copy.
+    fn change(copies: &mut BTreeMap<BrokerId, Copy>, change: fn(&mut Copy)) {
+        copies.get_mut(&2.into()).into_iter().for_each(change);
+    }
+
     #[test]
     fn who_is_in_sync_has_what_may_be_read() {
         assert!(holds(&copies(5)));
@@ -77,15 +82,29 @@ mod tests {
     #[test]
     fn who_has_lost_its_disk_need_not_until_it_is_found_in_sync_again() {
         let mut copies = copies(4);
-        let change = |copies: &mut BTreeMap<BrokerId, Copy>, change: fn(&mut Copy)| {
-            copies.get_mut(&2.into()).into_iter().for_each(change);
-        };
         change(&mut copies, Copy::lose);
         assert!(holds(&copies));
         change(&mut copies, Copy::joined);
         assert!(holds(&copies), "that was decided before");
         change(&mut copies, Copy::registered);
         assert!(holds(&copies));
+        change(&mut copies, Copy::joined);
+        assert!(!holds(&copies));
+    }
+
+    /// Seed 4061275: with its power it lost the directory, and so the copy was thought removed by whoever knows of that.
+    #[test]
+    fn who_has_lost_its_directory_need_not_have_it_until_then_either() {
+        let mut copies = copies(5);
+        change(&mut copies, Copy::lose);
+        change(&mut copies, Copy::remove);
+        change(&mut copies, Copy::joined);
+        assert!(holds(&copies), "that was decided before");
+        change(&mut copies, Copy::registered);
+        change(&mut copies, Copy::joined);
+        assert!(!holds(&copies));
+        change(&mut copies, Copy::remove);
+        assert!(holds(&copies), "nobody knows yet that it is gone");
         change(&mut copies, Copy::joined);
         assert!(!holds(&copies));
     }

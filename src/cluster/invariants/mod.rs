@@ -130,7 +130,7 @@ impl Checker {
         let before = self.held.insert(id, there.clone()).unwrap_or_default();
         for key in before.difference(&there) {
             if let Some(partition) = self.partitions.get_mut(key) {
-                partition.copies.insert(id, Copy::removed());
+                partition.copies.entry(id).or_default().remove();
             }
         }
     }
