@@ -277,8 +277,8 @@ impl NetworkClient {
                 self.avoid(by);
             }
         }
-        if is_behind && (attempt.tries as usize) < self.state.lock().brokers.len() {
-            // It may not know topics that the client knows. If nobody knows more, it has to do.
+        if is_behind {
+            // It may not know topics and partitions that the client knows.
             answer = Err(Error::LeaderNotAvailable);
         }
         if by != BrokerId::NOBODY

@@ -91,6 +91,41 @@ fn messages_that_are_lost_doubled_overtaken_and_late_change_nothing_that_clients
     }
 }
 
+/// Seed 4080990: the only broker that answered was cut off, and was believed that a partition which it had not heard of was not there; the
+/// consumer began anew with it.
+#[test]
+fn a_broker_that_is_behind_takes_nothing_from_a_consumer_though_nobody_else_answers() {
+    let cluster = three(5);
+    let others = |id: &BrokerId| *id != BrokerId::from(3);
+    cluster.partition_network([3], [1, 2]).unwrap();
+    cluster
+        .run_until(Duration::from_secs(60), |c| c.leader("t", 0).is_ok_and(|leader| others(&leader)))
+        .unwrap();
+    // Whoever is cut off may be asked, and cannot.
+    while cluster.replicas("t", 1).is_err() {
+        drop(cluster.admin().create_partitions("t", 2));
+    }
+    let put = |n: &str| {
+        cluster.produce(Record::to("t").partition(1).value(n)).unwrap();
+    };
+    put("0");
+    let partitions = [("t", 0), ("t", 1)];
+    let mut consumer = cluster.consumer(ConsumerConfig::standalone()).assign(partitions).unwrap();
+    assert_eq!(consumer.poll(Duration::from_secs(1)).unwrap().len(), 1);
+    let able: Vec<BrokerId> = cluster.brokers().into_iter().filter(others).collect();
+    able.iter().for_each(|id| cluster.pause(*id).unwrap());
+    for _ in 0..20 {
+        let polled = consumer.poll(Duration::from_secs(1));
+        assert!(polled.as_ref().map_or_else(Error::is_retriable, |records| records.is_empty()), "{polled:?}");
+    }
+    able.iter().for_each(|id| cluster.resume(*id).unwrap());
+    cluster.heal().unwrap();
+    put("1");
+    let records = consumer.poll(Duration::from_secs(10)).unwrap();
+    let values: Vec<_> = records.iter().map(|record| record.value_str().unwrap()).collect();
+    assert_eq!((values, consumer.position(("t", 1)).unwrap()), (vec!["1"], 2));
+}
+
 /// Seed 3000074: a leader that had not heard yet of a partition that it leads was believed that there is no such topic, and the consumer
 /// began anew with all of it.
 #[test]
