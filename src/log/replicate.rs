@@ -10,7 +10,7 @@ use super::{
 use crate::{
     bugs::{self, Bug},
     error::{Error, Result},
-    record::Batch,
+    record::{Batch, BatchHeader},
     types::{LeaderEpoch, Offset},
 };
 
@@ -45,7 +45,8 @@ impl Log {
         own.min(leader_end).max(self.log_start)
     }
 
-    /// Appends a batch as the leader has it, at its offset and with its epoch.
+    /// Appends a batch as the leader has it, at its offset and with its epoch. A log without records may begin in the midst of its first
+    /// batch, as the leader's does whose records were deleted up to there; no flush may be under way then.
     ///
     /// # Errors
     /// [`Error::CorruptMessage`] for one that is not the next, or whose bytes are not what was written; the disk's.
@@ -54,6 +55,10 @@ impl Log {
         let end = self.end();
         let batch = Batch::check(bytes).map_err(|error| self.not_next(end, error.to_string()))?;
         let header = *batch.header();
+        if self.begins_within(&header) {
+            self.begin_below(header.base_offset)?;
+        }
+        let end = self.end();
         // An epoch in which this copy led, and took nothing, may be newer than records that it lacks.
         if !bugs::is(Bug::KeepEmptyEpochs) {
             self.epochs.truncate_end(end);
@@ -80,18 +85,39 @@ impl Log {
             return Ok(());
         }
         self.truncate(self.log_start)?;
-        let (empty, new) = (self.end(), Segment::create(&*self.storage, &self.config, start)?);
-        self.segments.insert(start, Some(new));
+        self.replace_empty(start)?;
+        (self.log_start, self.synced) = (start, start);
+        self.epochs_dirty = true;
+        self.epochs.truncate_end(Offset::ZERO);
+        self.reload_producers()
+    }
+
+    /// Whether a batch has the record at which this log begins, which has none yet, and others before that.
+    fn begins_within(&self, batch: &BatchHeader) -> bool {
+        let start = self.log_start;
+        let is_empty = self.segments.len() == 1 && self.segments.contains_key(&start) && self.end() == start;
+        is_empty && batch.base_offset < start && start < batch.next_offset()
+    }
+
+    /// Has a log without records take those from `base` on, though it begins behind that. If it ends before it has them, it is found
+    /// without any, and goes on where it begins.
+    fn begin_below(&mut self, base: Offset) -> Result<()> {
+        self.replace_empty(base)?;
+        (self.synced, self.recovery_point) = (self.synced.min(base), self.recovery_point.min(base));
+        Ok(())
+    }
+
+    /// Puts another segment, of this base, in the place of the only one, which is empty.
+    fn replace_empty(&mut self, base: Offset) -> Result<()> {
+        let (empty, new) = (self.end(), Segment::create(&*self.storage, &self.config, base)?);
+        self.segments.insert(base, Some(new));
         self.storage.remove_file(&segment_file(&self.config.dir, empty, Kind::Log))?;
         remove_derived(&*self.storage, &self.config.dir, empty)?;
         self.segments.remove(&empty);
         self.unflushed.remove(&empty);
         self.dirty_dirs.insert(self.config.dir.clone());
         self.rolls += 1;
-        (self.log_start, self.synced) = (start, start);
-        self.epochs_dirty = true;
-        self.epochs.truncate_end(Offset::ZERO);
-        self.reload_producers()
+        Ok(())
     }
 
     fn not_next(&self, end: Offset, reason: String) -> Error {

@@ -108,6 +108,10 @@ impl Node {
                 self.cut_divergence(partition, wanted, |log| log.divergence(epoch, end_offset))
             }
             ReplicaFetched::Records { records, high_watermark, log_start_offset } => {
+                let first = Batch::unchecked(&records).map(|batch| batch.header().base_offset);
+                // A log that begins in the midst of a batch: its first segment is another one then.
+                let _no_flush =
+                    first.is_some_and(|first| first < wanted.offset).then(|| partition.hold_flushes());
                 let mut state = partition.lock();
                 if !still_follows(&state.role, wanted) {
                     return Ok(());

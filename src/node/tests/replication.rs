@@ -123,9 +123,16 @@ impl Brokers {
     }
 
     pub(super) fn produce(&self, value: &str, acks: Acks) -> Answer<ProduceResponse> {
+        self.produce_batch(&[value], acks)
+    }
+
+    fn produce_batch(&self, values: &[&str], acks: Acks) -> Answer<ProduceResponse> {
         let mut buffer = Vec::new();
         let mut writer = BatchWriter::new(&mut buffer);
-        writer.push(Timestamp::from_millis(1_704_067_200_000), None, Some(value.as_bytes()), &[]).unwrap();
+        let at = Timestamp::from_millis(1_704_067_200_000);
+        for value in values {
+            writer.push(at, None, Some(value.as_bytes()), &[]).unwrap();
+        }
         let partition = self.partition();
         let request = ProduceRequest {
             partition: &partition,
@@ -363,28 +370,41 @@ fn a_follower_of_an_old_epoch_is_fenced_and_a_stale_leader_takes_nothing() {
     }
 }
 
+/// Also in the midst of a batch.
 #[test]
 fn a_follower_goes_on_where_its_leaders_log_begins() {
-    let mut brokers = Brokers::new(2);
+    for seed in 0..20 {
+        goes_on_where_its_leaders_log_begins(seed, &[&["b"], &["c"], &["d"]]);
+        goes_on_where_its_leaders_log_begins(seed, &[&["b", "c", "d"]]);
+        goes_on_where_its_leaders_log_begins(seed, &[&["b"], &["c", "d"]]);
+    }
+}
+
+fn goes_on_where_its_leaders_log_begins(seed: u64, batches: &[&[&str]]) {
+    let mut brokers = Brokers::on((0..2).map(|disk| SimDisk::new(2 * seed + disk)).collect());
     brokers.elect(1);
     brokers.produce("a", Acks::One);
     brokers.catch_up(2);
     brokers.advance(Duration::from_secs(11));
     brokers.isr_is(&[1]);
-    for value in ["b", "c", "d"] {
-        brokers.produce(value, Acks::All);
+    for batch in batches {
+        brokers.produce_batch(batch, Acks::All);
     }
     let partition = PartitionRef { topic_id: TOPIC, partition: 0, slot: 0 };
     let before = crate::types::OffsetSpec::At(3);
     let request = crate::rpc::DeleteRecordsRequest { partition, before };
     brokers.node(1).call(1.into(), request.into()).wait(brokers.node(1).clock(), Instant::default()).unwrap();
-    brokers.catch_up(2);
-    for _ in 0..2 {
+    for flushes in [false, false, true, true] {
+        brokers.catch_up(2);
         let node = brokers.node(2);
         let view = node.view(PARTITION).unwrap();
-        assert_eq!((view.start.get(), view.end.get()), (3, 4));
-        node.flush_all().unwrap();
+        assert_eq!((view.start.get(), view.end.get()), (3, 4), "seed {seed}, {batches:?}");
+        if flushes {
+            node.flush_all().unwrap();
+        }
         brokers.power_cut(2);
         brokers.start(2);
+        let there = brokers.node(2).view(PARTITION).unwrap().end.get();
+        assert!(there == 4 || !flushes, "seed {seed}, {batches:?}: what was flushed is gone");
     }
 }
