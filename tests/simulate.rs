@@ -92,6 +92,7 @@ fn whatever_happens_the_invariants_hold_and_clients_see_what_can_be() {
     if std::env::var_os("BROOKLET_SEED").is_none() {
         let missed: Vec<_> = MARKS.iter().filter(|mark| !all.marks.contains_key(mark)).collect();
         assert!(missed.is_empty(), "nothing came upon {missed:?}: {all:?}");
+        assert!(all.deleted > 1000 && all.superseded > 1000, "{all:?}");
     }
 }
 

@@ -128,9 +128,10 @@ fn tell(progress: &Progress, arguments: &Arguments) {
         eprintln!();
     }
     println!("{}", progress.line(arguments.seeds));
-    let Report { in_doubt, refused, polled, virtual_time, marks, .. } = &progress.all;
+    let Report { in_doubt, refused, polled, deleted, superseded, virtual_time, marks, .. } = &progress.all;
     let hours = virtual_time.as_secs_f64() / 3600.0;
     println!("{in_doubt} records in doubt, {refused} refused, {polled} read, {hours:.1} virtual hours");
+    println!("{deleted} records deleted, {superseded} gone for later ones of their keys");
     let marks: Vec<String> = marks.iter().map(|(mark, count)| format!("{mark:?} {count}")).collect();
     println!("come upon: {}", marks.join(", "));
 }

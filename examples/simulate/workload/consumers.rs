@@ -14,7 +14,7 @@ const POLL: Duration = Duration::from_millis(50);
 pub(crate) struct Reader {
     id: u32,
     consumer: Consumer,
-    /// The offsets up to which it was given records, by partition.
+    /// The offset that comes next, by partition.
     next: BTreeMap<Partition, i64>,
 }
 
@@ -36,6 +36,11 @@ impl Reader {
         let consumer = cluster.consumer(ConsumerConfig::standalone()).assign(assigned)?;
         let next = partitions.iter().map(|partition| (*partition, 0)).collect();
         Ok(Self { id, consumer, next })
+    }
+
+    /// Up to which offset it has been given a partition, exclusive.
+    pub(crate) fn has_read(&self, partition: Partition) -> i64 {
+        self.next.get(&partition).copied().unwrap_or(0)
     }
 
     pub(crate) fn close(self) -> Result<()> {
@@ -103,8 +108,10 @@ impl Run {
         let reader = &mut self.readers[at];
         let known: Vec<Partition> = reader.next.keys().copied().collect();
         let partition = self.random.of(&known);
-        let to = self.random.below(1 + reader.next[&partition] as u64) as i64;
+        let (from, next) = (self.deletions.asked(partition), reader.next[&partition]);
+        let to = from.max(self.random.below(1 + next as u64) as i64);
         if reader.consumer.seek(partition, OffsetSpec::At(to)).is_ok() {
+            reader.next.insert(partition, to);
             self.history.moved((reader.id, 0), partition, Some(to));
         }
     }

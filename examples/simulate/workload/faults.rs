@@ -32,6 +32,7 @@ enum Kind {
     Throttle,
     SkewClock,
     SlowDisk,
+    DeleteRecords,
     Recover,
 }
 
@@ -62,6 +63,7 @@ const KINDS: &[(u64, Kind)] = &[
     (1, Kind::Throttle),
     (1, Kind::SkewClock),
     (1, Kind::SlowDisk),
+    (2, Kind::DeleteRecords),
     (3, Kind::Recover),
 ];
 
@@ -181,6 +183,7 @@ impl Run {
             Kind::ElectPreferred => Ok(self.elect_preferred()),
             Kind::GrowTopic => Ok(self.grow_topic()),
             Kind::Rebalance => Ok(self.rebalance()),
+            Kind::DeleteRecords => Ok(self.delete_records()),
             Kind::Throttle => {
                 let rates = [None, Some(5_000), Some(50_000)];
                 self.cluster.set_replication_throttle(self.random.of(&rates));

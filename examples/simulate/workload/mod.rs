@@ -6,6 +6,7 @@
 
 mod attempt;
 mod consumers;
+mod deletions;
 mod faults;
 mod groups;
 mod growth;
@@ -18,7 +19,7 @@ pub(crate) use attempt::{Failure, attempt};
 pub(crate) use faults::Faults;
 pub(crate) use shrink::shrink;
 
-use brooklet::{Cluster, ClusterTrace, Mark, Timestamp, TimestampType, TopicConfig};
+use brooklet::{CleanupPolicy, Cluster, ClusterTrace, Mark, Timestamp, TimestampType, TopicConfig};
 use faults::Fault;
 use history::{History, Partition};
 use random::Random;
@@ -34,6 +35,9 @@ const MOST_TIME: Duration = Duration::from_secs(3600);
 /// By the calendars of brokers, which differ.
 const SEGMENT_TIME: Duration = Duration::from_secs(600);
 
+/// The topic that is compacted.
+const ACCOUNTS: &str = "accounts";
+
 /// How long faults stay, at most.
 const MOST_BROKEN: Duration = Duration::from_secs(30);
 
@@ -44,6 +48,10 @@ pub(crate) struct Report {
     pub(crate) in_doubt: u64,
     pub(crate) refused: u64,
     pub(crate) polled: u64,
+    /// Records that were asked to be deleted, for sure.
+    pub(crate) deleted: u64,
+    /// Records that were acknowledged, and in whose place there is only a later one of their key in the end.
+    pub(crate) superseded: u64,
     pub(crate) faults: u64,
     pub(crate) virtual_time: Duration,
     pub(crate) marks: BTreeMap<Mark, u64>,
@@ -58,12 +66,19 @@ impl Report {
         self.in_doubt += other.in_doubt;
         self.refused += other.refused;
         self.polled += other.polled;
+        self.deleted += other.deleted;
+        self.superseded += other.superseded;
         self.faults += other.faults;
         self.virtual_time += other.virtual_time;
         for (mark, count) in &other.marks {
             *self.marks.entry(*mark).or_default() += count;
         }
     }
+}
+
+/// How the topic is set that is compacted: as soon as there is anything to clean.
+fn compacted(as_safe: &TopicConfig) -> TopicConfig {
+    as_safe.clone().cleanup_policy(CleanupPolicy::Compact).min_cleanable_dirty_ratio(0.01).segment_bytes(2048)
 }
 
 pub(crate) struct Run {
@@ -87,6 +102,7 @@ pub(crate) struct Run {
     producers: producers::Producers,
     readers: Vec<consumers::Reader>,
     group: groups::Group,
+    deletions: deletions::Deletions,
     /// Counts what was sent.
     values: u64,
     /// The time stamps that producers were told of, by the values.
@@ -128,11 +144,12 @@ impl Run {
         // The topic of groups is as safe as the others.
         let cluster = cluster
             .topic_defaults(TopicConfig::new().replication_factor(3).min_insync_replicas(2))
-            .topic("orders", safe.clone().partitions(2))
+            .topic("orders", safe.clone())
+            .topic(ACCOUNTS, compacted(&safe))
             .topic("payments", safe.timestamp_type(TimestampType::LogAppendTime).segment_time(SEGMENT_TIME))
             .start()
             .unwrap_or_else(|error| panic!("seed {seed}: a cluster does not start: {error}"));
-        let partitions = vec![("orders", 0), ("orders", 1), ("payments", 0)];
+        let partitions = vec![("orders", 0), ("payments", 0), (ACCOUNTS, 0)];
         let mut history = History::default();
         let made = producers::Producers::new(cluster.client())
             .and_then(|made| Ok((made, consumers::readers(&cluster, &partitions, 2, &mut history)?)));
@@ -156,6 +173,7 @@ impl Run {
             producers,
             readers,
             group: groups::Group::default(),
+            deletions: deletions::Deletions::default(),
             values: 0,
             stamps: BTreeMap::new(),
             history,
@@ -219,6 +237,7 @@ impl Run {
         self.produce_everywhere();
         self.read_to_the_end_as_group();
         let logs = self.read_to_the_end();
+        self.report.superseded = self.history.superseded(&logs);
         let anomalies = self.history.anomalies(&logs);
         if let Some(first) = anomalies.first() {
             self.fail(format_args!("{first}, and {} more", anomalies.len() - 1));

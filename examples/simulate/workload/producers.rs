@@ -1,7 +1,7 @@
 //! Producers, and what becomes of what they send.
 
 use super::{
-    Run,
+    ACCOUNTS, Run,
     history::{Outcome, Partition},
 };
 use brooklet::{Acks, Delivery, Error, Producer, ProducerConfig, Record, RecordMetadata, Result};
@@ -40,6 +40,12 @@ fn outcome(result: &Result<RecordMetadata>) -> Outcome {
     }
 }
 
+/// What is sent: a value that no other record has, and, where the topic is compacted, a key that many have.
+fn record((topic, number): Partition, text: &str) -> Record<'_> {
+    let record = Record::to(topic).partition(number).value(text);
+    if topic == ACCOUNTS { record.key(&text[text.len() - 1..]) } else { record }
+}
+
 impl Run {
     pub(crate) fn produce(&mut self) {
         match self.random.below(10) {
@@ -68,6 +74,9 @@ impl Run {
         if let Ok(at) = result {
             let _ = self.stamps.insert(value, at.timestamp);
         }
+        if partition.0 == ACCOUNTS {
+            self.history.keyed(value, value % 10);
+        }
         // Whoever asks for all in sync is idempotent.
         let in_order = Some(producer).filter(|producer| *producer != BY_LEADER);
         self.history.sent(in_order, partition, value, outcome);
@@ -76,7 +85,7 @@ impl Run {
     fn produce_one(&mut self) {
         let (partition, value) = (self.random.of(&self.partitions), self.next_value());
         let text = value.to_string();
-        let result = self.cluster.produce(Record::to(partition.0).partition(partition.1).value(&text));
+        let result = self.cluster.produce(record(partition, &text));
         self.note(BLOCKING, partition, value, &result);
     }
 
@@ -85,8 +94,7 @@ impl Run {
         for partition in self.partitions.clone() {
             let value = self.next_value();
             let text = value.to_string();
-            let record = Record::to(partition.0).partition(partition.1).value(&text);
-            let result = self.producers.all.produce(record);
+            let result = self.producers.all.produce(record(partition, &text));
             self.note(BATCHED, partition, value, &result);
             if let Err(error) = result {
                 self.fail(format_args!("a healed cluster does not take a record for {partition:?}: {error}"));
@@ -111,11 +119,7 @@ impl Run {
 
     fn produce_together(&mut self) {
         let some = self.some(60);
-        let record = |(partition, _, text): &'_ (Partition, u64, String)| -> (Partition, String) {
-            (*partition, text.clone())
-        };
-        let owned: Vec<(Partition, String)> = some.iter().map(record).collect();
-        let records = owned.iter().map(|(of, text)| Record::to(of.0).partition(of.1).value(text));
+        let records = some.iter().map(|(of, _, text)| record(*of, text));
         let results: Vec<Result<RecordMetadata>> = match self.cluster.client().produce_all(records) {
             Ok(all) => all.into_iter().map(Ok).collect(),
             Err(Error::PartialProduce { results, .. }) => results.iter().map(Clone::clone).collect(),
@@ -129,9 +133,7 @@ impl Run {
     fn produce_batched(&mut self, producer: u32) {
         let some = self.some(30);
         let sender = if producer == BY_LEADER { &self.producers.by_leader } else { &self.producers.all };
-        let send = |(of, _, text): &(Partition, u64, String)| {
-            sender.send(Record::to(of.0).partition(of.1).value(text))
-        };
+        let send = |(of, _, text): &(Partition, u64, String)| sender.send(record(*of, text));
         let sent: Vec<Result<Delivery>> = some.iter().map(send).collect();
         let results: Vec<Result<RecordMetadata>> =
             sent.into_iter().map(|sent| sent.and_then(Delivery::wait)).collect();

@@ -40,6 +40,8 @@ pub(crate) enum Anomaly {
     NonMonotonicPoll { reader: u32, partition: Partition, before: i64, offset: i64 },
     /// A consumer that is at the end was never given a record.
     Unseen { reader: u32, partition: Partition, offset: i64, value: u64 },
+    /// A record is there that was deleted.
+    Undeleted { partition: Partition, offset: i64 },
     /// A value is there that was refused.
     RefusedSeen { partition: Partition, offset: i64, value: u64 },
     /// A value is there that nobody has sent.
@@ -85,6 +87,10 @@ pub(crate) struct History {
     finished: BTreeSet<(u32, Partition)>,
     /// What an unclean election may have taken records from.
     given_up: BTreeSet<Partition>,
+    /// Of values of a topic that is compacted: the keys.
+    keys: BTreeMap<u64, u64>,
+    /// Below which offset records were to be deleted, and below which they were for sure.
+    deleted: BTreeMap<Partition, (i64, i64)>,
 }
 
 impl History {
@@ -121,6 +127,20 @@ impl History {
         self.finished.insert((reader, partition));
     }
 
+    /// A value was sent with a key, to a topic that is compacted: once there is a later one of that key, it may go.
+    pub(crate) fn keyed(&mut self, value: u64, key: u64) {
+        let _ = self.keys.insert(value, key);
+    }
+
+    /// What is below an offset was to be deleted, later than what was before, and that was `done` or may be.
+    pub(crate) fn deleted(&mut self, partition: Partition, before: i64, done: bool) {
+        let (asked, sure) = self.deleted.entry(partition).or_default();
+        *asked = before;
+        if done {
+            *sure = before;
+        }
+    }
+
     /// Somebody leads the partition who may lack what was acknowledged: nobody promises any more what is there.
     pub(crate) fn given_up(&mut self, partition: Partition) {
         self.given_up.insert(partition);
@@ -134,6 +154,7 @@ impl History {
         self.check_order(&mut found);
         self.check_polls(logs, &mut found);
         self.check_unseen(logs, &mut found);
+        self.check_deleted(logs, &mut found);
         found
     }
 
@@ -145,8 +166,45 @@ impl History {
         for (value, sent) in self.sent.iter().filter(|(_, sent)| self.counts(sent.partition)) {
             let Outcome::Acknowledged(offset) = sent.outcome else { continue };
             let there = logs.get(&sent.partition).and_then(|log| log.get(&offset));
-            if there != Some(value) {
+            let asked = self.deleted.get(&sent.partition).map_or(0, |(asked, _)| *asked);
+            let may_go = there.is_none()
+                && (offset < asked || self.is_superseded(*value, sent.partition, offset, logs));
+            if there != Some(value) && !may_go {
                 found.push(Anomaly::LostWrite { partition: sent.partition, offset, value: *value });
+            }
+        }
+    }
+
+    /// Whether a later value of the same key is there.
+    fn is_superseded(
+        &self,
+        value: u64,
+        partition: Partition,
+        offset: i64,
+        logs: &BTreeMap<Partition, BTreeMap<i64, u64>>,
+    ) -> bool {
+        let Some(key) = self.keys.get(&value) else { return false };
+        let later = logs.get(&partition).into_iter().flat_map(|log| log.range(offset + 1..));
+        later.into_iter().any(|(_, other)| self.keys.get(other) == Some(key))
+    }
+
+    /// How many values were acknowledged and have made room for later ones.
+    pub(crate) fn superseded(&self, logs: &BTreeMap<Partition, BTreeMap<i64, u64>>) -> u64 {
+        let has_gone = |(value, sent): &(&u64, &Sent)| match sent.outcome {
+            Outcome::Acknowledged(offset) => {
+                let there = logs.get(&sent.partition).is_some_and(|log| log.contains_key(&offset));
+                !there && self.is_superseded(**value, sent.partition, offset, logs)
+            }
+            _ => false,
+        };
+        self.sent.iter().filter(has_gone).count() as u64
+    }
+
+    fn check_deleted(&self, logs: &BTreeMap<Partition, BTreeMap<i64, u64>>, found: &mut Vec<Anomaly>) {
+        for (partition, (_, sure)) in self.deleted.iter().filter(|(of, _)| self.counts(**of)) {
+            let there = logs.get(partition).into_iter().flat_map(|log| log.range(..*sure)).next();
+            if let Some((offset, _)) = there {
+                found.push(Anomaly::Undeleted { partition: *partition, offset: *offset });
             }
         }
     }
@@ -201,6 +259,7 @@ impl History {
 
     fn check_polls(&self, logs: &BTreeMap<Partition, BTreeMap<i64, u64>>, found: &mut Vec<Anomaly>) {
         let none = BTreeMap::new();
+        let needed = |of, (offset, value): &(&i64, &u64)| !self.is_superseded(**value, of, **offset, logs);
         for ((reader, _, partition), steps) in self.steps.iter().filter(|((.., of), _)| self.counts(*of)) {
             let (reader, partition) = (*reader, *partition);
             let log = logs.get(&partition).unwrap_or(&none);
@@ -217,7 +276,7 @@ impl History {
                 if let Some(from) = next.filter(|next| offset < *next) {
                     found.push(Anomaly::NonMonotonicPoll { reader, partition, before: from - 1, offset });
                 } else if let Some(from) = next
-                    && let Some((skipped, _)) = log.range(from..offset).next()
+                    && let Some((skipped, _)) = log.range(from..offset).find(|at| needed(partition, at))
                 {
                     found.push(Anomaly::PollSkip { reader, partition, from, skipped: *skipped, to: offset });
                 }
@@ -231,7 +290,8 @@ impl History {
         for (reader, partition) in self.finished.iter().copied().filter(|(_, of)| self.counts(*of)) {
             let given = self.given.get(&(reader, partition)).unwrap_or(&none);
             let log = logs.get(&partition).into_iter().flatten();
-            for (offset, value) in log.filter(|(offset, _)| !given.contains(offset)) {
+            let missed = log.filter(|(offset, _)| !given.contains(offset));
+            for (offset, value) in missed.filter(|(o, v)| !self.is_superseded(**v, partition, **o, logs)) {
                 found.push(Anomaly::Unseen { reader, partition, offset: *offset, value: *value });
             }
         }

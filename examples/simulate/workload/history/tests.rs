@@ -164,3 +164,45 @@ fn a_producer_with_several_batches_under_way_promises_no_order() {
     history.sent(None, P, 11, Acknowledged(0));
     assert_eq!(history.anomalies(&log(&[(0, 11), (1, 10)])), []);
 }
+
+#[test]
+fn a_value_of_a_compacted_topic_may_go_once_there_is_a_later_one_of_its_key() {
+    let mut history = good();
+    [(10, 1), (11, 2), (12, 1)].into_iter().for_each(|(value, key)| history.keyed(value, key));
+    assert_eq!(history.anomalies(&log(&[(1, 11), (2, 12)])), []);
+    assert_eq!(history.superseded(&log(&[(1, 11), (2, 12)])), 1);
+    let lost = |offset, value| LostWrite { partition: P, offset, value };
+    assert_eq!(history.anomalies(&log(&[(0, 10), (2, 12)])), [lost(1, 11)], "the only one of its key");
+    assert_eq!(history.anomalies(&log(&[(0, 10), (1, 11)])), [lost(2, 12)], "the last one of its key");
+}
+
+#[test]
+fn a_record_that_was_deleted_and_comes_back() {
+    let mut history = good();
+    history.deleted(P, 1, true);
+    assert_eq!(history.anomalies(&log(&[(1, 11), (2, 12)])), []);
+    let back = Undeleted { partition: P, offset: 0 };
+    assert_eq!(history.anomalies(&good_log()), [back]);
+    let lost = LostWrite { partition: P, offset: 1, value: 11 };
+    assert_eq!(history.anomalies(&log(&[(2, 12)])), [lost], "it was not to be deleted");
+    history.deleted(P, 2, false);
+    assert_eq!(history.anomalies(&log(&[(1, 11), (2, 12)])), [], "nobody knows");
+    assert_eq!(history.anomalies(&log(&[(2, 12)])), []);
+}
+
+/// Each broker cleans for itself: another one may still have what was not there for a consumer.
+#[test]
+fn a_value_that_made_room_for_a_later_one_need_not_be_given() {
+    let mut history = good();
+    [(10, 1), (11, 2), (12, 1)].into_iter().for_each(|(value, key)| history.keyed(value, key));
+    history.moved((2, 0), P, Some(0));
+    history.polled((2, 0), P, &[(1, 11), (2, 12)]);
+    history.finished(2, P);
+    assert_eq!(history.anomalies(&good_log()), []);
+    history.moved((3, 0), P, Some(0));
+    history.polled((3, 0), P, &[(2, 12)]);
+    history.finished(3, P);
+    let skip = PollSkip { reader: 3, partition: P, from: 0, skipped: 1, to: 2 };
+    let unseen = Unseen { reader: 3, partition: P, offset: 1, value: 11 };
+    assert_eq!(history.anomalies(&good_log()), [skip, unseen], "the only one of its key");
+}
