@@ -410,8 +410,13 @@ fn a_broker_that_knows_nothing_yet_tells_clients_nothing() {
         let polled = consumer.poll(Duration::from_millis(500));
         assert!(!matches!(polled, Err(Error::UnknownTopicOrPartition { .. })), "{polled:?}");
     }
-    let listed = cluster.admin().list_topics();
-    assert!(listed.is_err(), "{listed:?}");
+    // Nor a client who knows of no newer metadata.
+    let transport = Arc::new(Transport(Arc::clone(&cluster.inner.world)));
+    let network = NetworkClient::new(transport, cluster.brokers());
+    let newcomer = Client::new(network, BrokerId::NOBODY, Prng::new(8));
+    for listed in [cluster.admin().list_topics(), newcomer.admin().list_topics()] {
+        assert!(listed.is_err(), "{listed:?}");
+    }
     cluster.brokers().into_iter().for_each(|id| cluster.restart(id).unwrap());
     cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
     put(&cluster, "10").unwrap();
