@@ -108,7 +108,7 @@ impl Run {
         let reader = &mut self.readers[at];
         let known: Vec<Partition> = reader.next.keys().copied().collect();
         let partition = self.random.of(&known);
-        let (from, next) = (self.deletions.asked(partition), reader.next[&partition]);
+        let (from, next) = (self.history.asked_below(partition), reader.next[&partition]);
         let to = from.max(self.random.below(1 + next as u64) as i64);
         if reader.consumer.seek(partition, OffsetSpec::At(to)).is_ok() {
             reader.next.insert(partition, to);

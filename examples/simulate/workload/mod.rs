@@ -102,7 +102,6 @@ pub(crate) struct Run {
     producers: producers::Producers,
     readers: Vec<consumers::Reader>,
     group: groups::Group,
-    deletions: deletions::Deletions,
     /// Counts what was sent.
     values: u64,
     /// The time stamps that producers were told of, by the values.
@@ -173,7 +172,6 @@ impl Run {
             producers,
             readers,
             group: groups::Group::default(),
-            deletions: deletions::Deletions::default(),
             values: 0,
             stamps: BTreeMap::new(),
             history,

@@ -141,6 +141,11 @@ impl History {
         }
     }
 
+    /// Below which offset records were to be deleted, whether that is known to be done or not.
+    pub(crate) fn asked_below(&self, partition: Partition) -> i64 {
+        self.deleted.get(&partition).map_or(0, |(asked, _)| *asked)
+    }
+
     /// Somebody leads the partition who may lack what was acknowledged: nobody promises any more what is there.
     pub(crate) fn given_up(&mut self, partition: Partition) {
         self.given_up.insert(partition);
@@ -166,9 +171,9 @@ impl History {
         for (value, sent) in self.sent.iter().filter(|(_, sent)| self.counts(sent.partition)) {
             let Outcome::Acknowledged(offset) = sent.outcome else { continue };
             let there = logs.get(&sent.partition).and_then(|log| log.get(&offset));
-            let asked = self.deleted.get(&sent.partition).map_or(0, |(asked, _)| *asked);
             let may_go = there.is_none()
-                && (offset < asked || self.is_superseded(*value, sent.partition, offset, logs));
+                && (offset < self.asked_below(sent.partition)
+                    || self.is_superseded(*value, sent.partition, offset, logs));
             if there != Some(value) && !may_go {
                 found.push(Anomaly::LostWrite { partition: sent.partition, offset, value: *value });
             }
