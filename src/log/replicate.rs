@@ -69,7 +69,12 @@ impl Log {
             let reason = format!("its leader sends offset {} of epoch {epoch}", base.get());
             return Err(self.not_next(end, reason));
         }
-        let appended = self.append_placed(batch.bytes(), &header)?;
+        let appended = self.append_placed(batch.bytes(), &header);
+        if self.end() < self.log_start {
+            // A log that ends before it begins takes nothing more until it is opened anew.
+            self.poison = appended.as_ref().err().cloned();
+        }
+        let appended = appended?;
         if bugs::is(Bug::ForgetDedupWindow) {
             self.producers = Producers::default();
         }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{
+    env::{DiskFault, DiskOp},
     record::BatchWriter,
     replica::LeaderState,
     rpc::{ReplicaFetchRequest, ReplicaFetchResponse},
@@ -378,6 +379,24 @@ fn a_follower_goes_on_where_its_leaders_log_begins() {
         goes_on_where_its_leaders_log_begins(seed, &[&["b", "c", "d"]]);
         goes_on_where_its_leaders_log_begins(seed, &[&["b"], &["c", "d"]]);
     }
+}
+
+/// The disk is full just then: the log ends before it begins, and nothing more is done to it.
+#[test]
+fn a_follower_that_cannot_begin_in_the_midst_of_a_batch_says_so() {
+    let mut brokers = Brokers::new(2);
+    brokers.elect(1);
+    brokers.isr_is(&[1]);
+    brokers.produce_batch(&["a", "b", "c"], Acks::All);
+    let partition = PartitionRef { topic_id: TOPIC, partition: 0, slot: 0 };
+    let before = crate::types::OffsetSpec::At(2);
+    let request = crate::rpc::DeleteRecordsRequest { partition, before };
+    brokers.node(1).call(1.into(), request.into()).wait(brokers.node(1).clock(), Instant::default()).unwrap();
+    brokers.copy(2);
+    let full = brokers.disks[1].intercept(DiskOp::Write).path(".log").fail(DiskFault::Enospc);
+    brokers.copy(2);
+    assert!(full.hits() > 0 && brokers.node(2).take_failure().is_some());
+    assert!(brokers.node(2).flush_all().is_err());
 }
 
 fn goes_on_where_its_leaders_log_begins(seed: u64, batches: &[&[&str]]) {
