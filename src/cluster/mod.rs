@@ -60,7 +60,8 @@ use world::World;
 /// [the wall clock](ClusterBuilder::wall_clock).
 ///
 /// Clones are handles to the same cluster. A cluster that is dropped in a panic prints its seed. One on real files ends with its last
-/// handle, as if its process had been killed: clients that are left get [`Error::Closed`], and the directory is free.
+/// handle, as if its process had been killed: clients that are left get [`Error::Closed`], and the directory is free. On simulated disks
+/// it goes on as long as a client has it.
 ///
 /// ```
 /// use brooklet::{Cluster, ConsumerConfig, Record, TopicConfig};

@@ -1,10 +1,10 @@
 //! What moves a cluster's time on: whoever waits, if it is virtual; a thread of its own, by the wall clock.
 
-use super::world::World;
+use super::{post::Post, world::World};
 use crate::{
     env::{Clock, Driver, ManualClock, Monitor, Slot},
     error::{Error, Result},
-    sync::{AtomicBool, JoinHandle, Mutex, Ordering, is_current, spawn},
+    sync::spawn,
     types::{Instant, Timestamp},
 };
 use std::{
@@ -18,14 +18,12 @@ pub(super) enum Time {
     Wall(Arc<Wall>),
 }
 
-/// The time passes by itself.
+/// The time passes by itself, in a thread that ends with the world: clients that outlive the cluster's handles are answered too.
 #[derive(Debug)]
 pub(super) struct Wall {
-    world: Arc<World>,
+    post: Arc<Post>,
     /// How often everything that was due has happened.
     rounds: Monitor<u64>,
-    ended: AtomicBool,
-    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Time {
@@ -41,11 +39,10 @@ impl Time {
             clock.attach(driver);
             return Ok(Self::Virtual(clock.clone()));
         }
-        let (world, ended) = (Arc::clone(world), AtomicBool::new(false));
-        let wall = Arc::new(Wall { world, rounds: Monitor::new(0), ended, thread: Mutex::default() });
-        let driven = Arc::clone(&wall);
-        let thread = spawn("brooklet-cluster", move || driven.drive());
-        *wall.thread.lock() = Some(thread.map_err(|error| Error::Other(Arc::new(error)))?);
+        let wall = Arc::new(Wall { post: Arc::clone(&world.post), rounds: Monitor::new(0) });
+        let (driver, driven) = (Arc::clone(&wall), Arc::downgrade(world));
+        let thread = spawn("brooklet-cluster", move || driver.drive(&driven));
+        drop(thread.map_err(|error| Error::Other(Arc::new(error)))?);
         Ok(Self::Wall(wall))
     }
 
@@ -54,7 +51,7 @@ impl Time {
         match self {
             Self::Virtual(clock) => clock.advance(by),
             Self::Wall(wall) => {
-                let clock = wall.world.post.clock();
+                let clock = wall.post.clock();
                 Slot::<()>::new().wait(clock, clock.now().plus(by));
             }
         }
@@ -71,31 +68,24 @@ impl Time {
     pub(super) fn now(&self) -> Timestamp {
         match self {
             Self::Virtual(clock) => clock.now(),
-            Self::Wall(wall) => wall.world.post.clock().wall(),
-        }
-    }
-}
-
-impl Drop for Time {
-    fn drop(&mut self) {
-        if let Self::Wall(wall) = self {
-            wall.end();
+            Self::Wall(wall) => wall.post.clock().wall(),
         }
     }
 }
 
 impl Wall {
-    fn drive(&self) {
-        while !self.ended.load(Ordering::Acquire) {
-            self.world.post.sleep();
-            self.world.fire(self.world.post.clock().now());
+    fn drive(&self, world: &Weak<World>) {
+        loop {
+            self.post.sleep();
+            let Some(world) = world.upgrade() else { return };
+            world.fire(self.post.clock().now());
             *self.rounds.lock() += 1;
             self.rounds.notify();
         }
     }
 
     fn holds_within(&self, within: Duration, mut holds: impl FnMut() -> bool) -> bool {
-        let clock = self.world.post.clock();
+        let clock = self.post.clock();
         let deadline: Instant = clock.now().plus(within);
         loop {
             let seen = *self.rounds.lock();
@@ -109,17 +99,6 @@ impl Wall {
                     return holds();
                 }
             }
-        }
-    }
-
-    /// Ends the thread, and waits for what it is at.
-    fn end(&self) {
-        self.ended.store(true, Ordering::Release);
-        self.world.post.ring();
-        let thread = self.thread.lock().take();
-        if let Some(thread) = thread.filter(|thread| !is_current(thread)) {
-            // If it has panicked, it has said so on its own.
-            drop(thread.join());
         }
     }
 }

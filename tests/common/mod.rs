@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     Simulated,
     /// Three brokers that replicate, on such a clock.
     Cluster,
+    /// The same, on the system's clock.
+    ClusterByWallClock,
 }
 
 /// A broker of some kind, that can be closed and opened again.
@@ -49,30 +51,39 @@ impl Backend {
         match self.kind {
             Kind::MappedFiles => builder,
             Kind::PlainFiles => builder.memory_maps(false),
-            Kind::Simulated | Kind::Cluster => builder.clock(&self.clock).disk(&self.disk),
+            Kind::Simulated | Kind::Cluster | Kind::ClusterByWallClock => {
+                builder.clock(&self.clock).disk(&self.disk)
+            }
         }
     }
 
     /// Closes what is open, if it is, and opens it again.
     pub(crate) fn reopen(&mut self) {
-        if self.kind == Kind::Cluster {
+        if self.brokers() > 1 {
             return self.restart();
         }
         self.close();
         self.broker = Some(self.builder().open(&self.dir).unwrap());
     }
 
+    fn start(&self) -> Cluster {
+        let builder = Cluster::builder().seed(1).offsets_topic_partitions(3);
+        if self.kind == Kind::ClusterByWallClock {
+            return builder.wall_clock().start().unwrap();
+        }
+        let cluster = builder.clock(&self.clock).start().unwrap();
+        // So that what is asked for is there at once.
+        cluster.set_latency(Duration::ZERO, Duration::ZERO);
+        // Has the topic of groups made.
+        cluster.admin().describe_group("none").unwrap_err();
+        cluster.advance(Duration::from_secs(1));
+        cluster
+    }
+
     /// Ends all brokers of the cluster in order, and starts them again; or starts the cluster.
     fn restart(&mut self) {
         let Some(cluster) = &self.cluster else {
-            let cluster =
-                Cluster::builder().seed(1).clock(&self.clock).offsets_topic_partitions(3).start().unwrap();
-            // So that what is asked for is there at once.
-            cluster.set_latency(Duration::ZERO, Duration::ZERO);
-            // Has the topic of groups made.
-            cluster.admin().describe_group("none").unwrap_err();
-            cluster.advance(Duration::from_secs(1));
-            self.cluster = Some(cluster);
+            self.cluster = Some(self.start());
             return;
         };
         for broker in cluster.brokers() {
@@ -120,7 +131,7 @@ impl Backend {
 
     /// How many brokers there are.
     pub(crate) fn brokers(&self) -> i16 {
-        if self.kind == Kind::Cluster { 3 } else { 1 }
+        if matches!(self.kind, Kind::Cluster | Kind::ClusterByWallClock) { 3 } else { 1 }
     }
 
     /// Has all topics remove what they need not keep.
@@ -182,15 +193,15 @@ impl Backend {
     }
 }
 
-/// Runs each of these tests over every kind of broker. A test is a function of a `&mut Backend`.
-macro_rules! on_every_backend {
-    ($($test:ident,)*) => {
-        on_every_backend! { @kind mapped_files MappedFiles $($test)* }
-        on_every_backend! { @kind plain_files PlainFiles $($test)* }
-        on_every_backend! { @kind simulated Simulated $($test)* }
-        on_every_backend! { @kind cluster Cluster $($test)* }
+/// Runs tests over some kinds of broker. A test is a function of a `&mut Backend`.
+macro_rules! on_kinds {
+    ($group:ident: $($module:ident $kind:ident),+; $tests:tt) => {
+        mod $group {
+            use super::*;
+            $(crate::common::on_kinds! { @kind $module $kind $tests })+
+        }
     };
-    (@kind $module:ident $kind:ident $($test:ident)*) => {
+    (@kind $module:ident $kind:ident [$($test:ident,)*]) => {
         mod $module {
             $(
                 #[test]
@@ -201,7 +212,66 @@ macro_rules! on_every_backend {
         }
     };
 }
+pub(crate) use on_kinds;
+
+/// Runs each of these tests over every kind of broker.
+macro_rules! on_every_backend {
+    ($($tests:tt)*) => {
+        crate::common::on_kinds! {
+            every_backend: mapped_files MappedFiles, plain_files PlainFiles, simulated Simulated, cluster Cluster;
+            [$($tests)*]
+        }
+    };
+}
 pub(crate) use on_every_backend;
+
+/// Runs tests that have threads of their own, whose time passes by itself.
+macro_rules! with_threads {
+    ($($tests:tt)*) => {
+        crate::common::on_kinds! {
+            with_threads: mapped_files MappedFiles, plain_files PlainFiles, cluster ClusterByWallClock;
+            [$($tests)*]
+        }
+    };
+}
+pub(crate) use with_threads;
+
+/// Runs tests that move the clock on.
+macro_rules! in_virtual_time {
+    ($($tests:tt)*) => {
+        crate::common::on_kinds! { in_virtual_time: simulated Simulated, cluster Cluster; [$($tests)*] }
+    };
+}
+pub(crate) use in_virtual_time;
+
+/// Runs tests of a long time, to the millisecond: the brokers of a cluster have much to say to each other meanwhile.
+macro_rules! on_a_simulated_broker {
+    ($($tests:tt)*) => {
+        crate::common::on_kinds! { on_a_simulated_broker: simulated Simulated; [$($tests)*] }
+    };
+}
+pub(crate) use on_a_simulated_broker;
+
+/// Runs tests of handles that end with their broker, which those of a cluster outlive.
+macro_rules! on_one_broker {
+    ($($tests:tt)*) => {
+        crate::common::on_kinds! {
+            on_one_broker: mapped_files MappedFiles, plain_files PlainFiles, simulated Simulated;
+            [$($tests)*]
+        }
+    };
+}
+pub(crate) use on_one_broker;
+
+/// Runs tests that look at the files.
+macro_rules! on_real_files {
+    ($($tests:tt)*) => {
+        crate::common::on_kinds! {
+            on_real_files: mapped_files MappedFiles, plain_files PlainFiles; [$($tests)*]
+        }
+    };
+}
+pub(crate) use on_real_files;
 
 /// Makes a topic of `partitions` partitions.
 pub(crate) fn topic(client: &Client, name: &str, partitions: i32) {

@@ -1,6 +1,9 @@
 //! Rules 42 and 43: of each key the last record stays.
 
-use crate::common::{Backend, assert_refused, offsets, on_every_backend, reader, rest};
+use crate::common::{
+    Backend, assert_refused, in_virtual_time, offsets, on_a_simulated_broker, on_every_backend,
+    on_real_files, reader, rest,
+};
 use brooklet::{CleanupPolicy, Client, Compression, Error, OwnedRecord, Record, TopicConfig};
 use std::{collections::BTreeMap, time::Duration};
 
@@ -14,14 +17,19 @@ on_every_backend![
     rule_42_compressed_batches_are_cleaned_too,
     rule_42_a_log_whose_records_were_deleted_begins_where_it_did,
     rule_42_records_stay_readable_that_are_replaced,
-    rule_43_a_tombstone_lives_from_its_first_cleaning,
     rule_43_a_tombstone_in_the_last_segment_deletes_nothing_yet,
+    what_groups_have_committed_survives_the_cleaner,
+];
+
+on_a_simulated_broker![rule_43_a_tombstone_lives_from_its_first_cleaning,];
+
+in_virtual_time![
     the_background_cleans_what_is_dirty_enough,
     the_background_cleans_what_is_older_than_it_may_be,
-    what_groups_have_committed_survives_the_cleaner,
     what_is_cleaned_is_not_dirty_when_it_is_opened_again,
-    up_to_where_logs_are_cleaned_is_noted_as_kafka_does,
 ];
+
+on_real_files![up_to_where_logs_are_cleaned_is_noted_as_kafka_does,];
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -217,10 +225,6 @@ fn rule_42_records_stay_readable_that_are_replaced(backend: &mut Backend) {
 }
 
 fn rule_43_a_tombstone_lives_from_its_first_cleaning(backend: &mut Backend) {
-    // To the millisecond, which the brokers of a cluster may spend on each other.
-    if !backend.is_virtual() || backend.brokers() > 1 {
-        return;
-    }
     let client = backend.client();
     // The background looks only when it is told to.
     let config = compacted().delete_retention(HOUR).min_cleanable_dirty_ratio(1.0);
@@ -258,9 +262,6 @@ fn rule_43_a_tombstone_in_the_last_segment_deletes_nothing_yet(backend: &mut Bac
 }
 
 fn the_background_cleans_what_is_dirty_enough(backend: &mut Backend) {
-    if !backend.is_virtual() {
-        return;
-    }
     let client = backend.client();
     client.create_topic("t", compacted().min_cleanable_dirty_ratio(0.6)).unwrap();
     put(&client, &[("a", "1"), ("b", "1"), ("a", "2"), ("c", "1"), ("d", "1")]);
@@ -277,9 +278,6 @@ fn the_background_cleans_what_is_dirty_enough(backend: &mut Backend) {
 }
 
 fn the_background_cleans_what_is_older_than_it_may_be(backend: &mut Backend) {
-    if !backend.is_virtual() {
-        return;
-    }
     let client = backend.client();
     let config = compacted().min_cleanable_dirty_ratio(1.0).max_compaction_lag(HOUR);
     client.create_topic("t", config).unwrap();
@@ -314,9 +312,6 @@ fn what_groups_have_committed_survives_the_cleaner(backend: &mut Backend) {
 }
 
 fn what_is_cleaned_is_not_dirty_when_it_is_opened_again(backend: &mut Backend) {
-    if !backend.is_virtual() {
-        return;
-    }
     let client = backend.client();
     client.create_topic("t", compacted()).unwrap();
     put(&client, &[("a", "1"), ("b", "1"), ("c", "1"), ("d", "1"), ("a", "2")]);
@@ -330,9 +325,6 @@ fn what_is_cleaned_is_not_dirty_when_it_is_opened_again(backend: &mut Backend) {
 }
 
 fn up_to_where_logs_are_cleaned_is_noted_as_kafka_does(backend: &mut Backend) {
-    if backend.is_virtual() {
-        return;
-    }
     let client = backend.client();
     client.create_topic("t", compacted()).unwrap();
     client.create_topic("other", TopicConfig::new()).unwrap();

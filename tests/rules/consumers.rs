@@ -2,19 +2,16 @@
 
 use crate::common::{
     Backend, assert_refused, numbers, offsets, on_every_backend, put, put_batch, put_numbers, reader, rest,
-    topic, values,
+    topic, values, with_threads,
 };
 use brooklet::{AutoOffsetReset, Consumer, ConsumerConfig, Error, OffsetSpec, Record};
 use std::{thread, time::Duration};
 
 on_every_backend![
-    a_poll_wakes_on_the_append_of_another_thread,
     a_poll_that_times_out_gives_nothing_and_loses_nothing,
-    a_wakeup_ends_a_poll_that_waits,
     a_wakeup_ends_the_next_poll_once,
     a_wakeup_is_for_polls_only,
     a_wakeup_spends_no_record,
-    many_wakeups_in_a_row_do_no_harm,
     a_poll_hands_out_at_most_so_many_records,
     polls_serve_partitions_in_turn,
     records_know_their_partitions_and_their_ends,
@@ -23,6 +20,12 @@ on_every_backend![
     to_be_caught_up_is_to_stand_at_the_end_of_every_partition,
     what_is_not_assigned_has_no_position,
     each_consumer_has_its_own_position,
+];
+
+with_threads![
+    a_poll_wakes_on_the_append_of_another_thread,
+    a_wakeup_ends_a_poll_that_waits,
+    many_wakeups_in_a_row_do_no_harm,
     records_are_read_while_others_are_appended,
 ];
 
@@ -35,9 +38,6 @@ fn polling(mut consumer: Consumer) -> thread::JoinHandle<(Consumer, brooklet::Re
 }
 
 fn a_poll_wakes_on_the_append_of_another_thread(backend: &mut Backend) {
-    if backend.is_virtual() {
-        return;
-    }
     let client = backend.client();
     topic(&client, "t", 3);
     let mut consumer = client.consumer("g").subscribe("t").unwrap();
@@ -67,9 +67,6 @@ fn a_poll_that_times_out_gives_nothing_and_loses_nothing(backend: &mut Backend) 
 }
 
 fn a_wakeup_ends_a_poll_that_waits(backend: &mut Backend) {
-    if backend.is_virtual() {
-        return;
-    }
     let client = backend.client();
     topic(&client, "t", 1);
     let mut consumer = client.consumer("g").subscribe("t").unwrap();
@@ -131,9 +128,6 @@ fn a_wakeup_spends_no_record(backend: &mut Backend) {
 
 /// Each of them leaves a request behind that nobody waits for any more.
 fn many_wakeups_in_a_row_do_no_harm(backend: &mut Backend) {
-    if backend.is_virtual() {
-        return;
-    }
     let client = backend.client();
     topic(&client, "t", 1);
     let mut consumer = reader(&client, "t");
@@ -296,9 +290,6 @@ fn each_consumer_has_its_own_position(backend: &mut Backend) {
 }
 
 fn records_are_read_while_others_are_appended(backend: &mut Backend) {
-    if backend.is_virtual() {
-        return;
-    }
     const EACH: usize = 2000;
     let client = backend.client();
     client.create_topic("t", brooklet::TopicConfig::new().partitions(2).segment_bytes(8192)).unwrap();

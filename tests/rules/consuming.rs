@@ -1,8 +1,8 @@
 //! What a consumer promises beyond plain polls: pausing, lag, one record at a time, automatic commits, the way back.
 
 use crate::common::{
-    Backend, assert_refused, committed, numbers, offsets, on_every_backend, put, put_batch, put_numbers,
-    reader, rest, topic, values,
+    Backend, assert_refused, committed, numbers, offsets, on_a_simulated_broker, on_every_backend, put,
+    put_batch, put_numbers, reader, rest, topic, values, with_threads,
 };
 use brooklet::{AutoOffsetReset, ConsumerConfig, Error, OffsetSpec, Offsets, Record, Timestamp};
 use std::time::Duration;
@@ -11,7 +11,6 @@ on_every_backend![
     a_paused_partition_gives_nothing_and_loses_nothing,
     other_partitions_go_on_while_one_is_paused,
     a_poll_with_all_paused_waits_its_time,
-    a_wakeup_ends_a_poll_with_all_paused,
     a_seek_in_a_paused_partition_counts_after_the_resume,
     what_is_not_assigned_cannot_be_paused,
     lag_counts_from_the_position_to_the_end,
@@ -29,9 +28,12 @@ on_every_backend![
     the_way_back_without_a_group_leads_to_where_the_consumer_began,
     a_fetch_waits_for_enough_bytes_and_not_for_long,
     a_poll_that_does_not_wait_takes_what_there_is,
-    a_poll_without_an_end_is_given_up_on_a_clock_that_nobody_moves,
     a_full_partition_does_not_starve_the_others,
 ];
+
+with_threads![a_wakeup_ends_a_poll_with_all_paused,];
+
+on_a_simulated_broker![a_poll_without_an_end_is_given_up_on_a_clock_that_nobody_moves,];
 
 /// Commits as each poll begins, since no test waits for the wall clock.
 fn eager(group: &str) -> ConsumerConfig {
@@ -89,9 +91,6 @@ fn a_poll_with_all_paused_waits_its_time(backend: &mut Backend) {
 }
 
 fn a_wakeup_ends_a_poll_with_all_paused(backend: &mut Backend) {
-    if backend.is_virtual() {
-        return;
-    }
     let client = backend.client();
     topic(&client, "t", 1);
     let mut consumer = reader(&client, "t");
@@ -432,10 +431,6 @@ fn a_poll_that_does_not_wait_takes_what_there_is(backend: &mut Backend) {
 }
 
 fn a_poll_without_an_end_is_given_up_on_a_clock_that_nobody_moves(backend: &mut Backend) {
-    // A cluster's brokers have much to say to each other in a day.
-    if !backend.is_virtual() || backend.brokers() > 1 {
-        return;
-    }
     let client = backend.client();
     topic(&client, "t", 1);
     put(&client, "t", "x");

@@ -2,6 +2,7 @@
 
 use crate::common::{
     Backend, assert_refused, committed, offsets, on_every_backend, put_numbers, reader, rest, topic, values,
+    with_threads,
 };
 use brooklet::{ConsumerConfig, Error, Record};
 use std::{thread, time::Duration};
@@ -12,9 +13,10 @@ on_every_backend![
     producers_use_new_partitions_at_once,
     who_is_subscribed_reads_new_partitions_and_goes_on_in_the_old_ones,
     who_is_assigned_reads_no_more_than_that,
-    a_poll_that_waits_reads_a_partition_that_comes_meanwhile,
     a_group_commits_for_new_partitions,
 ];
+
+with_threads![a_poll_that_waits_reads_a_partition_that_comes_meanwhile,];
 
 fn put_to(backend: &Backend, partition: i32, value: &str) -> i64 {
     backend.client().produce(Record::to("t").value(value).partition(partition)).unwrap().offset
@@ -110,9 +112,6 @@ fn who_is_assigned_reads_no_more_than_that(backend: &mut Backend) {
 }
 
 fn a_poll_that_waits_reads_a_partition_that_comes_meanwhile(backend: &mut Backend) {
-    if backend.is_virtual() {
-        return;
-    }
     let client = backend.client();
     topic(&client, "t", 1);
     let mut consumer = reader(&client, "t");

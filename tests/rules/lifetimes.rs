@@ -1,7 +1,8 @@
 //! What outlives what: records outlive everything; clients do not outlive their broker.
 
 use crate::common::{
-    Backend, assert_refused, numbers, on_every_backend, put, put_batch, put_numbers, rest, topic,
+    Backend, assert_refused, numbers, on_every_backend, on_one_broker, put, put_batch, put_numbers, rest,
+    topic, with_threads,
 };
 use brooklet::{Client, ConsumerConfig, Error, OffsetSpec, Offsets, Record, Records, TopicConfig};
 use std::{thread, time::Duration};
@@ -10,9 +11,11 @@ on_every_backend![
     records_outlive_polls_the_consumer_the_topic_and_the_broker,
     records_go_to_other_threads,
     whatever_outlives_its_broker_says_closed,
-    a_poll_that_waits_ends_when_the_broker_is_closed,
-    a_client_of_a_closed_broker_is_not_one_of_the_next,
 ];
+
+with_threads![a_poll_that_waits_ends_when_the_broker_is_closed,];
+
+on_one_broker![a_client_of_a_closed_broker_is_not_one_of_the_next,];
 
 fn texts(records: &Records) -> Vec<String> {
     records.iter().map(|record| record.value_str().unwrap().to_owned()).collect()
@@ -105,11 +108,10 @@ fn whatever_outlives_its_broker_says_closed(backend: &mut Backend) {
 }
 
 fn a_poll_that_waits_ends_when_the_broker_is_closed(backend: &mut Backend) {
-    if backend.is_virtual() {
-        return;
-    }
-    topic(&backend.client(), "t", 2);
-    for _ in 0..30 {
+    // A cluster takes a second to start, and another one to end.
+    let rounds = if backend.brokers() > 1 { 3 } else { 30 };
+    for _ in 0..rounds {
+        backend.client().ensure_topic("t", TopicConfig::new().partitions(2)).unwrap();
         let waiting = |client: Client, group: &str| {
             let mut consumer = client.consumer(group).subscribe("t").unwrap();
             thread::spawn(move || consumer.poll(Duration::MAX))
@@ -124,10 +126,6 @@ fn a_poll_that_waits_ends_when_the_broker_is_closed(backend: &mut Backend) {
 }
 
 fn a_client_of_a_closed_broker_is_not_one_of_the_next(backend: &mut Backend) {
-    if backend.brokers() > 1 {
-        // A client of a cluster outlives its brokers.
-        return;
-    }
     let old = backend.client();
     topic(&old, "t", 1);
     let mut consumer = old.consumer("g").subscribe("t").unwrap();

@@ -1,7 +1,8 @@
 //! Rules 44 to 53: several members of a group, seen by an application.
 
 use crate::common::{
-    Backend, assert_refused, committed, on_every_backend, put, put_numbers, refused, topic, values,
+    Backend, assert_refused, committed, in_virtual_time, on_a_simulated_broker, on_every_backend, put,
+    put_numbers, refused, topic, values,
 };
 use brooklet::{
     Assignor, Client, Consumer, ConsumerConfig, CooperativeStickyAssignor, Error, GroupState, OffsetSpec,
@@ -35,10 +36,14 @@ on_every_backend![
     members_that_read_different_topics_get_only_their_own,
     a_group_agrees_on_an_assignor_that_all_have,
     what_is_not_assigned_is_not_committed,
+];
+
+in_virtual_time![
     a_member_that_does_not_beat_is_gone_after_its_session,
     a_member_that_does_not_poll_is_gone_after_its_patience,
-    rule_49_offsets_go_after_their_retention,
 ];
+
+on_a_simulated_broker![rule_49_offsets_go_after_their_retention,];
 
 fn member(client: &Client, group: &str) -> Consumer {
     client.consumer(group).subscribe("t").unwrap()
@@ -524,9 +529,6 @@ fn what_is_not_assigned_is_not_committed(backend: &mut Backend) {
 }
 
 fn a_member_that_does_not_beat_is_gone_after_its_session(backend: &mut Backend) {
-    if !backend.is_virtual() {
-        return;
-    }
     let client = backend.client();
     topic(&client, "t", 4);
     let (mut alice, mut bob) = (member(&client, "g"), member(&client, "g"));
@@ -540,9 +542,6 @@ fn a_member_that_does_not_beat_is_gone_after_its_session(backend: &mut Backend) 
 }
 
 fn a_member_that_does_not_poll_is_gone_after_its_patience(backend: &mut Backend) {
-    if !backend.is_virtual() {
-        return;
-    }
     let client = backend.client();
     topic(&client, "t", 2);
     put(&client, "t", "x");
@@ -564,10 +563,6 @@ fn a_member_that_does_not_poll_is_gone_after_its_patience(backend: &mut Backend)
 }
 
 fn rule_49_offsets_go_after_their_retention(backend: &mut Backend) {
-    // A cluster's brokers have much to say to each other in a week.
-    if !backend.is_virtual() || backend.brokers() > 1 {
-        return;
-    }
     let client = backend.client();
     topic(&client, "t", 1);
     let at_work = client

@@ -1,7 +1,8 @@
 //! Rules 36 to 38, 40 and 41: where a log begins, and how that moves up.
 
 use crate::common::{
-    Backend, assert_refused, numbers, offsets, on_every_backend, put, put_batch, reader, rest, topic, values,
+    Backend, assert_refused, in_virtual_time, numbers, offsets, on_every_backend, put, put_batch, reader,
+    rest, topic, values, with_threads,
 };
 use brooklet::{
     AutoOffsetReset, CleanupPolicy, Client, ConsumerConfig, Error, OffsetSpec, Offsets, Record, TopicConfig,
@@ -11,7 +12,6 @@ use std::{thread, time::Duration};
 on_every_backend![
     rule_36_a_segment_is_as_young_as_its_largest_timestamp,
     rule_36_a_timestamp_ahead_pins_its_segment,
-    rule_36_what_is_just_as_old_as_it_may_be_stays,
     rule_36_without_retention_nothing_goes,
     rule_37_only_a_prefix_goes,
     rule_37_by_size_as_much_stays_as_is_to_be_kept,
@@ -26,8 +26,11 @@ on_every_backend![
     rule_41_policies_and_internal_topics,
     records_stay_readable_that_are_removed,
     records_stay_readable_when_their_topic_is_deleted,
-    a_poll_that_waits_ends_when_its_topic_is_deleted,
 ];
+
+in_virtual_time![rule_36_what_is_just_as_old_as_it_may_be_stays,];
+
+with_threads![a_poll_that_waits_ends_when_its_topic_is_deleted,];
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -77,9 +80,6 @@ fn rule_36_a_timestamp_ahead_pins_its_segment(backend: &mut Backend) {
 }
 
 fn rule_36_what_is_just_as_old_as_it_may_be_stays(backend: &mut Backend) {
-    if !backend.is_virtual() {
-        return;
-    }
     let client = backend.client();
     client.create_topic("t", small_segments()).unwrap();
     put_aged(&client, "t", WHOLE, &[60, 60, 0]);
@@ -327,9 +327,6 @@ fn records_stay_readable_when_their_topic_is_deleted(backend: &mut Backend) {
 }
 
 fn a_poll_that_waits_ends_when_its_topic_is_deleted(backend: &mut Backend) {
-    if backend.is_virtual() {
-        return;
-    }
     let client = backend.client();
     for _ in 0..20 {
         topic(&client, "t", 1);

@@ -2,6 +2,7 @@
 
 use crate::common::{
     Backend, assert_refused, committed, on_every_backend, put, put_numbers, reader, rest, topic, values,
+    with_threads,
 };
 use brooklet::{
     AutoOffsetReset, Client, Consumer, ConsumerConfig, Error, OffsetTracker, Offsets, OwnedRecord, Record,
@@ -17,7 +18,6 @@ on_every_backend![
     partitions_are_assigned_anew,
     a_subscription_and_an_assignment_exclude_each_other,
     a_pattern_reads_what_matches_and_what_comes,
-    a_poll_that_waits_learns_of_a_topic_that_matches,
     a_pattern_leaves_topics_that_go_without_a_word,
     a_pattern_that_matches_nothing_is_not_caught_up,
     a_pattern_never_matches_internal_topics,
@@ -32,6 +32,8 @@ on_every_backend![
     what_is_committed_of_tracked_records_has_no_hole,
     tracked_records_that_come_again_are_in_flight_again,
 ];
+
+with_threads![a_poll_that_waits_learns_of_a_topic_that_matches,];
 
 fn one_at_a_time(client: &Client, group: &str) -> Consumer {
     client.consumer(ConsumerConfig::new(group).max_poll_records(1)).subscribe("a").unwrap()
@@ -156,9 +158,6 @@ fn a_pattern_reads_what_matches_and_what_comes(backend: &mut Backend) {
 }
 
 fn a_poll_that_waits_learns_of_a_topic_that_matches(backend: &mut Backend) {
-    if backend.is_virtual() {
-        return;
-    }
     let client = backend.client();
     for before in [false, true] {
         if before {

@@ -94,3 +94,34 @@ fn a_leader_dies_while_others_produce() {
     let lost: Vec<_> = sent.iter().filter(|value| !there.contains(*value)).collect();
     assert!(lost.is_empty(), "{lost:?}\n{}", cluster.trace());
 }
+
+#[test]
+fn a_client_goes_on_without_a_handle() {
+    let cluster = by_the_wall_clock();
+    let client = cluster.client().clone();
+    let poll = polling(&client);
+    drop(cluster);
+    client.produce(Record::to("t").value("x")).unwrap();
+    assert_eq!(poll.join().unwrap().unwrap(), 1);
+}
+
+#[test]
+fn a_poll_ends_with_its_cluster() {
+    let dir = tempfile::tempdir().unwrap();
+    let real = || Cluster::builder().wall_clock().directory(dir.path()).topic("t", TopicConfig::new());
+    for (builder, is_closed) in [(real(), false), (real(), true), (Cluster::builder().wall_clock(), true)] {
+        let cluster = builder.topic("t", TopicConfig::new()).start().unwrap();
+        let poll = polling(cluster.client());
+        if is_closed {
+            cluster.close().unwrap();
+        }
+        drop(cluster);
+        assert!(matches!(poll.join().unwrap(), Err(Error::Closed)));
+    }
+}
+
+/// A consumer that waits for ever in a thread of its own, and gives how many records it has got.
+fn polling(client: &Client) -> std::thread::JoinHandle<Result<usize>> {
+    let mut consumer = client.consumer(ConsumerConfig::standalone()).subscribe("t").unwrap();
+    std::thread::spawn(move || consumer.poll(Duration::MAX).map(|records| records.len()))
+}
