@@ -53,16 +53,16 @@ impl Committed {
         epoch < self.since
     }
 
-    /// What whoever was elected uncleanly does not have is given up. `true`: something may be.
-    pub(super) fn settle(&mut self, leader: &Copy) -> bool {
+    /// What whoever was elected uncleanly does not have is given up: what is left that its log reaches back to, if something may be.
+    pub(super) fn settle(&mut self, leader: &Copy) -> Option<&[Stamp]> {
         if !std::mem::take(&mut self.unsettled) {
-            return false;
+            return None;
         }
         let has = |batch: &&Stamp| batch.next <= leader.view.start || leader.at(batch.base) == Some(*batch);
         let kept = self.batches.iter().take_while(has).count();
         self.batches.truncate(kept);
         self.by.truncate(kept);
-        true
+        self.batches.get(self.batches.partition_point(|batch| batch.next <= leader.view.start)..)
     }
 
     /// Takes in what a leader has below its high watermark; how many batches are new.
@@ -154,10 +154,22 @@ pub(super) mod tests {
     fn an_unclean_leader_gives_up_what_it_lacks_and_nothing_else() {
         let mut committed = by(&leader(1, 2, &[stamp(0, 1, 7), stamp(1, 1, 8)]));
         let unclean = leader(3, 0, &[stamp(0, 1, 7), stamp(1, 3, 9)]);
-        assert!(!committed.settle(&unclean), "nobody has said that it is one");
+        assert_eq!(committed.settle(&unclean), None, "nobody has said that it is one");
         committed.forget_from(LeaderEpoch(3));
         assert!(committed.is_given_up(LeaderEpoch(2)) && !committed.is_given_up(LeaderEpoch(3)));
-        assert!(committed.settle(&unclean) && !committed.settle(&unclean));
+        assert_eq!(committed.settle(&unclean), Some(&[stamp(0, 1, 7)][..]));
+        assert_eq!(committed.settle(&unclean), None, "once");
+        assert_eq!(committed.batches(), [stamp(0, 1, 7)]);
+    }
+
+    /// Seed 4055510: it had begun behind records that were deleted, and lost the rest. It knew no producer.
+    #[test]
+    fn what_lies_below_the_log_of_an_unclean_leader_is_kept_and_nothing_that_it_goes_by() {
+        let mut committed = by(&leader(1, 2, &[stamp(0, 1, 7), stamp(1, 1, 8)]));
+        let mut unclean = leader(3, 1, &[]);
+        unclean.view.start = Offset::new(1);
+        committed.forget_from(LeaderEpoch(3));
+        assert_eq!(committed.settle(&unclean), Some(&[][..]));
         assert_eq!(committed.batches(), [stamp(0, 1, 7)]);
     }
 }

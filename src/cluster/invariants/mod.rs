@@ -283,9 +283,9 @@ impl Partition {
         let Some(copy) = self.copies.get(&id) else { return Ok(()) };
         let counts = copy.view.leads && !self.committed.is_given_up(copy.view.epoch);
         if counts {
-            if self.committed.settle(copy) {
+            if let Some(left) = self.committed.settle(copy) {
                 self.sequences = sequences::Sequences::default();
-                self.sequences.take(self.committed.batches(), name)?;
+                self.sequences.take(left, name)?;
             }
             if change.elected {
                 leader_completeness::check(&self.committed, copy, name)?;
