@@ -6,7 +6,7 @@ use super::{
     sequences::{Act, BatchId, PartitionId, Sequences, Stamp},
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
     rpc::{InitProducerIdRequest, PartitionRef, ProduceResponse, Response, Service},
     types::{BrokerId, Instant},
 };
@@ -44,7 +44,10 @@ impl NetworkClient {
         answer: Result<ProduceResponse>,
     ) {
         let (of, now) = ((of.batch, of.attempt), self.now());
-        self.sequence(|sequences| sequences.answered(id_of(&partition), of, answer, now));
+        self.sequence(|sequences| match answer {
+            Err(Error::Closed) => sequences.close(),
+            answer => sequences.answered(id_of(&partition), of, answer, now),
+        });
     }
 
     pub(super) fn wake_sequences(&self, partition: PartitionId) {
@@ -89,11 +92,11 @@ impl NetworkClient {
         let told = move |answer: Result<Response>| {
             let Some(client) = me.upgrade() else { return };
             let now = client.now();
-            let id = match answer {
-                Ok(Response::InitProducerId(given)) => Some(given.producer_id),
-                _ => None,
-            };
-            client.sequence(|sequences| sequences.id_came(id, now));
+            client.sequence(|sequences| match answer {
+                Ok(Response::InitProducerId(given)) => sequences.id_came(Some(given.producer_id), now),
+                Err(Error::Closed) => sequences.close(),
+                _ => sequences.id_came(None, now),
+            });
         };
         self.call(BrokerId::NOBODY, InitProducerIdRequest.into()).on_answer(told);
     }

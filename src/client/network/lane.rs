@@ -112,6 +112,12 @@ impl Lane {
         self.queue.push_back(batch);
     }
 
+    /// Nobody is there any more: what is under way may be in the log, or not.
+    pub(super) fn close(self) -> impl Iterator<Item = Act> {
+        let left = self.flight.into_iter().chain(self.queue);
+        left.map(|batch| Act::Answer { batch: batch.id, answer: Err(Error::Closed) })
+    }
+
     /// What has come of the try `attempt` of a batch.
     pub(super) fn answered(
         &mut self,

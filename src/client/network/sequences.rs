@@ -112,6 +112,12 @@ impl Sequences {
         acts
     }
 
+    /// The cluster is closed: nothing is tried any more.
+    pub(super) fn close(&mut self) -> Vec<Act> {
+        self.asked = false;
+        std::mem::take(&mut self.lanes).into_values().flat_map(|(lane, _)| lane.close()).collect()
+    }
+
     fn settled(&mut self, partition: PartitionId, now: Instant) -> Vec<Act> {
         let mut acts = Vec::new();
         self.settle(partition, now, &mut acts);

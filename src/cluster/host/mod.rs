@@ -451,7 +451,8 @@ impl Running {
         }
     }
 
-    /// Who asks a broker whose disk refuses finds the connection broken. What is answered is noted first.
+    /// Who asks a broker whose disk refuses, or that ends, finds the connection broken: it is not the cluster that is closed. What is
+    /// answered is noted first.
     fn reply<T: Send + 'static>(
         &mut self,
         answer: Answer<T>,
@@ -459,17 +460,15 @@ impl Running {
         note: impl FnOnce(&Result<T>) + Send + 'static,
     ) {
         let (post, id) = (Arc::clone(&self.post), self.id);
+        let tell = move |answer: Result<T>| {
+            note(&answer);
+            let broken = |error| if matches!(error, Error::Closed) { Error::NetworkException } else { error };
+            post.answer(id, &ticket, answer.map_err(broken));
+        };
         match answer {
             Answer::Ready(Err(error)) if error.is_of_the_disk() => self.failed = Some(*error),
-            Answer::Ready(answer) => {
-                let answer = answer.map_err(|error| *error);
-                note(&answer);
-                post.answer(id, &ticket, answer);
-            }
-            Answer::Parked(parked) => parked.on_fill(move |answer| {
-                note(&answer);
-                post.answer(id, &ticket, answer);
-            }),
+            Answer::Ready(answer) => tell(answer.map_err(|error| *error)),
+            Answer::Parked(parked) => parked.on_fill(tell),
         }
     }
 

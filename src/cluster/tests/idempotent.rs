@@ -3,19 +3,37 @@
 use super::{super::transport::Transport, *};
 use crate::{
     record::{BatchWriter, ValidBatch},
-    rpc::{Answer, InitProducerIdRequest, PartitionRef, ProduceRequest, ProduceResponse, Response, Ticket},
+    rpc::{
+        Answer, InitProducerIdRequest, PartitionRef, ProduceRequest, ProduceResponse, Response, Service,
+        Ticket,
+    },
     types::{Acks, Durability, Offset},
 };
 
 /// Sends a record without waiting for it.
-pub(super) fn send(
+pub(super) fn send(cluster: &Cluster, of: (TopicId, i32), value: &str) -> Ticket<ProduceResponse> {
+    send_by(&*cluster.inner.network, (cluster.now(), BrokerId::NOBODY), of, value)
+}
+
+/// The same, to one broker.
+pub(super) fn send_to(
     cluster: &Cluster,
+    to: BrokerId,
+    of: (TopicId, i32),
+    value: &str,
+) -> Ticket<ProduceResponse> {
+    send_by(&Transport(Arc::clone(&cluster.inner.world)), (cluster.now(), to), of, value)
+}
+
+fn send_by(
+    service: &dyn Service,
+    (now, to): (Timestamp, BrokerId),
     (topic_id, partition): (TopicId, i32),
     value: &str,
 ) -> Ticket<ProduceResponse> {
     let mut buffer = Vec::new();
     let mut writer = BatchWriter::new(&mut buffer);
-    writer.push(cluster.now(), None, Some(value.as_bytes()), &[]).unwrap();
+    writer.push(now, None, Some(value.as_bytes()), &[]).unwrap();
     let mut batch: ValidBatch<'_> = writer.finish();
     let request = ProduceRequest {
         partition: &PartitionRef { topic_id, partition, slot: u32::MAX },
@@ -24,13 +42,13 @@ pub(super) fn send(
         durability: Durability::Buffered,
         batch: &mut batch,
     };
-    match cluster.inner.network.produce(BrokerId::NOBODY, request) {
+    match service.produce(to, request) {
         Answer::Parked(ticket) => ticket,
         Answer::Ready(answer) => panic!("{answer:?}"),
     }
 }
 
-fn topic(cluster: &Cluster) -> TopicId {
+pub(super) fn topic(cluster: &Cluster) -> TopicId {
     let known = cluster.inner.world.survey(|_, running| running.image().topic("t").map(|(id, _)| id));
     known.into_iter().flatten().next().unwrap()
 }
@@ -88,6 +106,24 @@ fn rule_20_a_record_that_is_refused_keeps_no_other_one_back() {
         }
     }
     assert_eq!(read(&cluster), ["0", "1", "2", "3", "4"]);
+}
+
+#[test]
+fn what_is_under_way_as_the_cluster_is_closed_is_told_so_at_once() {
+    for has_id in [false, true] {
+        let cluster = three(4);
+        let of = (topic(&cluster), 0);
+        if has_id {
+            put(&cluster, "0").unwrap();
+        }
+        let tickets = [send(&cluster, of, "1"), send(&cluster, of, "2")];
+        cluster.close().unwrap();
+        cluster.advance(Duration::from_millis(500));
+        for ticket in tickets.into_iter().chain([send(&cluster, of, "3")]) {
+            let answer = ticket.take();
+            assert!(matches!(answer, Some(Err(Error::Closed))), "{has_id}: {answer:?}");
+        }
+    }
 }
 
 /// Asks a broker for a producer id.

@@ -50,6 +50,22 @@ fn who_cannot_ask_the_controller_goes_nevertheless() {
     assert_eq!(since(&cluster, before), Duration::from_secs(5));
 }
 
+/// It is a broker that ends, and not the cluster.
+#[test]
+fn who_waits_at_a_broker_that_stops_finds_the_connection_broken() {
+    let cluster = three(3);
+    let leader = cluster.leader("t", 0).unwrap();
+    let others: Vec<BrokerId> = cluster.brokers().into_iter().filter(|id| *id != leader).collect();
+    cluster.partition_network([leader], others).unwrap();
+    let waits = idempotent::send_to(&cluster, leader, (idempotent::topic(&cluster), 0), "x");
+    cluster.advance(Duration::from_millis(100));
+    assert!(!waits.is_filled());
+    cluster.stop(leader).unwrap();
+    cluster.advance(Duration::from_millis(100));
+    let answer = waits.take();
+    assert!(matches!(answer, Some(Err(Error::NetworkException))), "{answer:?}");
+}
+
 /// The last of them has nobody to hand over to, and does not wait for it.
 #[test]
 fn all_stop_one_by_one_and_come_back() {
