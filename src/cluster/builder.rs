@@ -112,6 +112,10 @@ impl ClusterBuilder {
     /// Lets time pass by the wall clock, in a thread of the cluster's: for tests with threads of their own. Messages take no time then,
     /// unless [`set_latency`](Cluster::set_latency) says otherwise; timeouts are as long as they are, and two runs are not alike.
     ///
+    /// # Panics
+    /// The drop of the last handle, if something has panicked in that thread: a broken [invariant](Self::check_invariants), or a
+    /// [callback](crate::Delivery::on_complete). From then on every call gives [`Error::Closed`](crate::Error::Closed).
+    ///
     /// ```
     /// # use brooklet::*;
     /// # fn main() -> Result<()> {
@@ -285,7 +289,8 @@ impl ClusterBuilder {
     /// [disks](Cluster::disk).
     ///
     /// # Panics
-    /// Whatever moves the time, if a promise is broken, which is a bug of brooklet's: with the seed, and all that happened.
+    /// Whatever moves the time, if a promise is broken, which is a bug of brooklet's: with the seed, and all that happened. By
+    /// [the wall clock](Self::wall_clock) that is a thread of the cluster's.
     ///
     /// ```
     /// # use brooklet::*;

@@ -108,6 +108,9 @@ impl Drop for Inner {
             trace.lines().iter().skip(skipped).for_each(|line| eprintln!("{line}"));
         }
         self.world.abandon();
+        if matches!(self.time, Time::Wall(_)) && self.world.is_broken() && !is_panicking() {
+            panic!("the cluster's thread has panicked, and said why");
+        }
     }
 }
 

@@ -4,10 +4,12 @@ use super::{post::Post, world::World};
 use crate::{
     env::{Clock, Driver, ManualClock, Monitor, Slot},
     error::{Error, Result},
+    node::forget_partitions,
     sync::spawn,
     types::{Instant, Timestamp},
 };
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -78,7 +80,14 @@ impl Wall {
         loop {
             self.post.sleep();
             let Some(world) = world.upgrade() else { return };
-            world.fire(self.post.clock().now());
+            let now = self.post.clock().now();
+            // Whoever waits for it does so in another thread.
+            if catch_unwind(AssertUnwindSafe(|| world.fire(now))).is_err() {
+                world.give_up();
+            }
+            if world.check_open().is_err() {
+                forget_partitions();
+            }
             *self.rounds.lock() += 1;
             self.rounds.notify();
         }

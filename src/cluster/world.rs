@@ -14,7 +14,7 @@ use super::{
     invariants::{Broken, Checker},
     machine::{Machine, Site},
     marks::Mark,
-    post::{ClientRequest, Event, Post},
+    post::{ClientRequest, Connection, Event, Post},
     trace::{Fact, Trace},
     witness::Witness,
 };
@@ -150,7 +150,7 @@ impl World {
 
     /// Refuses what comes after the end.
     pub(super) fn check_open(&self) -> Result<()> {
-        let ended = self.closed.load(Ordering::Acquire) || self.broken.load(Ordering::Acquire);
+        let ended = self.closed.load(Ordering::Acquire) || self.is_broken();
         if ended { Err(Error::Closed) } else { Ok(()) }
     }
 
@@ -404,6 +404,33 @@ impl World {
         }
     }
 
+    /// Where something has panicked nothing goes on, but clients are told.
+    fn refuse(&self, event: Event) {
+        match event {
+            Event::Answered(_) | Event::Task(_) => self.carry_out(event),
+            Event::Asked { to, request } | Event::Late { to, request } => {
+                request.connection().fail(&self.post, to, Error::Closed);
+            }
+            Event::Message { .. } | Event::LateMessage { .. } | Event::Waited { .. } | Event::Wake { .. } => {
+            }
+        }
+    }
+
+    /// Something has panicked, in the thread that moves the time.
+    pub(super) fn give_up(&self) {
+        self.broken.store(true, Ordering::Release);
+        for (id, host) in self.hosts.lock().iter_mut() {
+            let connections = host.running.iter_mut().flat_map(|running| running.take_connections());
+            connections
+                .filter(Connection::is_open)
+                .for_each(|connection| connection.fail(&self.post, *id, Error::Closed));
+        }
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
     /// Has a broker take what arrives at it.
     fn deliver(&self, to: BrokerId, event: Event) {
         let mut hosts = self.hosts.lock();
@@ -493,7 +520,7 @@ impl World {
     fn look(&self, id: BrokerId, host: &Host) {
         let (Some(checker), Some(running)) = (&self.checker, &host.running) else { return };
         let mut checker = checker.lock();
-        if self.broken.load(Ordering::Acquire) {
+        if self.is_broken() {
             return;
         }
         if let Err(broken) = checker.look(id, running) {
@@ -579,7 +606,9 @@ impl Driver for World {
 
     fn fire(&self, now: Instant) {
         while let Some(event) = self.post.pop(now) {
-            if !self.broken.load(Ordering::Acquire) {
+            if self.is_broken() {
+                self.refuse(event);
+            } else {
                 self.carry_out(event);
             }
         }

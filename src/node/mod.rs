@@ -62,6 +62,7 @@ pub(crate) use progress::OnProgress;
 pub use progress::Progress;
 pub(crate) use replication::{Copies, CopyView, IsrProposal, Leadership, Replication};
 pub use report::{GroupBeyondEnd, PartitionRecovery, RecoveryReport};
+pub(crate) use topics::forget_partitions;
 pub use verify::{PartitionVerification, VerifyReport};
 
 use crate::{

@@ -98,7 +98,7 @@ pub(super) fn with_partition<T>(
 }
 
 /// Forgets what this thread remembers, so that it keeps nothing of a broker that is closed.
-pub(super) fn forget_partitions() {
+pub(crate) fn forget_partitions() {
     PARTITIONS.with(|memo| memo.try_borrow_mut().map(|mut memo| *memo = Memo::new()).unwrap_or_default());
 }
 

@@ -120,6 +120,26 @@ fn a_poll_ends_with_its_cluster() {
     }
 }
 
+/// What panics in the cluster's thread: whoever waits is told, and the test fails in the end.
+#[test]
+fn a_panic_of_its_thread_closes_it() {
+    let cluster = by_the_wall_clock();
+    let poll = polling(cluster.client());
+    let producer = cluster.producer(ProducerConfig::new()).unwrap();
+    let panics = |_: Result<RecordMetadata>| panic!("as the test wants it");
+    producer.send(Record::to("t").value("x").partition(0)).unwrap().on_complete(panics);
+    let mut polled = poll.join().unwrap();
+    if polled.is_ok() {
+        // The record had come to the consumer before.
+        polled = polling(cluster.client()).join().unwrap();
+    }
+    assert!(matches!(polled, Err(Error::Closed)), "{polled:?}");
+    assert!(matches!(producer.produce(Record::to("t").value("y")), Err(Error::Closed)));
+    drop(producer);
+    let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(cluster)));
+    assert!(dropped.is_err());
+}
+
 /// A consumer that waits for ever in a thread of its own, and gives how many records it has got.
 fn polling(client: &Client) -> std::thread::JoinHandle<Result<usize>> {
     let mut consumer = client.consumer(ConsumerConfig::standalone()).subscribe("t").unwrap();

@@ -39,7 +39,7 @@ fn copy_to(brokers: &Brokers, ids: &[i32]) {
 }
 
 #[test]
-fn rule_03_07_what_not_all_in_sync_have_is_there_and_nobody_sees_it() {
+fn rule_03_07_55_what_not_all_in_sync_have_is_there_and_nobody_sees_it() {
     let mut brokers = Brokers::new(2);
     brokers.elect(1);
     brokers.produce("a", Acks::All);
