@@ -2,9 +2,9 @@
 
 use crate::{
     env::Bytes,
-    rpc::{FetchRequest, FetchResponse},
+    rpc::{ElectLeadersRequest, FetchRequest, FetchResponse, Request},
     sync::Mutex,
-    types::{BrokerId, Generation, Offset, TopicId, TopicPartition},
+    types::{BrokerId, ElectionType, Generation, Offset, TopicId, TopicPartition},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -76,6 +76,8 @@ pub(super) struct GroupNote {
 pub(super) struct Witness {
     answered: Mutex<Vec<Answered>>,
     of_groups: Mutex<GroupNotes>,
+    /// For which partitions a client has asked for a leader who may lack what was acknowledged.
+    wanted_unclean: Mutex<BTreeSet<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -97,6 +99,22 @@ impl Witness {
             let partition = (wanted.partition.topic_id, wanted.partition.partition);
             self.note(Answered::Read { partition, records: fetched.records.clone() });
         }
+    }
+
+    /// A client's request has come to the controller.
+    pub(super) fn note_wanted(&self, request: &Request) {
+        if let Request::ElectLeaders(ElectLeadersRequest {
+            topic,
+            partition,
+            election: ElectionType::Unclean,
+        }) = request
+        {
+            self.wanted_unclean.lock().insert(format!("{topic}-{partition}"));
+        }
+    }
+
+    pub(super) fn wanted_unclean(&self, partition: &str) -> bool {
+        self.wanted_unclean.lock().contains(partition)
     }
 
     pub(super) fn take(&self) -> Vec<Answered> {

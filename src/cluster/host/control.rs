@@ -317,6 +317,7 @@ impl Running {
         if let Request::AddRaftVoter(_) | Request::RemoveRaftVoter(_) = request {
             return self.change_voters(reply, request, now);
         }
+        self.witness.iter().for_each(|witness| witness.note_wanted(request));
         let (records, answer) = active.controller.handle(request, now);
         // All that it goes by is to be committed before anybody hears of it.
         let holds_by = Index(active.controller.next_index().0.saturating_sub(1));

@@ -46,6 +46,19 @@ pub(super) struct View {
     pub(super) end: Offset,
 }
 
+impl View {
+    pub(super) fn of(now: &CopyView<'_>) -> Self {
+        Self {
+            leads: now.leads,
+            epoch: now.epoch,
+            isr: now.isr.cloned().unwrap_or_default(),
+            high_watermark: now.high_watermark,
+            start: now.start,
+            end: now.end,
+        }
+    }
+}
+
 /// A broker's copy of a partition, whether the broker runs or not.
 #[derive(Debug, Default)]
 pub(super) struct Copy {
@@ -129,11 +142,12 @@ impl Copy {
         self.batches.get(at)
     }
 
-    /// Takes in how it is now.
+    /// Takes in how it is now, and what its log has.
     pub(super) fn update(
         &mut self,
         incarnation: u64,
-        now: &mut CopyView<'_>,
+        now: View,
+        log: &mut CopyView<'_>,
         name: &dyn Fn() -> String,
     ) -> Result<Change, Broken> {
         let mut change = Change { anew: self.incarnation != incarnation, ..Change::default() };
@@ -141,34 +155,22 @@ impl Copy {
             self.batches.clear();
         }
         change.elected = now.leads && (change.anew || !self.view.leads || self.view.epoch != now.epoch);
-        self.cut(&mut change, now, name)?;
+        self.cut(&mut change, &now, name)?;
         let known = if self.batches.is_empty() { now.start } else { self.end() };
         let before = self.batches.len();
         let batches = &mut self.batches;
         // What a disk refuses its broker finds out.
-        let _ = now.batches(known, |batch| batches.push(Stamp::of(batch.header())));
+        let _ = log.batches(known, |batch| batches.push(Stamp::of(batch.header())));
         change.new = self.batches.len().saturating_sub(before);
         let gone = self.batches.partition_point(|stamp| stamp.next <= now.start);
         self.batches.drain(..gone);
         change.new = change.new.min(self.batches.len());
         self.incarnation = incarnation;
-        self.view = View {
-            leads: now.leads,
-            epoch: now.epoch,
-            isr: now.isr.cloned().unwrap_or_default(),
-            high_watermark: now.high_watermark,
-            start: now.start,
-            end: now.end,
-        };
+        self.view = now;
         Ok(change)
     }
 
-    fn cut(
-        &mut self,
-        change: &mut Change,
-        now: &CopyView<'_>,
-        name: &dyn Fn() -> String,
-    ) -> Result<(), Broken> {
+    fn cut(&mut self, change: &mut Change, now: &View, name: &dyn Fn() -> String) -> Result<(), Broken> {
         if change.anew || now.end >= self.view.end {
             return Ok(());
         }
@@ -183,5 +185,24 @@ impl Copy {
         let left = self.batches.partition_point(|stamp| stamp.next <= now.end);
         self.batches.truncate(left);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::committed::tests::*, *};
+
+    #[test]
+    fn who_leads_is_not_cut_and_who_follows_or_begins_to_lead_may_be() {
+        let batches = [stamp(0, 1, 7), stamp(1, 1, 8)];
+        for (leads, elected) in [(true, false), (true, true), (false, false)] {
+            let mut copy = leader(1, 2, &batches);
+            let now = View { leads, end: Offset::new(1), ..copy.view.clone() };
+            let mut change = Change { elected, ..Change::default() };
+            let cut = copy.cut(&mut change, &now, &String::new);
+            assert_eq!(cut.is_err(), leads && !elected);
+            assert_eq!(change.cut, cut.is_ok());
+            assert_eq!(copy.batches, batches[..if cut.is_ok() { 1 } else { 2 }]);
+        }
     }
 }

@@ -39,7 +39,7 @@ impl Disks {
         });
     }
 
-    /// An unclean election: nobody else is left, and enough disks are lost, or somebody has asked for it.
+    /// An unclean election that nobody has allowed or asked for: nobody else is left who has everything, and enough disks are lost.
     pub(super) fn check(
         &self,
         name: String,
@@ -47,13 +47,18 @@ impl Disks {
         before: &PartitionState,
         after: &PartitionState,
     ) -> Held {
-        let asked_for = !before.isr.is_empty() || !before.elr.is_empty();
-        let lost = self.0.values().filter(|lost| lost.was_in_sync).count();
-        if asked_for || lost >= needed {
+        const NAME: &str = "no acknowledged record lost";
+        if !before.isr.is_empty() || !before.elr.is_empty() {
+            return Err(broken(
+                NAME,
+                format_args!("{name}: {after:?} comes where {before:?} waits for others"),
+            ));
+        }
+        if self.0.values().filter(|lost| lost.was_in_sync).count() >= needed {
             return Ok(());
         }
         let what = format_args!("{name}: {after:?} gives it up, and only {:?} lost their disks", self.0);
-        Err(broken("no acknowledged record lost", what))
+        Err(broken(NAME, what))
     }
 }
 
@@ -124,10 +129,10 @@ mod tests {
     }
 
     #[test]
-    fn an_unclean_election_that_was_asked_for_is_fine() {
+    fn who_may_come_back_with_everything_is_waited_for_however_many_disks_are_lost() {
         let after = state(Some(3), &[3], &[], 3);
         for before in [state(None, &[1], &[], 2), state(None, &[], &[2], 2)] {
-            assert!(lost(&[]).check("t-0".to_owned(), 2, &before, &after).is_ok());
+            assert!(lost(&[2, 3]).check("t-0".to_owned(), 2, &before, &after).is_err());
         }
     }
 

@@ -1,14 +1,17 @@
 //! A high watermark lies within its log, does not go back while one process leads in one epoch, and does not pass the end of a copy
 //! that is in sync, unless that copy's machine has just lost what it had.
 
-use super::{Held, broken, copies::Copy};
-use crate::{node::CopyView, types::BrokerId};
+use super::{
+    Held, broken,
+    copies::{Copy, View},
+};
+use crate::types::BrokerId;
 use std::collections::BTreeMap;
 
 const NAME: &str = "high watermark";
 
 /// How a copy was, and how it is now.
-pub(super) fn look(before: &Copy, incarnation: u64, now: &CopyView<'_>, name: &dyn Fn() -> String) -> Held {
+pub(super) fn look(before: &Copy, incarnation: u64, now: &View, name: &dyn Fn() -> String) -> Held {
     let (start, reached, end) = (now.start, now.high_watermark, now.end);
     if now.leads && !(start <= reached && reached <= end) {
         return Err(broken(NAME, format_args!("{}: {reached} is not in {start} to {end}", name())));
@@ -45,11 +48,8 @@ pub(super) fn check_members(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{
-        cluster::invariants::copies::View,
-        types::{LeaderEpoch, Offset},
-    };
+    use super::{super::committed::tests::leader, *};
+    use crate::types::{LeaderEpoch, Offset};
 
     /// Broker 1 leads with 2 in sync, and lets read up to 5; 2 ends where it is told.
     fn copies(end: i64) -> BTreeMap<BrokerId, Copy> {
@@ -71,6 +71,23 @@ mod tests {
     /// Something becomes of the follower's copy.
     fn change(copies: &mut BTreeMap<BrokerId, Copy>, change: fn(&mut Copy)) {
         copies.get_mut(&2.into()).into_iter().for_each(change);
+    }
+
+    #[test]
+    fn it_goes_back_only_with_another_process_or_epoch_and_lies_in_the_log() {
+        let before = Copy { incarnation: 1, ..leader(1, 5, &[]) };
+        let at = |(start, reached, end): (i64, i64, i64)| View {
+            start: Offset::new(start),
+            high_watermark: Offset::new(reached),
+            end: Offset::new(end),
+            ..before.view.clone()
+        };
+        let holds = |incarnation, now: &View| look(&before, incarnation, now, &String::new).is_ok();
+        assert!(holds(1, &at((0, 5, 5))) && holds(1, &at((2, 6, 9))));
+        assert!(!holds(1, &at((0, 4, 5))), "it goes back");
+        assert!(holds(2, &at((0, 4, 5))) && holds(1, &View { epoch: LeaderEpoch(2), ..at((0, 4, 5)) }));
+        assert!(holds(1, &View { leads: false, ..at((0, 4, 5)) }), "it is a follower's");
+        assert!(!holds(2, &at((0, 6, 5))) && !holds(2, &at((7, 6, 9))));
     }
 
     #[test]

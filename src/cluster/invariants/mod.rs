@@ -35,7 +35,7 @@ use crate::{
     types::{BrokerId, OFFSETS_TOPIC, TopicId},
 };
 use committed::Committed;
-use copies::{Change, Copy};
+use copies::{Change, Copy, View};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Display,
@@ -194,15 +194,17 @@ impl Checker {
     fn partition_changes(&mut self, key: Key, after: &PartitionState) -> Held {
         let Some(before) = self.image.partition(key.0, key.1) else { return Ok(()) };
         let settings = self.image.topic_by_id(key.0).and_then(|topic| topic.config.settings().ok());
-        let needed = settings.map_or(1, |settings| settings.min_insync_replicas).min(after.replicas.len());
+        let needed = settings.as_ref().map_or(1, |settings| settings.min_insync_replicas);
+        let allowed = settings.is_some_and(|settings| settings.unclean_leader_election);
         let partition = self.partitions.entry(key).or_default();
         if after.is_unclean_behind(before) {
             if self.image.topic(OFFSETS_TOPIC).is_some_and(|(id, _)| id == key.0) {
                 self.groups.give_up(key.1, after.leader_epoch);
             }
+            let name = name(&self.image, key);
             // Where nothing was acknowledged nothing is lost: it may be for brokers that lost power before there was the topic.
-            if !partition.committed.batches().is_empty() {
-                partition.disks.check(name(&self.image, key), needed, before, after)?;
+            if !partition.committed.batches().is_empty() && !allowed && !self.witness.wanted_unclean(&name) {
+                partition.disks.check(name, needed.min(after.replicas.len()), before, after)?;
             }
             partition.committed.forget_from(after.leader_epoch);
         }
@@ -225,8 +227,9 @@ impl Checker {
             self.leaders.look(key, view.epoch, at.0, &name)?;
         }
         let copy = partition.copies.entry(at.0).or_default();
-        high_watermark::look(copy, at.1, &view, &name)?;
-        let change = copy.update(at.1, &mut view, &name)?;
+        let now = View::of(&view);
+        high_watermark::look(copy, at.1, &now, &name)?;
+        let change = copy.update(at.1, now, &mut view, &name)?;
         if change.cut {
             self.marks.push(Mark::Truncated);
         }
@@ -327,4 +330,48 @@ fn joined(before: &PartitionState, after: &PartitionState) -> Vec<BrokerId> {
 fn name(image: &Image, key: Key) -> String {
     let topic = image.topic_by_id(key.0).map_or_else(|| key.0.to_string(), |topic| topic.name.to_string());
     format!("{topic}-{}", key.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        committed::tests::{header, leader},
+        *,
+    };
+    use crate::{
+        record::BatchHeader,
+        types::{LeaderEpoch, Offset},
+    };
+    use copies::Stamp;
+
+    /// Two records of a producer.
+    fn batch(base: i64, epoch: i32, producer_epoch: i16, sequence: i32) -> Stamp {
+        let header = header((base, base + 2), epoch, 7);
+        Stamp::of(&BatchHeader { producer_id: 1, producer_epoch, base_sequence: sequence, ..header })
+    }
+
+    /// Broker 2 is elected uncleanly, with a log that begins at `start`, and takes a batch of the producer's next epoch but one.
+    fn goes_on(start: i64, left: &[Stamp]) -> bool {
+        let mut partition = Partition::default();
+        let look = |partition: &mut Partition, id: i32, copy: Copy| {
+            let change = Change { elected: true, ..Change::default() };
+            partition.copies.insert(id.into(), copy);
+            partition.look(id.into(), &change, &String::new)
+        };
+        assert!(look(&mut partition, 1, leader(1, 2, &[batch(0, 1, 0, 0)])).is_ok());
+        partition.committed.forget_from(LeaderEpoch(3));
+        let with = |reached: i64, batches: &[Stamp]| {
+            let mut copy = leader(3, reached, batches);
+            copy.view.start = Offset::new(start);
+            copy
+        };
+        assert!(look(&mut partition, 2, with(2, left)).is_ok());
+        look(&mut partition, 2, with(4, &[left, &[batch(2, 3, 2, 23)]].concat())).is_ok()
+    }
+
+    #[test]
+    fn an_unclean_leader_knows_the_producers_that_its_log_has() {
+        assert!(!goes_on(0, &[batch(0, 1, 0, 0)]));
+        assert!(goes_on(2, &[]), "as one that is new to it");
+    }
 }
