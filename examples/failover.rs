@@ -42,7 +42,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             kills += 1;
         }
         // Where its leader dies it is sent again by itself, and is there once.
-        let value = format!("{n},{flight}");
+        let value = value(n, flight);
         cluster.produce(Record::to("flights").key(flight).value(&value))?;
         if n % KILL_EVERY == KILL_EVERY - 1 {
             bring_back(&cluster)?;
@@ -51,7 +51,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     bring_back(&cluster)?;
 
     let read = read(&cluster)?;
-    let different: BTreeSet<&String> = read.values().flatten().collect();
+    let different: BTreeSet<String> = read.values().flatten().cloned().collect();
     let count: usize = read.values().map(Vec::len).sum();
     println!(
         "{} flights in the file, {count} records read, {} of them different; {kills} leaders were killed",
@@ -61,8 +61,8 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     println!("the last of what happened:");
     let trace = cluster.trace();
     trace.lines().iter().rev().take(6).rev().for_each(|line| println!("{line}"));
-    if different.len() != flights.len() {
-        return Err("flights are lost".into());
+    if different != flights.iter().enumerate().map(|(n, flight)| value(n, flight)).collect() {
+        return Err("flights are lost, or others are there".into());
     }
     if count != different.len() {
         return Err("flights are there twice that were sent once".into());
@@ -73,6 +73,11 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     }
     cluster.close()?;
     Ok(())
+}
+
+/// A flight with its place in the file.
+fn value(n: usize, flight: &str) -> String {
+    format!("{n},{flight}")
 }
 
 /// Starts whoever is dead, and waits until all copies are in sync.

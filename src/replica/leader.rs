@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_9_a_new_leader_knows_the_end_once_its_followers_have_fetched() {
+    fn rule_09_a_new_leader_knows_the_end_once_its_followers_have_fetched() {
         let mut leader = leader([1, 2], 1);
         assert!(!leader.knows_end());
         fetch(&mut leader, 2, 10, 10, 0);

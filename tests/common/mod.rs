@@ -252,7 +252,7 @@ macro_rules! on_a_simulated_broker {
 }
 pub(crate) use on_a_simulated_broker;
 
-/// Runs tests of handles that end with their broker, which those of a cluster outlive.
+/// Runs tests of what several brokers do not do together: each fetch of a cluster is several, and its handles outlive a broker.
 macro_rules! on_one_broker {
     ($($tests:tt)*) => {
         crate::common::on_kinds! {

@@ -1,8 +1,8 @@
 //! What a consumer promises beyond plain polls: pausing, lag, one record at a time, automatic commits, the way back.
 
 use crate::common::{
-    Backend, assert_refused, committed, numbers, offsets, on_a_simulated_broker, on_every_backend, put,
-    put_batch, put_numbers, reader, rest, topic, values, with_threads,
+    Backend, assert_refused, committed, numbers, offsets, on_a_simulated_broker, on_every_backend,
+    on_one_broker, put, put_batch, put_numbers, reader, rest, topic, values, with_threads,
 };
 use brooklet::{AutoOffsetReset, ConsumerConfig, Error, OffsetSpec, Offsets, Record, Timestamp};
 use std::time::Duration;
@@ -30,6 +30,8 @@ on_every_backend![
     a_poll_that_does_not_wait_takes_what_there_is,
     a_full_partition_does_not_starve_the_others,
 ];
+
+on_one_broker![enough_bytes_may_come_from_several_partitions,];
 
 with_threads![a_wakeup_ends_a_poll_with_all_paused,];
 
@@ -406,10 +408,14 @@ fn a_fetch_waits_for_enough_bytes_and_not_for_long(backend: &mut Backend) {
     let before = client.now();
     assert_eq!(consumer.poll(Duration::MAX).unwrap().len(), 1);
     assert!(client.now() >= before + wait, "it waited for more");
-    if backend.brokers() > 1 {
-        // Each leader waits for enough of its own.
-        return;
-    }
+}
+
+/// Each leader of a cluster waits for enough of its own.
+fn enough_bytes_may_come_from_several_partitions(backend: &mut Backend) {
+    let client = backend.client();
+    topic(&client, "t", 2);
+    let config = ConsumerConfig::standalone().fetch_min_bytes(10_000).fetch_max_wait(Duration::from_secs(1));
+    let mut consumer = client.consumer(config).subscribe("t").unwrap();
     let large = "x".repeat(6_000);
     for partition in 0..2 {
         client.produce(Record::to("t").value(&large).partition(partition)).unwrap();

@@ -1,8 +1,8 @@
 //! Rules 1 to 8: offsets, positions and what a fetch gives.
 
 use crate::common::{
-    Backend, assert_refused, committed, numbers, offsets, on_every_backend, put, put_batch, put_numbers,
-    reader, rest, topic, values,
+    Backend, assert_refused, committed, numbers, offsets, on_every_backend, on_one_broker, put, put_batch,
+    put_numbers, reader, rest, topic, values,
 };
 use brooklet::{
     AutoOffsetReset, Client, Consumer, ConsumerConfig, Error, OffsetSpec, Offsets, Record, Timestamp,
@@ -29,6 +29,8 @@ on_every_backend![
     rule_08_a_time_is_found_across_segments,
     rule_08_no_record_as_young_gives_no_offset_and_seeks_to_the_end,
 ];
+
+on_one_broker![rule_05_one_partition_may_have_all_of_a_fetch,];
 
 fn with_reset(client: &Client, reset: AutoOffsetReset) -> Consumer {
     client.consumer(ConsumerConfig::standalone().auto_offset_reset(reset)).subscribe("t").unwrap()
@@ -194,15 +196,20 @@ fn rule_05_a_batch_larger_than_the_fetch_comes_all_the_same(backend: &mut Backen
     }
 }
 
-fn rule_05_other_partitions_get_what_fits_and_their_turn(backend: &mut Backend) {
-    let client = backend.client();
-    topic(&client, "t", 3);
+/// Puts four records of a kilobyte into each of three partitions.
+fn put_large(client: &Client) {
     for partition in 0..3 {
         for n in 0..4 {
             let value = format!("{partition}.{n} {}", "x".repeat(1000));
             client.produce(Record::to("t").value(&value).partition(partition)).unwrap();
         }
     }
+}
+
+fn rule_05_other_partitions_get_what_fits_and_their_turn(backend: &mut Backend) {
+    let client = backend.client();
+    topic(&client, "t", 3);
+    put_large(&client);
     let mut narrow = client.consumer(ConsumerConfig::standalone().fetch_max_bytes(1)).subscribe("t").unwrap();
     let mut served = Vec::new();
     while !narrow.is_caught_up().unwrap() {
@@ -210,10 +217,13 @@ fn rule_05_other_partitions_get_what_fits_and_their_turn(backend: &mut Backend) 
         served.extend(records.partitions().map(|p| p.partition()));
     }
     assert_eq!(served, [0, 1, 2].repeat(4), "one batch a fetch, and nobody waits for long");
-    if backend.brokers() > 1 {
-        // Each leader keeps to the limit.
-        return;
-    }
+}
+
+/// Of a cluster each leader keeps to the limit by itself.
+fn rule_05_one_partition_may_have_all_of_a_fetch(backend: &mut Backend) {
+    let client = backend.client();
+    topic(&client, "t", 3);
+    put_large(&client);
     let config = ConsumerConfig::standalone().fetch_max_bytes(2500);
     let mut wider = client.consumer(config).subscribe("t").unwrap();
     let records = wider.poll(Duration::ZERO).unwrap();
