@@ -250,7 +250,8 @@ pub enum Error {
         /// The producer.
         producer_id: i64,
     },
-    /// A record was not acknowledged in the time that it had for all attempts; the last attempt's error.
+    /// A record was not acknowledged in the [time](crate::ProducerConfig::delivery_timeout) that it had for all attempts, and no leader
+    /// has refused it.
     #[error("not delivered in time: {last}")]
     #[non_exhaustive]
     DeliveryTimedOut {
@@ -486,6 +487,9 @@ impl Error {
     /// assert!(Error::NotLeaderOrFollower.is_retriable() && !Error::Closed.is_retriable());
     /// ```
     pub fn is_retriable(&self) -> bool {
+        if let Self::DeliveryTimedOut { last } = self {
+            return last.is_retriable();
+        }
         matches!(
             self,
             Self::Timeout

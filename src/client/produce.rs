@@ -11,7 +11,7 @@ use crate::{
     sync::{Memo, thread_local},
     types::{Acks, Durability, RecordMetadata, Timestamp},
 };
-use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
+use std::{cell::RefCell, collections::BTreeMap, sync::Arc, time::Duration};
 
 /// How often a produce is tried when its topic turns out to have been made anew.
 const ATTEMPTS: u32 = 3;
@@ -154,9 +154,9 @@ impl Client {
         topic: &str,
         batch: &mut ValidBatch<'_>,
         durability: Durability,
-        acks: Acks,
+        (acks, within): (Acks, Duration),
     ) -> Answer<ProduceResponse> {
-        match self.put(route, batch, durability, acks) {
+        match self.put(route, batch, durability, (acks, within)) {
             Answer::Ready(Err(error)) if matches!(*error, Error::UnknownTopicId { .. }) => {
                 self.forget(topic);
                 Answer::Ready(self.send_again(route, topic, batch, durability, acks).map_err(Box::new))
@@ -231,9 +231,8 @@ impl Client {
         route: &Route,
         batch: &mut ValidBatch<'_>,
         durability: Durability,
-        acks: Acks,
+        (acks, timeout): (Acks, Duration),
     ) -> Answer<ProduceResponse> {
-        let timeout = super::REQUEST_TIMEOUT;
         let request = ProduceRequest { partition: &route.partition, acks, timeout, durability, batch };
         self.service.produce(route.leader, request)
     }
@@ -245,7 +244,7 @@ impl Client {
         durability: Durability,
         acks: Acks,
     ) -> Result<ProduceResponse, Box<Error>> {
-        let answer = self.put(route, batch, durability, acks);
+        let answer = self.put(route, batch, durability, (acks, super::REQUEST_TIMEOUT));
         let clock = self.service.clock();
         Ok(match answer {
             Answer::Ready(response) => response?,

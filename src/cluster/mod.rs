@@ -51,8 +51,8 @@ use world::World;
 /// records are lost when, and only when, Kafka's rules allow it.
 ///
 /// What is produced for all replicas in sync, as it is by default, is idempotent: it is sent again when a leader dies, and is there
-/// once, in the order of sending. Where nobody can say within 30 s what has become of it, the error
-/// [is indeterminate](Error::is_indeterminate).
+/// once, in the order of sending. Where nobody can say in [time](crate::ProducerConfig::delivery_timeout) what has become of it,
+/// the error [is indeterminate](Error::is_indeterminate).
 ///
 /// Time is virtual: a call that waits moves it on, and with it all brokers; [`advance`](Self::advance) and
 /// [`run_until`](Self::run_until) do so too. One seed, and the same calls from one thread, give the same run; its

@@ -68,8 +68,6 @@ const NO_MEANING: &[&str] = &[
     "retries",
     "message.send.max.retries",
     "request.timeout.ms",
-    "delivery.timeout.ms",
-    "message.timeout.ms",
     "delivery.report.only.error",
     "default.api.timeout.ms",
     "check.crcs",

@@ -71,6 +71,7 @@ pub struct ProducerConfig {
     pub(crate) compression: Compression,
     pub(crate) buffer_memory: usize,
     pub(crate) max_block: Duration,
+    pub(crate) delivery_timeout: Duration,
     pub(crate) acks: Acks,
     pub(crate) partitioner: Option<SharedPartitioner>,
     /// What was asked for, if it was. It needs no asking: see [`acks`](Self::acks).
@@ -87,6 +88,7 @@ impl Default for ProducerConfig {
             compression: Compression::None,
             buffer_memory: 32 << 20,
             max_block: Duration::from_secs(60),
+            delivery_timeout: Duration::from_secs(30),
             acks: Acks::All,
             partitioner: None,
             idempotence: None,
@@ -96,7 +98,7 @@ impl Default for ProducerConfig {
 }
 
 impl ProducerConfig {
-    /// The defaults, which are those of Kafka's producer (4.0).
+    /// The defaults, which are those of Kafka's producer (4.0), but for [`delivery_timeout`](Self::delivery_timeout).
     ///
     /// ```
     /// # use brooklet::*;
@@ -168,13 +170,36 @@ impl ProducerConfig {
         self
     }
 
+    /// How long a `Cluster` is asked to take a batch, all attempts together, from when it is sent. Then it is
+    /// [`Error::DeliveryTimedOut`](crate::Error::DeliveryTimedOut), or what a leader has refused it for last; the last attempt may
+    /// take half a second more. A [`Broker`](crate::Broker) answers at once. Above 0. (`delivery.timeout.ms`,
+    /// `message.timeout.ms`) Default 30 s; Kafka's, over a network, 2 min.
+    ///
+    /// ```
+    /// # use brooklet::*;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<()> {
+    /// let cluster = Cluster::builder().topic("orders", TopicConfig::new()).start()?;
+    /// let producer = cluster.producer(ProducerConfig::new().delivery_timeout(Duration::from_secs(3)))?;
+    /// for broker in cluster.brokers() {
+    ///     cluster.kill(broker)?;
+    /// }
+    /// let error = producer.produce(Record::to("orders").value("3 apples")).unwrap_err();
+    /// assert!(matches!(error, Error::DeliveryTimedOut { .. }), "{error}");
+    /// # Ok(()) }
+    /// ```
+    pub fn delivery_timeout(mut self, most: Duration) -> Self {
+        self.delivery_timeout = most;
+        self
+    }
+
     /// How many replicas have a record when it is acknowledged. (`acks`) Default [`Acks::All`]. A
     /// [`Broker`](crate::Broker) is the only replica of what it has: there [`Acks::One`] makes no difference. With [`Acks::Zero`]
     /// nobody answers, there neither: a record is sent once, to whoever is known to lead, its offset is told as -1, and what becomes
     /// of it is not told. What the client knows by itself is: that it is too large, or that there is no leader.
     ///
     /// On a `Cluster`, what all replicas in sync are to have is idempotent: it is sent again as long as nobody knows whether it
-    /// is there, within the request's time, and is there once, in the order of sending. (`enable.idempotence`: `true` with
+    /// is there, within the [`delivery_timeout`](Self::delivery_timeout), and is there once, in the order of sending. (`enable.idempotence`: `true` with
     /// other `acks` is refused, `false` changes nothing.) With other `acks` nothing is sent again that may be there.
     ///
     /// ```
@@ -235,6 +260,9 @@ impl ProducerConfig {
     pub(crate) fn check(&self) -> Result<()> {
         let sizes = [("batch.size", self.batch_size), ("buffer.memory", self.buffer_memory)];
         keys::check(self.refused.as_ref(), &sizes)?;
+        if self.delivery_timeout.is_zero() {
+            return Err(Refused::new("delivery.timeout.ms", "0", "more than 0 is needed").into());
+        }
         match (self.idempotence, self.acks) {
             (Some(true), Acks::Zero | Acks::One) => {
                 Err(Refused::new("enable.idempotence", "true", "acks = all is needed").into())
@@ -276,6 +304,11 @@ const KEYS: &[Key<ProducerConfig>] = &[
         get: |config| span_text(config.max_block),
     },
     Key {
+        names: &["delivery.timeout.ms", "message.timeout.ms"],
+        set: |config, value| span(value).map(|most| config.delivery_timeout = most),
+        get: |config| span_text(config.delivery_timeout),
+    },
+    Key {
         names: &["acks", "request.required.acks"],
         set: |config, value| word(value, ACKS).map(|acks| config.acks = acks),
         get: |config| word_for(&config.acks, ACKS),
@@ -299,6 +332,7 @@ mod tests {
             .set("queue.buffering.max.ms", "0.5")
             .set("queue.buffering.max.kbytes", "2")
             .set("max.block.ms", "9223372036854775807")
+            .set("message.timeout.ms", "1500")
             .set("compression.codec", "lz4")
             .set("acks", "-1")
             .set("sasl.username", "alice")
@@ -308,6 +342,7 @@ mod tests {
             .linger(Duration::from_micros(500))
             .buffer_memory(2048)
             .max_block(Duration::MAX)
+            .delivery_timeout(Duration::from_millis(1500))
             .compression(Compression::Lz4);
         let wanted = ProducerConfig { idempotence: Some(false), ..wanted };
         assert_eq!(config, wanted);
@@ -330,6 +365,17 @@ mod tests {
             assert!(matches!(&error, Error::InvalidConfig { key: told, .. } if told == key), "{error}");
         }
     }
+
+    #[test]
+    fn a_delivery_has_some_time() {
+        let error = ProducerConfig::new().delivery_timeout(Duration::ZERO).check().expect_err("it has none");
+        assert!(
+            matches!(&error, Error::InvalidConfig { key, .. } if key == "delivery.timeout.ms"),
+            "{error}"
+        );
+        assert!(ProducerConfig::new().delivery_timeout(Duration::from_nanos(1)).check().is_ok());
+    }
+
     #[test]
     fn idempotence_needs_the_acknowledgement_of_all() {
         let config = |acks: &str, asked: &str| {

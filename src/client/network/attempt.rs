@@ -3,7 +3,7 @@
 use super::{
     ATTEMPT, BACKOFF, Later, NetworkClient, SILENCE, coordinators,
     idempotent::Sequenced,
-    lane::{UNKNOWN_TOPIC_TRIES, is_unknown_topic},
+    lane::{self, UNKNOWN_TOPIC_TRIES, is_unknown_topic},
 };
 use crate::{
     env::Slot,
@@ -308,6 +308,8 @@ impl NetworkClient {
         let again = self.now().plus(BACKOFF);
         let is_late = if attempt.is_patient() { attempt.is_abandoned() } else { again >= attempt.deadline };
         if is_late {
+            let is_produce = matches!(attempt.outgoing, Outgoing::Produce(_));
+            let error = if is_produce { lane::late(error) } else { error };
             return attempt.answer(Err(error));
         }
         attempt.last = Some(error);

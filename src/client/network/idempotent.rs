@@ -25,7 +25,7 @@ impl NetworkClient {
     pub(super) fn produce_once(&self, produce: OutgoingProduce, records: i32, within: Duration) {
         let now = self.now();
         // The last try is over, and told, before the one who waits has given up.
-        let deadline = now.plus(within.saturating_sub(2 * SILENCE));
+        let deadline = now.plus(within.saturating_sub(2 * SILENCE).max(within / 2));
         let acts = {
             let mut state = self.state.lock();
             let partition = id_of(&produce.partition);

@@ -11,7 +11,10 @@
 //!   anew, under the next epoch, as soon as all that are in doubt are acknowledged or have failed; one that is not in the log,
 //!   while a later one is, or may be, has failed with it.
 
-use super::sequences::{Act, BatchId, Stamp};
+use super::{
+    attempt::has_moved,
+    sequences::{Act, BatchId, Stamp},
+};
 use crate::{
     bugs::{self, Bug},
     error::{Error, Result},
@@ -96,10 +99,20 @@ impl Batch {
     }
 
     /// What the one who waits for it is told where it is not tried any more.
-    fn failure(self) -> Act {
+    fn failure(self, now: Instant) -> Act {
         // One that has not been sent, or came too early, can be sent again.
         let error = self.doubt.or(self.last).unwrap_or(Error::LeaderNotAvailable);
+        let error = if self.deadline <= now { late(error) } else { error };
         Act::Answer { batch: self.id, answer: Err(error) }
+    }
+}
+
+/// What is told of a batch whose time is over: what a leader has refused it for, if one has.
+pub(super) fn late(last: Error) -> Error {
+    if last.is_indeterminate() || has_moved(&last) {
+        Error::DeliveryTimedOut { last: Box::new(last) }
+    } else {
+        last
     }
 }
 
@@ -158,33 +171,33 @@ impl Lane {
             // It waits for those before it, or for a leader that has all.
             Error::OutOfOrderSequenceNumber { .. } if !self.broken && (at > 0 || in_doubt) => {}
             // The hole tells why: it is not there. But no leader says so for all others.
-            Error::OutOfOrderSequenceNumber { .. } if in_doubt && !doubted_before => self.fail(at, acts),
+            Error::OutOfOrderSequenceNumber { .. } if in_doubt && !doubted_before => self.fail(at, now, acts),
             Error::OutOfOrderSequenceNumber { .. } => self.broken |= at == 0,
             Error::InvalidProducerEpoch { .. } => {
                 (self.fenced, self.broken) = (true, true);
                 if in_doubt {
-                    self.fail(at, acts);
+                    self.fail(at, now, acts);
                 }
             }
             error if is_unknown_topic(&error) => {
                 batch.unknown_topic += 1;
                 if batch.unknown_topic >= UNKNOWN_TOPIC_TRIES {
-                    self.fail(at, acts);
+                    self.fail(at, now, acts);
                 }
             }
             error if error.is_retriable() || error.is_indeterminate() => {}
-            _ => self.fail(at, acts),
+            _ => self.fail(at, now, acts),
         }
     }
 
     /// Gives a batch up that has a sequence.
-    fn fail(&mut self, at: usize, acts: &mut Vec<Act>) {
+    fn fail(&mut self, at: usize, now: Instant, acts: &mut Vec<Act>) {
         let Some(batch) = self.flight.remove(at) else { return };
         if batch.doubt.is_some() {
             self.overtake(at);
         }
         self.broken = true;
-        acts.push(batch.failure());
+        acts.push(batch.failure(now));
     }
 
     /// What was in this place is in the log, or may be.
@@ -211,12 +224,12 @@ impl Lane {
     fn expire(&mut self, now: Instant, acts: &mut Vec<Act>) {
         let is_late = |batch: &Batch| !batch.under_way && batch.deadline <= now;
         while let Some(at) = self.flight.iter().position(is_late) {
-            self.fail(at, acts);
+            self.fail(at, now, acts);
         }
         while self.queue.front().is_some_and(is_late)
             && let Some(late) = self.queue.pop_front()
         {
-            acts.push(late.failure());
+            acts.push(late.failure(now));
         }
     }
 
@@ -224,7 +237,7 @@ impl Lane {
     fn mend(&mut self, now: Instant, acts: &mut Vec<Act>) {
         let has_failed = |batch: &Batch| !batch.under_way && !batch.is_in_doubt() && batch.overtaken;
         while let Some(at) = self.flight.iter().position(has_failed) {
-            self.fail(at, acts);
+            self.fail(at, now, acts);
         }
         if self.flight.iter().any(|batch| batch.under_way) {
             return;

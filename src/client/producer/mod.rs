@@ -504,7 +504,8 @@ impl Inner {
             // No broker would say so.
             return (Answer::Ready(Err(Error::MessageTooLarge { size, limit }.into())), size);
         }
-        let sent = self.client.begin_send(&mut sending.route, topic, &mut batch, durability, acks);
+        let wanted = (acks, self.config.delivery_timeout);
+        let sent = self.client.begin_send(&mut sending.route, topic, &mut batch, durability, wanted);
         (if acks == Acks::Zero { unanswered(sent) } else { sent }, size)
     }
 

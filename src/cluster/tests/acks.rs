@@ -42,6 +42,23 @@ fn rule_17_what_a_dead_leader_is_sent_with_acks_0_is_lost_and_the_next_one_is_fo
     }
 }
 
+/// With whatever is to acknowledge it: where nobody leads, it is given up in the producer's time.
+#[test]
+fn who_finds_no_leader_gives_up_in_time() {
+    for (seconds, acks) in [(1, Acks::All), (3, Acks::All), (3, Acks::One), (60, Acks::All)] {
+        let cluster = three(8);
+        let within = Duration::from_secs(seconds);
+        let producer = cluster.producer(ProducerConfig::new().acks(acks).delivery_timeout(within)).unwrap();
+        producer.produce(Record::to("t").value("there")).unwrap();
+        cluster.brokers().into_iter().for_each(|broker| cluster.kill(broker).unwrap());
+        let before = cluster.now();
+        let error = producer.produce(Record::to("t").value("not there")).unwrap_err();
+        assert!(matches!(error, Error::DeliveryTimedOut { .. }) && error.is_retriable(), "{error}");
+        let took = (cluster.now().as_millis() - before.as_millis()) as f64 / 1e3;
+        assert!((0.4 * seconds as f64..=seconds as f64 + 0.5).contains(&took), "{seconds} {acks:?}: {took}");
+    }
+}
+
 /// Most of the brokers go on: the ISR shrinks below the minimum.
 #[test]
 fn rule_57_too_few_in_sync_keep_nobody_from_reading() {
@@ -101,7 +118,7 @@ fn rule_19_what_timed_out_is_seen_later_and_once() {
         put(&cluster, "a").unwrap();
         let held = cluster.intercept(ApiKey::FetchFollower).topic("t").drop_request();
         let error = put(&cluster, "late").unwrap_err();
-        assert!(matches!(error, Error::RequestTimedOut) && error.is_indeterminate(), "{error}");
+        assert!(matches!(error, Error::DeliveryTimedOut { .. }) && error.is_indeterminate(), "{error}");
         assert_eq!(cluster.isr("t", 0).unwrap().len(), 1);
         assert_eq!(read(&cluster), ["a"], "seed {seed}");
         held.remove();
