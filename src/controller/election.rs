@@ -108,15 +108,20 @@ impl Change<'_> {
         if isr.is_empty() { all_of(&self.before.isr) } else { isr }
     }
 
-    /// A reassignment has come to its end when all that it adds are in sync, and somebody is who stays. (KIP-455)
+    /// A reassignment has come to its end when all that it adds are in sync (KIP-455), and of those who stay so many as the topic wants
+    /// to have what is acknowledged: else the others alone may have it.
     fn complete(&self, after: &mut PartitionState) {
         if !after.is_reassigning() {
             return;
         }
+        let target = after.target();
         let stays: BTreeSet<BrokerId> = after.isr.difference(&after.removing).copied().collect();
-        let have_all = after.adding.is_subset(&after.isr) || bugs::is(Bug::RemoveReplicasEarly);
-        if have_all && stays.iter().any(|broker| (self.is_active)(*broker)) {
-            after.replicas = after.target();
+        let mut come = after.adding.difference(&after.removing);
+        let early = bugs::is(Bug::RemoveReplicasEarly);
+        let have_all = come.all(|broker| after.isr.contains(broker))
+            && stays.len() >= self.min_insync_replicas.min(target.len());
+        if (have_all || early) && stays.iter().any(|broker| (self.is_active)(*broker)) {
+            after.replicas = target;
             after.isr = stays;
             after.adding.clear();
             after.removing.clear();

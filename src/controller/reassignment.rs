@@ -25,11 +25,13 @@ impl Controller {
                 Assignment { replicas: state.origin(), adding, removing }
             }
         };
+        let needed = self.image.topics.get(&at.0).map_or(1, |topic| topic.min_insync_replicas);
         // It may have come so far that only those are in sync that were added.
         if !assignment.replicas.iter().any(|broker| state.isr.contains(broker)) {
             let reason = "none of those who would have it is in sync".to_owned();
             return Err(Error::InvalidReplicaAssignment { partition: of.clone(), reason });
         }
+        let assignment = keeping_safe(assignment, state, needed);
         self.change(at, Some(assignment), None, None, Election::Online);
         Ok(Done)
     }
@@ -62,6 +64,21 @@ impl Controller {
         reassignments.sort_by(|a, b| a.partition.cmp(&b.partition));
         ListPartitionReassignmentsResponse { reassignments }
     }
+}
+
+/// Who was added by a reassignment that is given up stays for a while where too few others have all that was acknowledged. (Kafka keeps
+/// them whenever another one takes its place, and never when it is taken back.)
+fn keeping_safe(to: Assignment, state: &PartitionState, min_insync_replicas: usize) -> Assignment {
+    let Assignment { mut replicas, mut adding, mut removing } = to;
+    let target = replicas.iter().filter(|broker| !removing.contains(broker)).count();
+    let (have_all, others): (Vec<BrokerId>, Vec<BrokerId>) =
+        state.isr.union(&state.elr).partition(|broker| replicas.contains(broker));
+    if have_all.len() < min_insync_replicas.min(target) {
+        replicas.extend(&others);
+        adding.extend(&others);
+        removing.extend(&others);
+    }
+    Assignment { replicas, adding, removing }
 }
 
 /// From the replicas that were there before any reassignment to others: one that goes on is given up for this one.

@@ -52,7 +52,8 @@ pub(crate) struct PartitionState {
     /// Who is to have a copy; the first one is preferred as the leader.
     /// While partitions are reassigned it is also who has yet to get one, and who still has one.
     pub(crate) replicas: Vec<BrokerId>,
-    /// Of the replicas: those that were not before the reassignment that goes on.
+    /// Of the replicas: those that were not before the reassignment that goes on. Who is `removing` too was added by an earlier one, and is
+    /// needed still.
     pub(crate) adding: BTreeSet<BrokerId>,
     /// Of the replicas: those that are not when it has come to its end.
     pub(crate) removing: BTreeSet<BrokerId>,

@@ -25,7 +25,7 @@ pub struct PartitionReassignment {
     pub partition: TopicPartition,
     /// All that have a copy, or are to get one.
     pub replicas: Vec<BrokerId>,
-    /// Those of them that did not have one before.
+    /// Those of them that did not have one before. Who is among the next ones too was added by a move before this one.
     pub adding_replicas: Vec<BrokerId>,
     /// Those of them that will have none in the end.
     pub removing_replicas: Vec<BrokerId>,
@@ -34,8 +34,10 @@ pub struct PartitionReassignment {
 impl Admin {
     /// Has other brokers have a partition: `replicas`, of which the first is preferred as the leader. Returns when the move has begun.
     ///
-    /// Those that are added copy the partition while it is in use. When all of them are in sync the others' copies are removed, and
-    /// if the leader is among these another one is elected. A move that goes on already is replaced by this one.
+    /// Those that are added copy the partition while it is in use. When all of them are in sync, and with them as many of those that
+    /// are to have it as [`min_insync_replicas`](crate::TopicConfig::min_insync_replicas) says, the others' copies are removed, and if the
+    /// leader is among these another one is elected. A move that goes on already is replaced by this one; who was added by it goes at
+    /// once, or with the others where too few have all that was acknowledged without it.
     ///
     /// # Errors
     /// - [`Error::InvalidReplicaAssignment`](crate::Error::InvalidReplicaAssignment) if there is no such broker, none is named or one
@@ -61,7 +63,8 @@ impl Admin {
         self.reassign(partition.into(), Some(replicas.into_iter().map(Into::into).collect()))
     }
 
-    /// Takes a move back: those that had the partition before have it again.
+    /// Takes a move back: those that had the partition before have it again. Who was added goes at once, unless fewer than
+    /// [`min_insync_replicas`](crate::TopicConfig::min_insync_replicas) of the others have all that was acknowledged: then when they do.
     ///
     /// # Errors
     /// [`Error::NoReassignmentInProgress`](crate::Error::NoReassignmentInProgress);

@@ -70,6 +70,46 @@ fn a_move_is_taken_back_or_replaced() {
     assert!(matches!(kept.reassign(None), Err(Error::NoReassignmentInProgress)));
 }
 
+/// Seed 4091488: the other one in sync had lost its disk, which nobody knew yet.
+#[test]
+fn who_was_added_stays_while_too_few_others_have_all() {
+    for target in [None, Some(&[1, 4][..])] {
+        let mut kept = Kept::new(4);
+        kept.topic(&[1, 2], safe());
+        kept.reassign(Some(&[3, 4])).unwrap();
+        kept.join(&[1, 2, 3]);
+        kept.fence(&[1]);
+        assert_eq!(kept.who().1, [2, 3]);
+        kept.reassign(target).unwrap();
+        assert_eq!(kept.who().1, [2, 3], "3 has all, and else only 2");
+        let to: &[i32] = if target.is_some() { &[3, 4] } else { &[3] };
+        assert_eq!(kept.assigned().1, to);
+        kept.start(2, None);
+        assert_eq!((kept.who().0, kept.who().1), (Some(3), vec![3]));
+        kept.come_back(1);
+        kept.join(&[1, 3]);
+        assert_eq!(kept.who().1, [1, 3]);
+        let other = if target.is_some() { 4 } else { 2 };
+        kept.join(&[1, 3, other]);
+        assert_eq!(kept.assigned(), (vec![1, other], vec![], vec![]));
+        assert_eq!(kept.who().1, [1, other]);
+    }
+}
+
+#[test]
+fn a_move_does_not_end_with_fewer_in_sync_than_the_minimum() {
+    let mut kept = Kept::new(3);
+    kept.topic(&[1, 2], safe());
+    kept.fence(&[1]);
+    kept.reassign(Some(&[1, 3])).unwrap();
+    kept.join(&[2, 3]);
+    assert_eq!(kept.who().1, [2, 3]);
+    assert_eq!(kept.assigned().0, [1, 3, 2], "1 does not have all");
+    kept.come_back(1);
+    kept.join(&[1, 2, 3]);
+    assert_eq!(kept.assigned(), (vec![1, 3], vec![], vec![]));
+}
+
 /// Who had it before may all be out of sync by then.
 #[test]
 fn what_would_lose_everything_is_refused() {
