@@ -127,8 +127,10 @@ impl Run {
         let anew = member.assigned.take(partition);
         // What an unclean election has taken back is not there any more.
         let may_jump = anew || self.careless;
+        // What comes next may have made room for later values.
+        let has_gone = |next: i64| partition.0 == ACCOUNTS && !anew && next < *first;
         let known = member.next.get(&partition).copied();
-        let known = known.filter(|(next, _)| next == first || !may_jump);
+        let known = known.filter(|(next, _)| next == first || !may_jump || has_gone(*next));
         let stretch = known.map_or_else(|| self.begin_stretch(partition, *first), |(_, stretch)| stretch);
         self.group.members[at].next.insert(partition, (last + 1, stretch));
         self.history.polled((READER, stretch), partition, records);
