@@ -114,7 +114,7 @@ impl ClusterBuilder {
     ///
     /// # Panics
     /// The drop of the last handle, if something has panicked in that thread: a broken [invariant](Self::check_invariants), or a
-    /// [callback](crate::Delivery::on_complete). From then on every call gives [`Error::Closed`](crate::Error::Closed).
+    /// [callback](crate::Delivery::on_complete). From then on every call gives [`Error::Closed`].
     ///
     /// ```
     /// # use brooklet::*;

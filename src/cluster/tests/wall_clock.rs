@@ -1,6 +1,10 @@
 //! Clusters whose time passes by itself, with threads.
 
 use super::*;
+use crate::{
+    env::{Clock, Slot},
+    rpc::Ticket,
+};
 
 fn by_the_wall_clock() -> Cluster {
     let config = TopicConfig::new().partitions(3).replication_factor(3).min_insync_replicas(2);
@@ -102,7 +106,7 @@ fn a_client_goes_on_without_a_handle() {
     let poll = polling(&client);
     drop(cluster);
     client.produce(Record::to("t").value("x")).unwrap();
-    assert_eq!(poll.join().unwrap().unwrap(), 1);
+    assert_eq!(answer(&poll).unwrap(), 1);
 }
 
 #[test]
@@ -116,7 +120,7 @@ fn a_poll_ends_with_its_cluster() {
             cluster.close().unwrap();
         }
         drop(cluster);
-        assert!(matches!(poll.join().unwrap(), Err(Error::Closed)));
+        assert!(matches!(answer(&poll), Err(Error::Closed)));
     }
 }
 
@@ -128,10 +132,10 @@ fn a_panic_of_its_thread_closes_it() {
     let producer = cluster.producer(ProducerConfig::new()).unwrap();
     let panics = |_: Result<RecordMetadata>| panic!("as the test wants it");
     producer.send(Record::to("t").value("x").partition(0)).unwrap().on_complete(panics);
-    let mut polled = poll.join().unwrap();
+    let mut polled = answer(&poll);
     if polled.is_ok() {
         // The record had come to the consumer before.
-        polled = polling(cluster.client()).join().unwrap();
+        polled = answer(&polling(cluster.client()));
     }
     assert!(matches!(polled, Err(Error::Closed)), "{polled:?}");
     assert!(matches!(producer.produce(Record::to("t").value("y")), Err(Error::Closed)));
@@ -140,8 +144,18 @@ fn a_panic_of_its_thread_closes_it() {
     assert!(dropped.is_err());
 }
 
-/// A consumer that waits for ever in a thread of its own, and gives how many records it has got.
-fn polling(client: &Client) -> std::thread::JoinHandle<Result<usize>> {
+/// A consumer that waits for ever in a thread of its own: how many records it gets.
+fn polling(client: &Client) -> Ticket<usize> {
     let mut consumer = client.consumer(ConsumerConfig::standalone()).subscribe("t").unwrap();
-    std::thread::spawn(move || consumer.poll(Duration::MAX).map(|records| records.len()))
+    let ticket = Ticket::new(Slot::new());
+    let told = Arc::clone(&ticket);
+    let poll = move || assert!(told.fill(consumer.poll(Duration::MAX).map(|records| records.len())));
+    crate::sync::spawn("poll", poll).unwrap();
+    ticket
+}
+
+/// What has become of it, which it has to be told soon.
+fn answer(of: &Ticket<usize>) -> Result<usize> {
+    let clock = Clock::system();
+    of.wait(&clock, clock.now().plus(Duration::from_secs(60))).expect("it ends")
 }
