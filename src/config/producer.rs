@@ -181,6 +181,7 @@ impl ProducerConfig {
     /// # fn main() -> Result<()> {
     /// let cluster = Cluster::builder().topic("orders", TopicConfig::new()).start()?;
     /// let producer = cluster.producer(ProducerConfig::new().delivery_timeout(Duration::from_secs(3)))?;
+    /// producer.produce(Record::to("orders").value("2 pears"))?;
     /// for broker in cluster.brokers() {
     ///     cluster.kill(broker)?;
     /// }
