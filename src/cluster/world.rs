@@ -284,10 +284,14 @@ impl World {
         host.machine.take_delay();
         if let Some(mut running) = host.running.take() {
             running.node.halt();
-            for connection in running.take_connections().into_iter().filter(|connection| connection.is_open())
-            {
-                connection.fail(&self.post, id, self.check_open().err().unwrap_or(Error::NetworkException));
-            }
+            self.break_connections(id, &mut running);
+        }
+    }
+
+    /// Tells whoever waits for a broker's answer that there will be none.
+    fn break_connections(&self, id: BrokerId, running: &mut Running) {
+        for connection in running.take_connections().into_iter().filter(Connection::is_open) {
+            connection.fail(&self.post, id, self.check_open().err().unwrap_or(Error::NetworkException));
         }
     }
 
@@ -420,10 +424,7 @@ impl World {
     pub(super) fn give_up(&self) {
         self.broken.store(true, Ordering::Release);
         for (id, host) in self.hosts.lock().iter_mut() {
-            let connections = host.running.iter_mut().flat_map(|running| running.take_connections());
-            connections
-                .filter(Connection::is_open)
-                .for_each(|connection| connection.fail(&self.post, *id, Error::Closed));
+            host.running.iter_mut().for_each(|running| self.break_connections(*id, running));
         }
     }
 

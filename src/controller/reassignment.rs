@@ -25,12 +25,12 @@ impl Controller {
                 Assignment { replicas: state.origin(), adding, removing }
             }
         };
-        let needed = self.image.topics.get(&at.0).map_or(1, |topic| topic.min_insync_replicas);
         // It may have come so far that only those are in sync that were added.
         if !assignment.replicas.iter().any(|broker| state.isr.contains(broker)) {
             let reason = "none of those who would have it is in sync".to_owned();
             return Err(Error::InvalidReplicaAssignment { partition: of.clone(), reason });
         }
+        let needed = self.image.topics.get(&at.0).map_or(1, |topic| topic.min_insync_replicas);
         let assignment = keeping_safe(assignment, state, needed);
         self.change(at, Some(assignment), None, None, Election::Online);
         Ok(Done)

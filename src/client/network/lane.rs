@@ -86,6 +86,10 @@ impl Batch {
         }
     }
 
+    fn is_late(&self, now: Instant) -> bool {
+        self.deadline <= now
+    }
+
     fn is_in_doubt(&self) -> bool {
         self.doubt.is_some() && !bugs::is(Bug::RestampInDoubt)
     }
@@ -100,9 +104,10 @@ impl Batch {
 
     /// What the one who waits for it is told where it is not tried any more.
     fn failure(self, now: Instant) -> Act {
+        let is_late = self.is_late(now);
         // One that has not been sent, or came too early, can be sent again.
         let error = self.doubt.or(self.last).unwrap_or(Error::LeaderNotAvailable);
-        let error = if self.deadline <= now { late(error) } else { error };
+        let error = if is_late { late(error) } else { error };
         Act::Answer { batch: self.id, answer: Err(error) }
     }
 }
@@ -222,7 +227,7 @@ impl Lane {
     }
 
     fn expire(&mut self, now: Instant, acts: &mut Vec<Act>) {
-        let is_late = |batch: &Batch| !batch.under_way && batch.deadline <= now;
+        let is_late = |batch: &Batch| !batch.under_way && batch.is_late(now);
         while let Some(at) = self.flight.iter().position(is_late) {
             self.fail(at, now, acts);
         }
