@@ -39,6 +39,11 @@ impl Disks {
         });
     }
 
+    /// Whether one that was in sync has not come back without what it had.
+    fn may_have_everything(&self, id: BrokerId) -> bool {
+        self.0.get(&id).is_none_or(|lost| !lost.registered)
+    }
+
     /// An unclean election that nobody has allowed or asked for: nobody else is left who has everything, and enough disks are lost.
     pub(super) fn check(
         &self,
@@ -48,7 +53,7 @@ impl Disks {
         after: &PartitionState,
     ) -> Held {
         const NAME: &str = "no acknowledged record lost";
-        if !before.isr.is_empty() || !before.elr.is_empty() {
+        if before.isr.iter().chain(&before.elr).any(|id| self.may_have_everything(*id)) {
             return Err(broken(
                 NAME,
                 format_args!("{name}: {after:?} comes where {before:?} waits for others"),
@@ -133,6 +138,23 @@ mod tests {
         let after = state(Some(3), &[3], &[], 3);
         for before in [state(None, &[1], &[], 2), state(None, &[], &[2], 2)] {
             assert!(lost(&[2, 3]).check("t-0".to_owned(), 2, &before, &after).is_err());
+        }
+    }
+
+    /// Seed 4063791: as the last one comes back without what it had, the controller lets go of it and elects in one record.
+    #[test]
+    fn who_has_come_back_without_it_is_not_waited_for() {
+        let after = state(Some(1), &[1], &[], 3);
+        for before in [state(None, &[2], &[], 2), state(None, &[], &[2], 2)] {
+            let may_give_up = |disks: &Disks| disks.check("t-0".to_owned(), 2, &before, &after).is_ok();
+            let mut disks = lost(&[2, 3]);
+            disks.registered(3.into());
+            assert!(!may_give_up(&disks));
+            disks.registered(2.into());
+            assert!(may_give_up(&disks));
+            let mut one = lost(&[2]);
+            one.registered(2.into());
+            assert!(!may_give_up(&one), "too few disks are lost");
         }
     }
 
