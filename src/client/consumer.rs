@@ -22,9 +22,7 @@ use crate::{
     config::ConsumerConfig,
     env::{Interrupt, Slot},
     error::{Error, Result},
-    rpc::{
-        Answer, FetchResponse, FindCoordinatorRequest, MetadataRequest, Notify, Request, Response, Ticket,
-    },
+    rpc::{Answer, FindCoordinatorRequest, MetadataRequest, Notify, Request, Response, Ticket},
     sync::Ordering,
     types::{Instant, TopicPartition, check_topic_name},
 };
@@ -356,11 +354,6 @@ impl Consumer {
                     }
                 },
                 Action::Commit(offsets) => Event::Committed(self.commit_what_is_there(offsets)),
-                Action::Wait(until) => {
-                    self.wait(&Ticket::<FetchResponse>::new(Slot::new()), until);
-                    self.check_woken(polls)?;
-                    Event::TimedOut
-                }
                 done => return Ok(done),
             };
             now = self.now_in(polls);

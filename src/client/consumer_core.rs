@@ -73,10 +73,8 @@ pub(super) enum Action {
     Tell(Change, Vec<TopicPartition>),
     /// An automatic commit.
     Commit(Offsets),
-    /// From this broker; from any, if there is only news of topics to wait for.
+    /// From this broker; from any, if there is no partition to read: it tells of news of topics, and of its end.
     Fetch(Option<BrokerId>, FetchRequest),
-    /// There is nothing to ask for until then.
-    Wait(Instant),
     /// The poll is at its end; no records if its time is up.
     Deliver(Records),
     /// What the application wants to know is known.
@@ -318,10 +316,6 @@ impl ConsumerCore {
         self.fetched = true;
         let order = self.in_turn();
         let leader = order.first().and_then(|of| self.partitions.get(of)).map(|p| p.leader);
-        // A broker tells of news of topics, too.
-        if leader.is_none() && !matches!(self.wanted, Wanted::Matching(_)) && self.membership.is_none() {
-            return Action::Wait(deadline);
-        }
         let mut asked = Vec::new();
         let mut partitions = Vec::new();
         for of in order {

@@ -98,6 +98,12 @@ impl Client {
         rpc::call(&*self.service, to, request, deadline)
     }
 
+    /// As [`call`](Self::call), for less than a request may take.
+    fn call_within<C: Call>(&self, within: Duration, request: C) -> Result<C::Answer> {
+        let deadline = self.service.clock().now().plus(within.min(REQUEST_TIMEOUT));
+        rpc::call(&*self.service, self.bootstrap, request, deadline)
+    }
+
     /// Appends a record, and returns when it is in the log, as durable as its topic and the record ask for.
     ///
     /// The record goes to the partition that it names; else by its key (Kafka's murmur2), so that records of one key

@@ -221,12 +221,15 @@ impl Service for NetworkClient {
         for (leader, places) in parts {
             let part = gathered.part(&places);
             let (me, gathered) = (Weak::clone(&self.me), Arc::clone(&gathered));
-            let answered = move |answer| {
+            let answered = move |answer: Result<FetchResponse, Error>| {
                 let Some(client) = me.upgrade() else { return };
-                match gathered.take(&places, answer) {
-                    Next::Wait => {}
-                    Next::Soon => client.at(client.now(), Later::Tell(gathered)),
-                    Next::Tell(whole) => client.fetched(&gathered, whole),
+                match answer {
+                    Err(error) if places.is_empty() => client.has_no_news(leader, gathered, error),
+                    answer => match gathered.take(&places, answer) {
+                        Next::Wait => {}
+                        Next::Soon => client.at(client.now(), Later::Tell(gathered)),
+                        Next::Tell(whole) => client.fetched(&gathered, whole),
+                    },
                 }
             };
             self.transport.fetch(leader, &part).on_answer(answered);
@@ -265,6 +268,16 @@ impl NetworkClient {
             parts.entry(state.leaders.of(&wanted.partition).unwrap_or(hint)).or_default().push(place);
         }
         parts
+    }
+
+    /// A broker that was to tell of news, and of no partition, is not there: a moment later another one may be asked.
+    fn has_no_news(&self, broker: BrokerId, asked: Arc<Gathered>, error: Error) {
+        if matches!(error, Error::Closed) {
+            asked.ticket.fill(Err(error));
+        } else {
+            self.avoid(broker);
+            self.at(self.now().plus(BACKOFF), Later::Tell(asked));
+        }
     }
 
     /// Gives a consumer what leaders have answered. That a partition has moved it learns a moment later: the new leader may not be

@@ -94,7 +94,7 @@ impl Client {
             let route = match self.remembered(record, topics) {
                 Some(route) => route?,
                 None => {
-                    asked = self.route(record, topics)?;
+                    asked = self.route(record, topics, super::REQUEST_TIMEOUT)?;
                     &asked
                 }
             };
@@ -117,21 +117,21 @@ impl Client {
         remembered.filter(|topic| *topic.name == *record.topic).and_then(|topic| topic.route(record))
     }
 
-    /// Where a record goes. A partition that is not known may have come since.
-    pub(super) fn route_of(&self, record: &Record<'_>) -> Result<Route, Box<Error>> {
+    /// Where a record goes, by what a broker says who answers `within` that time. A partition that is not known may have come since.
+    pub(super) fn route_of(&self, record: &Record<'_>, within: Duration) -> Result<Route, Box<Error>> {
         let known = with_local(|Local { topics, .. }| match self.remembered(record, topics) {
             Some(route) => route.copied(),
-            None => self.route(record, topics),
+            None => self.route(record, topics, within),
         });
         if !known.as_ref().is_err_and(|error| is_stale(error)) {
             return known;
         }
         self.forget(record.topic);
-        with_local(|local| self.route(record, &mut local.topics))
+        with_local(|local| self.route(record, &mut local.topics, within))
     }
 
-    /// How many partitions a topic has.
-    pub(super) fn partition_count(&self, topic: &str) -> Result<i32> {
+    /// How many partitions a topic has, by what a broker says who answers `within` that time.
+    pub(super) fn partition_count(&self, topic: &str, within: Duration) -> Result<i32> {
         let version = self.producer.version.get();
         let known = with_local(|local| {
             let remembered = local.topics.get(version, place(topic)).filter(|known| *known.name == *topic);
@@ -141,7 +141,7 @@ impl Client {
             return Ok(count);
         }
         // Whoever asks for a partition learns of its topic; there is always one with the number 0.
-        self.route_of(&Record::to(topic).partition(0)).map_err(|error| *error)?;
+        self.route_of(&Record::to(topic).partition(0), within).map_err(|error| *error)?;
         let known = self.core().known(topic).map(|known| known.partition_count());
         known.ok_or_else(|| Error::UnknownTopicOrPartition { topic: topic.to_owned(), partition: None })
     }
@@ -181,7 +181,7 @@ impl Client {
             }
             self.forget(topic);
             *route = self
-                .route_of(&Record::to(topic).partition(route.partition.partition))
+                .route_of(&Record::to(topic).partition(route.partition.partition), super::REQUEST_TIMEOUT)
                 .map_err(|error| *error)?;
         }
         self.send(route, batch, durability, acks).map_err(|error| *error)
@@ -189,12 +189,17 @@ impl Client {
 
     /// Where a record goes: by what the core knows, else after asking the broker.
     #[inline(never)]
-    fn route(&self, record: &Record<'_>, topics: &mut Memo<Arc<KnownTopic>>) -> Result<Route, Box<Error>> {
+    fn route(
+        &self,
+        record: &Record<'_>,
+        topics: &mut Memo<Arc<KnownTopic>>,
+        within: Duration,
+    ) -> Result<Route, Box<Error>> {
         if let Some(route) = self.route_if_known(record, topics) {
             return route;
         }
         let names = Some(vec![record.topic.to_owned()]);
-        let answer = self.call(MetadataRequest { topics: names })?;
+        let answer = self.call_within(within, MetadataRequest { topics: names })?;
         let unknown = || Error::UnknownTopicOrPartition { topic: record.topic.to_owned(), partition: None };
         let metadata = answer.topics.first().ok_or_else(unknown)?;
         let mut core = self.core();
@@ -280,7 +285,7 @@ impl Client {
         let mut results = Vec::with_capacity(indices.len());
         let mut by_route: BTreeMap<(Route, Durability), Vec<(usize, &Record<'_>)>> = BTreeMap::new();
         for (index, record) in indices.iter().filter_map(|index| Some((*index, records.get(*index)?))) {
-            match with_local(|local| self.route(record, &mut local.topics)) {
+            match with_local(|local| self.route(record, &mut local.topics, super::REQUEST_TIMEOUT)) {
                 Ok(route) => by_route.entry((route, durability(record))).or_default().push((index, record)),
                 Err(error) => results.push((index, Err(*error))),
             }

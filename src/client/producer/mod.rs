@@ -167,7 +167,7 @@ impl Producer {
     /// # Errors
     /// - [`Error::UnknownTopicOrPartition`], [`Error::InvalidRecord`], [`Error::MessageTooLarge`] (more than 2 GiB): it is in no
     ///   batch. Larger than the topic takes is told by the [`Delivery`].
-    /// - [`Error::Timeout`]: there was no room for [`max_block`](ProducerConfig::max_block).
+    /// - [`Error::Timeout`]: for [`max_block`](ProducerConfig::max_block) there was no room, or nobody who knows the topic.
     /// - [`Error::Closed`].
     ///
     /// ```
@@ -329,7 +329,7 @@ impl Inner {
 
     fn send(self: &Arc<Self>, record: Record<'_>) -> Result<Delivery> {
         let record = &self.placed(record)?;
-        let route = self.client.route_of(record).map_err(|error| *error)?;
+        let route = self.client.route_of(record, self.config.max_block).map_err(|error| *error)?;
         let timestamp = record.timestamp.unwrap_or_else(|| self.clock().wall());
         check_timestamp(timestamp)?;
         let key = key_of(&route);
@@ -355,7 +355,7 @@ impl Inner {
         if record.partition.is_some() {
             return Ok(record);
         }
-        let partitions = self.client.partition_count(record.topic)?;
+        let partitions = self.client.partition_count(record.topic, self.config.max_block)?;
         let chosen = partitioner.partition(record.topic, record.key, record.value, partitions);
         Ok(record.partition(chosen))
     }

@@ -59,6 +59,18 @@ fn who_finds_no_leader_gives_up_in_time() {
     }
 }
 
+#[test]
+fn who_finds_nobody_that_knows_a_topic_is_told_in_time() {
+    let cluster = three(8);
+    let most = Duration::from_millis(700);
+    let producer = cluster.producer(ProducerConfig::new().max_block(most)).unwrap();
+    cluster.brokers().into_iter().for_each(|broker| cluster.kill(broker).unwrap());
+    let before = cluster.now();
+    let error = producer.send(Record::to("t").value("not there")).unwrap_err();
+    assert!(matches!(error, Error::Timeout), "{error}");
+    assert_eq!(cluster.now().as_millis() - before.as_millis(), 700);
+}
+
 /// Most of the brokers go on: the ISR shrinks below the minimum.
 #[test]
 fn rule_57_too_few_in_sync_keep_nobody_from_reading() {
