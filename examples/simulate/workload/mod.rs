@@ -38,6 +38,9 @@ const SEGMENT_TIME: Duration = Duration::from_secs(600);
 /// The topic that is compacted.
 const ACCOUNTS: &str = "accounts";
 
+/// How many replicas are to have what is acknowledged.
+const MIN_IN_SYNC: i16 = 2;
+
 /// How long faults stay, at most.
 const MOST_BROKEN: Duration = Duration::from_secs(30);
 
@@ -139,10 +142,11 @@ impl Run {
             .metadata_max_bytes_between_snapshots([1_000, 2_000, 4_000, 100_000][seed as usize % 4])
             .leader_imbalance_check_interval(Some(Duration::from_secs(7)))
             .check_invariants(true);
-        let safe = TopicConfig::new().replication_factor(3).min_insync_replicas(2).segment_bytes(4096);
+        let safe =
+            TopicConfig::new().replication_factor(3).min_insync_replicas(MIN_IN_SYNC).segment_bytes(4096);
         // The topic of groups is as safe as the others.
         let cluster = cluster
-            .topic_defaults(TopicConfig::new().replication_factor(3).min_insync_replicas(2))
+            .topic_defaults(TopicConfig::new().replication_factor(3).min_insync_replicas(MIN_IN_SYNC))
             .topic("orders", safe.clone())
             .topic(ACCOUNTS, compacted(&safe))
             .topic("payments", safe.timestamp_type(TimestampType::LogAppendTime).segment_time(SEGMENT_TIME))
