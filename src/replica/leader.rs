@@ -89,6 +89,11 @@ impl Leader {
         &self.state.isr
     }
 
+    /// Those in sync, and those of whom the controller was asked whether they are: it may have taken them in, and elect them.
+    pub(crate) fn may_be_in_sync(&self) -> impl Iterator<Item = BrokerId> {
+        self.state.isr.iter().chain(self.proposed.iter().flatten()).copied()
+    }
+
     /// Exclusive: consumers may read what lies below it.
     pub(crate) fn high_watermark(&self) -> Offset {
         self.high_watermark
@@ -309,6 +314,7 @@ mod tests {
         let asked = fetch(&mut leader, 3, 10, 10, 0).propose;
         assert_eq!(asked, Some(vec![(1.into(), -1), (2.into(), 7), (3.into(), 7)]));
         assert!(!fetch(&mut leader, 2, 12, 12, 1).raised, "the controller may have taken it in");
+        assert_eq!(leader.may_be_in_sync().collect::<BTreeSet<_>>(), ids([1, 2, 3]));
         assert!(fetch(&mut leader, 3, 12, 12, 1).raised);
         assert!(said(&mut leader, 6, [1, 2, 3]) && !said(&mut leader, 5, [1]));
     }

@@ -2,7 +2,10 @@
 //! KIP-101 (`after_a_power_cut_of_all`, `a_follower_that_restarts`) and KIP-279 (`logs_that_parted_in_several_epochs`).
 
 use super::{super::transport::Transport, *};
-use crate::rpc::{Answer, CreateTopicRequest, Response, Service, Ticket};
+use crate::{
+    OffsetSpec,
+    rpc::{Answer, CreateTopicRequest, Response, Service, Ticket},
+};
 
 /// Two replicas, of which one is enough, and an election that may lose what only the other has.
 fn two_replicas(seed: u64) -> Cluster {
@@ -44,6 +47,41 @@ fn kip_320_a_consumer_whose_log_was_cut_goes_on_where_it_was_cut() {
             values.extend(records.iter().map(|record| record.value_str().unwrap().to_owned()));
         }
         assert_eq!(values, ["in its place"], "seed {seed}\n{}", cluster.trace());
+    }
+}
+
+/// The controller has taken in who lacks a deletion, and the one who deletes does not know of that.
+#[test]
+fn what_was_deleted_stays_so_under_a_leader_that_was_about_to_join() {
+    for seed in seeds(5) {
+        let config = TopicConfig::new().partitions(3).replication_factor(2);
+        let cluster = Cluster::builder().brokers(3).seed(seed).check_invariants(true).topic("t", config);
+        let cluster = cluster.start().unwrap();
+        let controller = cluster.controller().unwrap();
+        let has_not = |id: BrokerId, n: i32| !cluster.replicas("t", n).unwrap().contains(&id);
+        let number = (0..3).find(|n| has_not(controller, *n)).unwrap();
+        let leader = cluster.leader("t", number).unwrap();
+        let follower = cluster.isr("t", number).unwrap().into_iter().find(|id| *id != leader).unwrap();
+        let in_sync = |count: usize| {
+            let are = |c: &Cluster| c.isr("t", number).is_ok_and(|isr| isr.len() == count);
+            cluster.run_until(Duration::from_secs(60), are).unwrap();
+        };
+        for _ in 0..5 {
+            cluster.produce(Record::to("t").partition(number).value("x")).unwrap();
+        }
+        cluster.kill(follower).unwrap();
+        in_sync(1);
+        cluster.restart(follower).unwrap();
+        in_sync(2);
+        cluster.partition_network([leader], [follower, controller]).unwrap();
+        assert_eq!(cluster.admin().delete_records(("t", number), 3).unwrap(), 3);
+        let leads = |c: &Cluster| c.leader("t", number).is_ok_and(|now| now == follower);
+        cluster.run_until(Duration::from_secs(60), leads).unwrap();
+        cluster.heal().unwrap();
+        cluster.run_until(Duration::from_secs(60), Cluster::has_converged).unwrap();
+        let consumer = cluster.consumer(ConsumerConfig::standalone()).assign([("t", number)]).unwrap();
+        let start = consumer.offset(("t", number), OffsetSpec::Earliest).unwrap();
+        assert_eq!(start, Some(3), "seed {seed}\n{}", cluster.trace());
     }
 }
 

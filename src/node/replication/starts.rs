@@ -1,4 +1,4 @@
-//! Records that are deleted for good when no replica in sync has them any more.
+//! Records that are deleted for good when no replica has them any more that is in sync, or is about to be.
 
 use super::Role;
 use crate::{
@@ -83,7 +83,7 @@ impl Node {
             return;
         }
         let Role::Leader(leader) = &state.role else { return };
-        let followers: Vec<BrokerId> = leader.isr().iter().copied().filter(|id| *id != self.id).collect();
+        let followers: Vec<BrokerId> = leader.may_be_in_sync().filter(|id| *id != self.id).collect();
         let mut waiting = std::mem::take(&mut state.starts.waiting);
         let is_done =
             |deletion: &mut Deletion| state.starts.have_come_to(deletion.to, followers.iter().copied());
